@@ -1,0 +1,1 @@
+# The ONNX schema, compiled by protoc-c in the build.
