@@ -50,6 +50,7 @@ typedef struct Diag {
     int       errors;       /* number of errors said */
     int       limit;        /* further errors are counted, not kept; 0 = 100 */
     int       verbose;      /* keep notes too */
+    int       others;       /* number of warnings and notes said; as many as `limit` are kept */
 } Diag;
 
 /* A sink whose messages live in `arena`. */

@@ -1,4 +1,5 @@
-/* map.h: a hash map in an arena; keys are strings or pointers, values are pointers. Never shrinks. */
+/* map.h: a hash map in an arena; keys are strings or pointers, values are pointers. Never shrinks.
+ * A walk goes in the order in which keys were first set, so that nothing depends on hashes or addresses. */
 #ifndef INGOT_SUPPORT_MAP_H
 #define INGOT_SUPPORT_MAP_H
 
@@ -10,18 +11,22 @@
 
 typedef struct MapSlot { const void *key; void *value; uint64_t hash; } MapSlot;
 typedef struct Map {
-    Arena   *arena;
-    MapSlot *slot;
-    size_t   capacity;   /* a power of two, or 0 */
-    size_t   count;
-    bool     strings;    /* keys are NUL-terminated text, compared by content; else by address */
+    Arena    *arena;
+    MapSlot  *slot;       /* [count], in order of insertion */
+    uint32_t *index;      /* [capacity], open addressing: number of the slot plus 1, 0 = empty */
+    size_t    capacity;   /* a power of two, or 0 */
+    size_t    count;
+    uint64_t  seed;       /* differs from run to run, against names chosen to collide */
+    bool      strings;    /* keys are NUL-terminated text, compared by content; else by address */
 } Map;
 
 void  map_init(Map *m, Arena *arena, bool strings);
 void *map_get(const Map *m, const void *key);             /* NULL when absent */
 bool  map_has(const Map *m, const void *key);
-void  map_set(Map *m, const void *key, void *value);      /* string keys must outlive the map */
-/* Walk in no promised order: for (size_t i = 0; map_next(m, &i, &key, &value);) */
+/* The key must not be NULL, and string keys must outlive the map. When there is no memory the entry is dropped and
+ * the arena is marked. */
+void  map_set(Map *m, const void *key, void *value);
+/* Walk in order of insertion: for (size_t i = 0; map_next(m, &i, &key, &value);) */
 bool  map_next(const Map *m, size_t *i, const void **key, void **value);
 
 uint64_t hash_bytes(const void *data, size_t size, uint64_t seed);   /* 64-bit, not cryptographic */

@@ -20,7 +20,7 @@ void text_put(Text *t, const char *s);
 void text_put_n(Text *t, const char *s, size_t n);
 void text_char(Text *t, char c);
 void text_f(Text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* `s` in double quotes, with \" \\ \n \t and \xNN escaped. text_unquote reads it back, up to the closing quote;
+/* `s` in double quotes, with \" \\ \n \t and \xNN escaped. text_unquote reads it back, from the opening to the closing quote;
  * returns the position after it, or NULL when malformed. */
 void        text_quote(Text *t, const char *s, size_t n);
 const char *text_unquote(Text *t, const char *s);
