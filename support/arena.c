@@ -1,16 +1,17 @@
 /* arena.c: bump allocation in blocks.
  *
- * Small requests are cut from the newest block; large ones (above LARGE) have a block each in a list of their own, so
- * that they neither waste the rest of the current block nor are zeroed by hand. A mark remembers the newest block, how
- * far it was used, and the sum of all bytes handed out. That sum only grows between resets, so it also orders
- * the large blocks: those whose number lies above the mark's sum came later and go.
+ * Small requests are cut from the newest block; large ones (above LARGE) have a block each in a
+ * list of their own, so that they neither waste the rest of the current block nor are zeroed by
+ * hand. A mark remembers the newest block, how far it was used, and the sum of all bytes handed
+ * out. That sum only grows between resets, so it also orders the large blocks: those whose number
+ * lies above the mark's sum came later and go.
  *
  *     block <- block <- block(current) [used....|free      ]      large <- large <- large
  *
- * When the limit is passed, small requests are still served by the system, and when the system refuses, by the
- * reserve; either way the arena counts as spent and its owner stops at the next arena_ok(). The reserve serves
- * RESERVE bytes; a caller that never asks arena_ok() while the system refuses everything gets the reserve again from its start:
- * within bounds, but shared. */
+ * When the limit is passed, small requests are still served by the system, and when the system
+ * refuses, by the reserve; either way the arena counts as spent and its owner stops at the next
+ * arena_ok(). The reserve serves RESERVE bytes; a caller that never asks arena_ok() while the
+ * system refuses everything gets the reserve again from its start: within bounds, but shared. */
 #include "support/arena.h"
 
 #include <stdint.h>
@@ -49,18 +50,18 @@ enum { BLOCK_MIN = 4096, BLOCK_MAX = 256 * 1024, LARGE = 16 * 1024 };
 
 typedef struct Block {
     struct Block *next;
-    size_t        size, used; /* of the bytes after this header */
-    size_t        number;     /* large blocks: the arena's total after this request */
+    size_t size, used; /* of the bytes after this header */
+    size_t number;     /* large blocks: the arena's total after this request */
     _Alignas(16) unsigned char bytes[];
 } Block;
 
 struct Arena {
-    Block         *block;
-    Block         *large;
-    Block         *spare; /* one block kept back by arena_reset, against thrashing */
-    size_t         limit, total, next_size;
-    size_t         reserve_used;
-    bool           spent;
+    Block *block;
+    Block *large;
+    Block *spare; /* one block kept back by arena_reset, against thrashing */
+    size_t limit, total, next_size;
+    size_t reserve_used;
+    bool spent;
     unsigned char *reserve;
 };
 
@@ -274,7 +275,7 @@ void arena_reset(Arena *a, ArenaMark m)
     }
     if (a->block) {
         unsigned char *from = a->block->bytes + m.used;
-        size_t         n = a->block->used - m.used;
+        size_t n = a->block->used - m.used;
         ASAN_UNPOISON_MEMORY_REGION(from, n);
         if (ARENA_FILL) memset(from, 0xAB, n);
         ASAN_POISON_MEMORY_REGION(from, n);

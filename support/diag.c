@@ -1,10 +1,12 @@
 /* diag.c: the sink of messages.
  *
- * Messages quote what a file says, so everything here is bounded: a text is cut at TEXT_MAX bytes, a sink keeps `limit` errors
- * and as many warnings and notes, and diag_format shows control characters as \xNN, lest a node's name drive the terminal. */
+ * Messages quote what a file says, so everything here is bounded: a text is cut at TEXT_MAX bytes,
+ * a sink keeps `limit` errors and as many warnings and notes, and diag_format shows control
+ * characters as \xNN, lest a node's name drive the terminal. */
 #include "support/diag.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -13,7 +15,7 @@
 enum { TEXT_MAX = 4096, LIMIT_DEFAULT = 100 };
 
 typedef struct StatusRow {
-    Status      status;
+    Status status;
     const char *text, *remedy;
 } StatusRow;
 
@@ -62,8 +64,10 @@ static void append(Diag *d, Severity severity, Status status, const Where *w, co
     item->where.node = keep(d->arena, w->node);
     item->where.attr = keep(d->arena, w->attr);
     item->text = keep(d->arena, text);
-    if (d->last) d->last->next = item;
-    else d->first = item;
+    if (d->last)
+        d->last->next = item;
+    else
+        d->first = item;
     d->last = item;
 }
 
@@ -85,8 +89,10 @@ static void say(Diag *d, Severity severity, Status status, const Where *w, const
 
     if (!d || !admit(d, severity, status)) return;
     int n = vsnprintf(text, sizeof text, format, args);
-    if (n < 0) snprintf(text, sizeof text, "%s", format);
-    else if ((size_t)n >= sizeof text) memcpy(text + sizeof text - 4, "...", 4);
+    if (n < 0)
+        snprintf(text, sizeof text, "%s", format);
+    else if ((size_t)n >= sizeof text)
+        memcpy(text + sizeof text - 4, "...", 4);
     append(d, severity, status, w, text);
 }
 
@@ -159,16 +165,19 @@ static void put_visible(Text *t, const char *s)
         unsigned char c = (unsigned char)*s;
         /* U+0080 to U+009F are control characters too: 0xC2 and a second byte below 0xA0. */
         bool c1 = utf8 && c == 0xC2 && (unsigned char)s[1] < 0xA0;
-        if (c1) text_f(t, "\\x%02x", (unsigned char)*++s);
-        else if ((c < 0x20 && c != '\n') || c == 0x7F || (c >= 0x80 && !utf8)) text_f(t, "\\x%02x", c);
-        else text_char(t, *s);
+        if (c1)
+            text_f(t, "\\x%02x", (unsigned char)*++s);
+        else if ((c < 0x20 && c != '\n') || c == 0x7F || (c >= 0x80 && !utf8))
+            text_f(t, "\\x%02x", c);
+        else
+            text_char(t, *s);
     }
 }
 
 const char *diag_format(const DiagItem *item, Arena *arena)
 {
     const Where *w = &item->where;
-    Text         t;
+    Text t;
 
     text_init(&t, arena);
     if (w->file) {

@@ -1,10 +1,11 @@
 /* map.c: entries in order of insertion, found through an index with open addressing.
  *
  *     slot:  [a][b][c]            in order of insertion; walked by map_next
- *     index: [ 2 . . 3 . 1 . . ]  hash -> number of the slot plus 1, linear probing, at most 3/4 full
+ *     index: [ 2 . . 3 . 1 . . ]  hash -> number of the slot plus 1, linear probing, at most 3/4
+ * full
  *
- * Names come from untrusted files: text is hashed with SipHash-1-3 (Aumasson and Bernstein, 2012) under a seed that
- * the file's author cannot know, which keeps chains short. */
+ * Names come from untrusted files: text is hashed with SipHash-1-3 (Aumasson and Bernstein, 2012)
+ * under a seed that the file's author cannot know, which keeps chains short. */
 #include "support/map.h"
 
 #include <string.h>
@@ -44,11 +45,11 @@ static void sip_word(uint64_t v[4], uint64_t word)
 uint64_t hash_bytes(const void *data, size_t size, uint64_t seed)
 {
     const unsigned char *p = data;
-    uint64_t             k1 = seed * 0x9e3779b97f4a7c15u + 1;
+    uint64_t k1 = seed * 0x9e3779b97f4a7c15u + 1;
     uint64_t v[4] = {seed ^ 0x736f6d6570736575u, k1 ^ 0x646f72616e646f6du,
                      seed ^ 0x6c7967656e657261u, k1 ^ 0x7465646279746573u};
     uint64_t word, last = (uint64_t)size << 56;
-    size_t   whole = size / 8 * 8;
+    size_t whole = size / 8 * 8;
 
     for (size_t i = 0; i < whole; i += 8) {
         memcpy(&word, p + i, 8);
@@ -113,12 +114,13 @@ bool map_has(const Map *m, const void *key)
     return find(m, key) != NULL;
 }
 
-/* Twice the capacity; false without memory, and the map is as before. Old tables stay in the arena. */
+/* Twice the capacity; false without memory, and the map is as before. Old tables stay in the arena.
+ */
 static bool grow(Map *m)
 {
-    size_t    capacity = m->capacity ? m->capacity * 2 : CAPACITY_FIRST;
+    size_t capacity = m->capacity ? m->capacity * 2 : CAPACITY_FIRST;
     uint32_t *index = capacity <= UINT32_MAX ? arena_try(m->arena, capacity, sizeof *index) : NULL;
-    MapSlot  *slot = index ? arena_try(m->arena, capacity, sizeof *slot) : NULL;
+    MapSlot *slot = index ? arena_try(m->arena, capacity, sizeof *slot) : NULL;
 
     if (!slot) return false;
     if (m->count) memcpy(slot, m->slot, m->count * sizeof *slot);
@@ -145,7 +147,7 @@ void map_set(Map *m, const void *key, void *value)
     }
     if (m->count + 1 > m->capacity / 4 * 3 && !grow(m) && m->count + 1 >= m->capacity) return;
     uint64_t hash = hash_key(m, key);
-    size_t   i = place(m, key, hash);
+    size_t i = place(m, key, hash);
     m->slot[m->count++] = (MapSlot){key, value, hash};
     m->index[i] = (uint32_t)m->count;
 }

@@ -1,13 +1,12 @@
 /* str.c: text in an arena, and numbers to and from text without a locale.
  *
- * Shortest digits: a decimal of up to DBL_DIG digits survives the way to double and back, so if any short text reads
- * back as v, then it is v printed with DBL_DIG digits, less trailing zeros; otherwise one or two digits more are needed. Subnormals
- * have fewer bits, so there every length is tried. The C library rounds correctly in both directions; its decimal point is
- * skipped, and our own is set. */
+ * Shortest digits: a decimal of up to DBL_DIG digits survives the way to double and back, so if any
+ * short text reads back as v, then it is v printed with DBL_DIG digits, less trailing zeros;
+ * otherwise one or two digits more are needed. Subnormals have fewer bits, so there every length is
+ * tried. The C library rounds correctly in both directions; its decimal point is skipped, and our
+ * own is set. */
 #include "support/str.h"
 
-#include <ctype.h>
-#include <errno.h>
 #include <float.h>
 #include <locale.h>
 #include <math.h>
@@ -24,7 +23,8 @@ void text_init(Text *t, Arena *arena)
     t->s = arena_alloc(arena, t->cap);
 }
 
-/* Room for `more` bytes and the NUL; false without memory (the arena is marked, the text is cut short). */
+/* Room for `more` bytes and the NUL; false without memory (the arena is marked, the text is cut
+ * short). */
 static bool reserve(Text *t, size_t more)
 {
     size_t need, cap;
@@ -79,11 +79,16 @@ void text_quote(Text *t, const char *s, size_t n)
     text_char(t, '"');
     for (size_t i = 0; i < n; i++) {
         unsigned char c = (unsigned char)s[i];
-        if (c == '"' || c == '\\') text_f(t, "\\%c", c);
-        else if (c == '\n') text_put(t, "\\n");
-        else if (c == '\t') text_put(t, "\\t");
-        else if (c < 0x20 || c == 0x7F || (c >= 0x80 && !utf8)) text_f(t, "\\x%02x", c);
-        else text_char(t, s[i]);
+        if (c == '"' || c == '\\')
+            text_f(t, "\\%c", c);
+        else if (c == '\n')
+            text_put(t, "\\n");
+        else if (c == '\t')
+            text_put(t, "\\t");
+        else if (c < 0x20 || c == 0x7F || (c >= 0x80 && !utf8))
+            text_f(t, "\\x%02x", c);
+        else
+            text_char(t, s[i]);
     }
     text_char(t, '"');
 }
@@ -100,7 +105,7 @@ static int hex_digit(char c)
 static const char *unescape(Text *t, const char *s)
 {
     static const char from[] = "\"\\nt", to[] = "\"\\\n\t";
-    const char       *known = *s ? strchr(from, *s) : NULL;
+    const char *known = *s ? strchr(from, *s) : NULL;
 
     if (known) {
         text_char(t, to[known - from]);
@@ -121,8 +126,10 @@ const char *text_unquote(Text *t, const char *s)
         size_t plain = strcspn(s, "\"\\\n");
         text_put_n(t, s, plain);
         s += plain;
-        if (*s == '\\') s = unescape(t, s + 1);
-        else if (*s != '"') return NULL; /* the text or the line ends within the quotes */
+        if (*s == '\\')
+            s = unescape(t, s + 1);
+        else if (*s != '"')
+            return NULL; /* the text or the line ends within the quotes */
         if (!s) return NULL;
     }
     return s + 1;
@@ -131,7 +138,7 @@ const char *text_unquote(Text *t, const char *s)
 /* A number's digits without point and trailing zeros: 0.digits * 10^point. */
 typedef struct Digits {
     char d[24];
-    int  n, point;
+    int n, point;
 } Digits;
 
 /* Print |v| with `precision` significant digits; true when that reads back as v. */
@@ -180,7 +187,7 @@ static void put_digits(Text *t, const Digits *g)
 static void put_number(Text *t, double v, bool single)
 {
     double smallest = single ? (double)FLT_MIN : DBL_MIN;
-    int    last = single ? FLT_DECIMAL_DIG : DBL_DECIMAL_DIG;
+    int last = single ? FLT_DECIMAL_DIG : DBL_DECIMAL_DIG;
     Digits g;
 
     if (isnan(v)) {
@@ -212,7 +219,7 @@ void text_float(Text *t, float v)
 
 bool parse_i64(const char *s, int64_t *out)
 {
-    bool    negative = *s == '-';
+    bool negative = *s == '-';
     int64_t v = 0;
 
     if (*s == '-' || *s == '+') s++;
@@ -239,7 +246,7 @@ static const char *skip_digits(const char *s)
 static bool is_decimal(const char *s)
 {
     const char *p = skip_digits(s);
-    bool        some = p > s;
+    bool some = p > s;
 
     if (*p == '.') {
         const char *fraction = p + 1;
@@ -260,7 +267,7 @@ static bool is_decimal(const char *s)
 bool parse_double(const char *s, double *out)
 {
     const char *unsigned_part = *s == '-' || *s == '+' ? s + 1 : s;
-    bool        finite = is_decimal(unsigned_part);
+    bool finite = is_decimal(unsigned_part);
 
     if (!finite && strcmp(unsigned_part, "inf") != 0 && strcmp(unsigned_part, "nan") != 0) {
         return false;
@@ -285,30 +292,30 @@ bool str_ends(const char *s, const char *suffix)
     return n >= m && memcmp(s + n - m, suffix, m) == 0;
 }
 
-/* The length of the UTF-8 sequence at p, 0 when there is none: Unicode 15, table 3-7. */
-static size_t utf8_length(const unsigned char *p, size_t left)
+/* Unicode 15, table 3-7 */
+size_t utf8_length(const char *s, size_t n)
 {
-    size_t n = p[0] < 0x80 ? 1 : p[0] < 0xC2 ? 0 : p[0] < 0xE0 ? 2 : p[0] < 0xF0 ? 3 : p[0] < 0xF5 ? 4 : 0;
+    const unsigned char *p = (const unsigned char *)s;
+    unsigned char c = p[0];
+    size_t length = c < 0x80 ? 1 : c < 0xC2 ? 0 : c < 0xE0 ? 2 : c < 0xF0 ? 3 : c < 0xF5 ? 4 : 0;
 
-    if (n > left) return 0;
-    for (size_t i = 1; i < n; i++) {
+    if (length > n) return 0;
+    for (size_t i = 1; i < length; i++) {
         if ((p[i] & 0xC0) != 0x80) return 0;
     }
-    if (p[0] == 0xE0 && p[1] < 0xA0) return 0; /* overlong */
-    if (p[0] == 0xED && p[1] > 0x9F) return 0; /* surrogates */
-    if (p[0] == 0xF0 && p[1] < 0x90) return 0; /* overlong */
-    if (p[0] == 0xF4 && p[1] > 0x8F) return 0; /* above U+10FFFF */
-    return n;
+    if (c == 0xE0 && p[1] < 0xA0) return 0; /* overlong */
+    if (c == 0xED && p[1] > 0x9F) return 0; /* surrogates */
+    if (c == 0xF0 && p[1] < 0x90) return 0; /* overlong */
+    if (c == 0xF4 && p[1] > 0x8F) return 0; /* above U+10FFFF */
+    return length;
 }
 
 bool utf8_valid(const char *s, size_t n)
 {
-    const unsigned char *p = (const unsigned char *)s;
-
     while (n > 0) {
-        size_t step = utf8_length(p, n);
+        size_t step = utf8_length(s, n);
         if (step == 0) return false;
-        p += step;
+        s += step;
         n -= step;
     }
     return true;

@@ -35,5 +35,7 @@ bool parse_double(const char *s, double *out);
 bool str_starts(const char *s, const char *prefix);
 bool str_ends(const char *s, const char *suffix);
 bool utf8_valid(const char *s, size_t n);
+/* Bytes of the UTF-8 sequence that `s` starts with, n > 0 bytes being there; 0 when it is none. */
+size_t utf8_length(const char *s, size_t n);
 
 #endif
