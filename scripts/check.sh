@@ -1,0 +1,215 @@
+#!/usr/bin/env bash
+# check.sh: set up, build, and run every test, with a stated slice of the long ones. Under 20 minutes on 2 cores.
+#
+#   scripts/check.sh               all steps
+#   scripts/check.sh unit corpus   these alone (the build must be there)
+#   scripts/check.sh --list        the steps, one line each
+#   scripts/full.sh                the same without slices: hours
+#
+# A step is a row of STEPS and a function step_NAME. It runs as a process of its own with a time limit, its output goes
+# to build/check/NAME.log, and what it tells is read by the row's reader:
+#   status   one test: the exit status
+#   ctest    ctest's summary
+#   counts   the last line `N passed, N failed, N skipped`
+# A step that ends badly without telling a failure counts as one failure. Skips are told as such, with the reason.
+# Ends with `N passed, N failed, N skipped` over all steps; exit status 1 when anything failed.
+#
+# Environment: INGOT_SHARED, the folder with corpus/ and conformance/ (default ../shared); INGOT_FULL=1, no slices;
+# CI, data that is absent altogether is a failure and not a skip.
+set -uo pipefail
+cd "$(dirname "$0")/.." || exit 1
+
+SHARED=${INGOT_SHARED:-../shared}
+FULL=${INGOT_FULL:-}
+LOGS=build/check
+INGOT=build/ingot
+PYTHON=build/venv/bin/python
+JOBS=$(nproc)
+
+# name | reader | minutes | what it shows
+STEPS='
+setup       | status | 10 | packages and tools are there
+build       | status | 10 | gcc builds all without a warning
+clang       | status | 10 | clang builds all without a warning
+includes    | status |  1 | dependencies between rooms point one way, file names are unique, files are small
+format      | status |  2 | clang-format 14 would change nothing
+unit        | ctest  |  5 | unit tests
+suites      | ctest  | 10 | the other tests of the build: golden dumps and whatever else it registers
+asan        | status | 15 | the build with ASan and UBSan
+asan-unit   | ctest  | 10 | unit tests under ASan and UBSan
+conformance | counts | 10 | the ONNX node tests through generated code; no fewer than tests/conformance/floor.txt
+corpus      | counts | 10 | the real models of tests/corpus/first.txt against their recorded outputs
+digits      | counts |  2 | models/digits: test set, executable on real images, its size
+'
+
+rows() { grep '|' <<<"$STEPS"; }
+field() { cut -d'|' -f"$1" | tr -d ' '; }
+counts() { printf '%d passed, %d failed, %d skipped\n' "$1" "$2" "$3"; }
+need_ingot() { [ -x $INGOT ] || { echo "$INGOT is missing: the build failed or did not run"; exit 1; }; }
+need_python() { scripts/setup.sh --python || { echo "no Python with the pinned packages"; exit 1; }; }
+
+absent() # WHAT: data that cannot be had: a failure in CI, elsewhere a skip
+{
+    echo "absent: $1"
+    if [ -n "${CI:-}" ]; then counts 0 1 0; else counts 0 0 1; fi
+}
+
+compile_tree() # FOLDER CMAKE-ARGUMENT...
+{
+    local folder=$1
+    shift
+    cmake -S . -B "$folder" -G Ninja "$@" && ninja -C "$folder" -j "$JOBS"
+}
+
+step_setup() { scripts/setup.sh --test; }
+step_build() { compile_tree build; }
+step_clang() { compile_tree build/clang -DCMAKE_C_COMPILER=clang; }
+step_includes() { scripts/check-includes; }
+
+step_format()
+{
+    local file bad=0
+    while read -r file; do
+        clang-format-14 --dry-run -Werror "$file" 2>/dev/null || { echo "$file"; bad=1; }
+    done < <(git ls-files '*.c' '*.h')
+    [ $bad = 0 ] || echo "scripts/format changes the files above"
+    return $bad
+}
+
+step_unit() { ctest --test-dir build -L '^unit$' -j "$JOBS" --output-on-failure; }
+step_suites() { ctest --test-dir build -LE '^unit$' -j "$JOBS" --output-on-failure; }
+step_asan() { compile_tree build/asan -DINGOT_SANITIZE=address,undefined; }
+step_asan-unit() { ctest --test-dir build/asan -L '^unit$' -j "$JOBS" --output-on-failure; }
+
+node_tests() # prints the folder of the ONNX node tests; makes it with the pinned package where it is not given
+{
+    local out=build/conformance
+    if [ -d "$SHARED/conformance/node" ]; then
+        echo "$SHARED/conformance/node"
+    elif [ -f $out/complete ]; then
+        echo $out/node
+    else
+        rm -rf $out
+        mkdir -p $out/node
+        scripts/setup.sh --python >&2 &&
+            $PYTHON -W ignore -m onnx.backend.test.cmd_tools generate-data -o $out >&2 &&
+            touch $out/complete && echo $out/node
+    fi
+}
+
+# The scoreboard may only rise: fewer passes than the floor are failures, what is not there yet is a skip.
+step_conformance()
+{
+    local data floor passed failed skipped rc
+    need_ingot
+    data=$(node_tests) || { absent "ONNX node tests, neither in $SHARED nor made by the onnx package"; return; }
+    floor=$(grep -v '^#' tests/conformance/floor.txt)
+    $INGOT test "$data" | tee $LOGS/conformance.out
+    rc=${PIPESTATUS[0]}
+    read -r passed failed skipped < <(tail -1 $LOGS/conformance.out |
+        sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed, \([0-9]*\) skipped$/\1 \2 \3/p')
+    if [ -z "${skipped:-}" ] || [ "$rc" -gt 1 ]; then
+        echo "ingot test did not come to its end (exit status $rc)"
+        counts 0 1 0
+        return 1
+    fi
+    echo "conformance: $passed of $((passed + failed + skipped)) pass; the floor is $floor"
+    if [ "$passed" -lt "$floor" ]; then
+        counts "$passed" $((floor - passed)) $((failed + skipped - floor + passed))
+        return 1
+    fi
+    [ "$passed" -eq "$floor" ] || echo "raise tests/conformance/floor.txt to $passed"
+    counts "$passed" 0 $((failed + skipped))
+}
+
+step_corpus()
+{
+    need_ingot
+    [ -d "$SHARED/corpus/dev" ] || {
+        echo "skipped: no corpus in $SHARED"
+        counts 0 0 "$(grep -vc '^#' tests/corpus/first.txt)"
+        return
+    }
+    grep -v '^#' tests/corpus/first.txt | sed "s|^|$SHARED/corpus/dev/|" | xargs $INGOT test
+}
+
+step_digits()
+{
+    need_ingot
+    scripts/check-digits
+}
+
+read_counts() # READER LOG: sets passed failed skipped
+{
+    local reader=$1 log=$2 line total
+    passed=0 failed=0 skipped=0
+    case $reader in
+    status) passed=1 ;;
+    ctest)
+        line=$(grep -E '^[0-9]+% tests passed' "$log" | tail -1)
+        total=${line##*out of }
+        failed=$(sed -n 's/.*tests passed, \([0-9]*\) tests failed.*/\1/p' <<<"$line")
+        skipped=$(grep -cE '\*\*\*(Skipped|Not Run)' "$log")
+        if [ -n "$total" ]; then passed=$((total - failed - skipped)); else failed=1; fi
+        ;;
+    counts)
+        line=$(grep -E '^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$' "$log" | tail -1)
+        if [ -n "$line" ]; then
+            read -r passed _ failed _ skipped _ <<<"$line"
+        else
+            failed=1
+        fi
+        ;;
+    esac
+}
+
+run_step() # NAME READER MINUTES WHERE
+{
+    local name=$1 reader=$2 minutes=$3 log=$LOGS/$1.log began=$SECONDS rc
+    [ -z "$FULL" ] || minutes=$((minutes * 60))
+    printf '%-7s %-12s ' "$4" "$name"
+    timeout -k 10 $((minutes * 60)) "$0" --step "$name" >"$log" 2>&1 </dev/null
+    rc=$?
+    read_counts "$reader" "$log"
+    if [ $rc != 0 ] && [ "$failed" = 0 ]; then
+        failed=1
+        [ "$reader" != status ] || passed=0
+    fi
+    printf '%5d passed, %d failed, %d skipped  (%d s)\n' "$passed" "$failed" "$skipped" \
+        $((SECONDS - began))
+    [ $rc != 124 ] || echo "        stopped after $minutes minutes"
+    if [ "$failed" != 0 ]; then
+        tail -n 25 "$log" | sed 's/^/        /'
+        echo "        ... all of it: $log"
+    elif [ "$skipped" != 0 ]; then
+        grep -iE '^(skip|absent|conformance)' "$log" | head -5 | sed 's/^/        /'
+    fi
+}
+
+main()
+{
+    local names name reader minutes row at=0 all_passed=0 all_failed=0 all_skipped=0
+    local passed failed skipped
+    mkdir -p $LOGS
+    if [ $# = 0 ]; then names=$(rows | field 1); else names="$*"; fi
+    for name in $names; do
+        row=$(rows | grep -E "^$name *\|") || { echo "no step '$name'; see --list"; exit 2; }
+    done
+    for name in $names; do
+        row=$(rows | grep -E "^$name *\|")
+        at=$((at + 1))
+        reader=$(field 2 <<<"$row") minutes=$(field 3 <<<"$row")
+        run_step "$name" "$reader" "$minutes" "[$at/$(wc -w <<<"$names")]"
+        all_passed=$((all_passed + passed)) all_failed=$((all_failed + failed))
+        all_skipped=$((all_skipped + skipped))
+    done
+    counts $all_passed $all_failed $all_skipped
+    [ $all_failed = 0 ]
+}
+
+case "${1:-}" in
+--step) "step_$2" ;;
+--list) rows ;;
+-*) sed -n '2,8s/^# \{0,1\}//p' "$0"; exit 2 ;;
+*) main "$@" ;;
+esac

@@ -1,0 +1,109 @@
+#!/usr/bin/env bash
+# setup.sh: bring a Debian 12 to where ingot builds and its tests run. Does only what is missing; can be repeated.
+#
+#   scripts/setup.sh            what the build needs
+#   scripts/setup.sh --test     and what the tests need: clang, clang-format 14, Python
+#   scripts/setup.sh --python   only build/venv, with the packages pinned in scripts/requirements.txt
+#
+# Installs as root, or through sudo. Exit status: 0 all there, 1 something that is needed could not be installed.
+set -uo pipefail
+cd "$(dirname "$0")/.." || exit 1
+
+BUILD_PACKAGES="gcc libc6-dev binutils cmake ninja-build pkg-config llvm-19-dev protobuf-c-compiler
+    libprotobuf-c-dev libpng-dev zlib1g-dev"
+TEST_PACKAGES="clang clang-format-14 python3 python3-venv"
+VENV=build/venv
+
+say() { printf '%s\n' "setup: $*" >&2; }
+
+missing_of() # PACKAGE...: those that are not installed
+{
+    local package
+    for package in "$@"; do
+        [ "$(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null)" = installed ] ||
+            printf '%s ' "$package"
+    done
+}
+
+as_root()
+{
+    if [ "$(id -u)" = 0 ]; then
+        "$@"
+    elif command -v sudo >/dev/null; then
+        sudo "$@"
+    else
+        say "neither root nor sudo: cannot run: $*"
+        return 1
+    fi
+}
+
+apt() # ARGUMENT...: apt-get without questions, waiting for another one that is at work
+{
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300 \
+        -o Dpkg::Use-Pty=0 "$@" >&2
+}
+
+install_packages() # PACKAGE...
+{
+    local missing package
+    if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
+        say "this is no Debian: nothing installed; the build needs what these packages hold: $*"
+        return 0 # the build itself will say what it does not find
+    fi
+    missing=$(missing_of "$@")
+    [ -n "$missing" ] || return 0
+    say "installing: $missing"
+    apt update || say "the list of packages could not be renewed; trying with the one that is here"
+    # shellcheck disable=SC2086
+    if ! apt install -y --no-install-recommends $missing; then
+        say "together they could not be installed; trying one by one"
+        for package in $missing; do
+            apt install -y --no-install-recommends "$package"
+        done
+    fi
+    missing=$(missing_of "$@")
+    [ -n "$missing" ] || { say "installed"; return 0; }
+    say "COULD NOT INSTALL: $missing"
+    say "install them by hand (apt-get install $missing), then run this again"
+    return 1
+}
+
+venv_ready()
+{
+    [ -x $VENV/bin/python ] && cmp -s scripts/requirements.txt $VENV/requirements.txt
+}
+
+make_venv()
+{
+    venv_ready && return 0
+    say "making $VENV with the packages of scripts/requirements.txt"
+    mkdir -p build
+    rm -rf $VENV
+    if ! python3 -m venv $VENV; then
+        say "COULD NOT MAKE $VENV: python3 and python3-venv are needed"
+        return 1
+    fi
+    if ! $VENV/bin/python -m pip install --disable-pip-version-check --quiet \
+        -r scripts/requirements.txt >&2; then
+        say "COULD NOT INSTALL the packages of scripts/requirements.txt (is there a network?)"
+        return 1
+    fi
+    cp scripts/requirements.txt $VENV/requirements.txt
+    say "$VENV is ready"
+}
+
+main()
+{
+    # shellcheck disable=SC2086
+    case "${1:-}" in
+    "") install_packages $BUILD_PACKAGES ;;
+    --test) install_packages $BUILD_PACKAGES $TEST_PACKAGES ;;
+    --python) install_packages python3 python3-venv && make_venv ;;
+    *)
+        sed -n '2,7s/^# \{0,1\}//p' "$0"
+        exit 2
+        ;;
+    esac
+}
+
+main "$@"
