@@ -1,0 +1,48 @@
+/* codegen.h: fused graphs in, objects out. */
+#ifndef INGOT_CODEGEN_CODEGEN_H
+#define INGOT_CODEGEN_CODEGEN_H
+
+#include "codegen/plan.h"
+#include "ir/graph.h"
+#include "ir/target.h"
+
+typedef struct CodegenOptions {
+    const char *target; /* "native", "x86-64-v4" (AVX-512), "x86-64-v3" (AVX2), "x86-64-v2"
+                           (SSE4.2), "scalar" */
+    int level;          /* -O0 .. -O3 */
+    int jobs;           /* compile threads; 0: all cores */
+    const char *symbol; /* prefix of exported symbols; the model descriptor is SYMBOL_model */
+    bool flush_subnormals;
+    bool keep_asm;  /* also give assembler text of kernels (--emit asm) */
+    bool keep_llvm; /* also give LLVM IR text (--emit llvm) */
+} CodegenOptions;
+
+typedef struct CodeObject {
+    const char *name;
+    const void *data;
+    size_t size;
+} CodeObject;
+
+/* What comes out, in the caller's arena. */
+typedef struct Code {
+    CodeObject *object; /* ELF relocatables */
+    int n_object;
+    const void *weights; /* the constants that kernels read, packed; symbol SYMBOL_weights */
+    size_t weights_size;
+    const char *text; /* keep_asm / keep_llvm */
+    int n_kernels;    /* distinct functions */
+    int n_calls_of_kernels;
+} Code;
+
+/* What the target offers; NULL name = native. ERR_TARGET when unknown or not of this architecture.
+ */
+Status codegen_target(const char *name, TargetInfo *out, Diag *d) MUST_USE;
+/* Whether this machine can run it. */
+bool codegen_target_runs(const TargetInfo *t);
+Status codegen_compile(Module *m, const CodegenOptions *o, Arena *arena, Code *out,
+                       Diag *d) MUST_USE;
+/* Every kernel as plain C (--emit c): one translation unit; functions have the signature of
+ * ingot_kernel. */
+Status codegen_print_c(Module *m, Arena *arena, Text *out, Diag *d) MUST_USE;
+
+#endif

@@ -1,0 +1,36 @@
+/* frontend.h: bytes in, graph IR out. The reader is chosen by what the bytes are. */
+#ifndef INGOT_FRONTEND_FRONTEND_H
+#define INGOT_FRONTEND_FRONTEND_H
+
+#include "ir/graph.h"
+#include "support/io.h"
+
+/* Limits on untrusted input; 0 takes the default named in the comment. */
+typedef struct FrontendOptions {
+    const char *external_data; /* a trusted folder for external tensors; NULL: the model's own,
+                                  links refused */
+    size_t memory_limit;       /* decoded size, payloads not counted: 64 MiB + 1 x file size */
+    int max_depth;             /* nesting of graphs, functions and types: 64 */
+    int64_t max_nodes;         /* after inlining: 4 million */
+} FrontendOptions;
+
+/* A loaded model: the module points into the file's bytes, so both live together. */
+typedef struct Loaded {
+    Module *module;
+    FileBytes bytes;
+    FileBytes *external; /* external data files kept open */
+    int n_external;
+} Loaded;
+
+/* Import `path` into a module in `arena`. All that is unsupported is reported before
+ * ERR_UNSUPPORTED is returned. The graph is in the newest opset's meaning, functions inlined, every
+ * node inferred (types, contents), attributes complete. */
+Status frontend_load(const char *path, const FrontendOptions *o, Arena *arena, Loaded *out,
+                     Diag *d) MUST_USE;
+/* The same from memory; `path` is used for messages and to find external data. `bytes` must outlive
+ * the module. */
+Status frontend_load_bytes(const void *bytes, size_t size, const char *path,
+                           const FrontendOptions *o, Arena *arena, Loaded *out, Diag *d) MUST_USE;
+void frontend_close(Loaded *l);
+
+#endif
