@@ -39,6 +39,7 @@ asan        | status | 15 | the build with ASan and UBSan
 asan-unit   | ctest  | 10 | unit tests under ASan and UBSan
 conformance | counts | 10 | the ONNX node tests through generated code; no fewer than tests/conformance/floor.txt
 corpus      | counts | 10 | the real models of tests/corpus/first.txt against their recorded outputs
+families    | counts |  5 | small models of the well-known families (bench/gen_models.py) against their test sets
 digits      | counts |  2 | models/digits: test set, executable on real images, its size
 '
 
@@ -131,6 +132,14 @@ step_corpus()
         return
     }
     grep -v '^#' tests/corpus/first.txt | sed "s|^|$SHARED/corpus/dev/|" | xargs $INGOT test
+}
+
+step_families()
+{
+    need_ingot
+    need_python
+    rm -rf build/families
+    $PYTHON bench/gen_models.py build/families && $INGOT test build/families
 }
 
 step_digits()
