@@ -11,7 +11,7 @@
 /* A growing buffer of text; `s` is always NUL-terminated (also when n == 0, after text_init). */
 typedef struct Text {
     Arena *arena;
-    char  *s;
+    char *s;
     size_t n, cap;
 } Text;
 
@@ -20,11 +20,12 @@ void text_put(Text *t, const char *s);
 void text_put_n(Text *t, const char *s, size_t n);
 void text_char(Text *t, char c);
 void text_f(Text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* `s` in double quotes, with \" \\ \n \t and \xNN escaped. text_unquote reads it back, from the opening to the closing quote;
- * returns the position after it, or NULL when malformed. */
-void        text_quote(Text *t, const char *s, size_t n);
+/* `s` in double quotes, with \" \\ \n \t and \xNN escaped. text_unquote reads it back, from the
+ * opening to the closing quote; returns the position after it, or NULL when malformed. */
+void text_quote(Text *t, const char *s, size_t n);
 const char *text_unquote(Text *t, const char *s);
-/* Shortest decimal text that reads back as the same double (inf, -inf, nan spelled so), '.' whatever the locale. */
+/* Shortest decimal text that reads back as the same double (inf, -inf, nan spelled so), '.'
+ * whatever the locale. */
 void text_double(Text *t, double v);
 void text_float(Text *t, float v);
 
