@@ -26,8 +26,12 @@
 
 #include "support/checked.h"
 
-#define SMALL_MAX  ((size_t)64 << 10) /* malloc'ed, not mapped */
-#define COPY_MAX   ((size_t)8 << 30)
+#define SMALL_MAX ((size_t)64 << 10) /* malloc'ed, not mapped */
+#ifdef INGOT_HOSTILE
+#define COPY_MAX ((size_t)1 << 20)
+#else
+#define COPY_MAX ((size_t)8 << 30)
+#endif
 #define STREAM_MAX ((size_t)16 << 30) /* standard input */
 #define READ_MAX   ((size_t)1 << 30)  /* one call of read or write */
 

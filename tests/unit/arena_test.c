@@ -93,6 +93,10 @@ static void test_marks(void)
         CHECK_EQ(arena_used(a), used);
     }
     CHECK_STR(kept, "kept");
+    unsigned char *large = arena_try(a, 1, 3000000); /* just before the mark: it stays */
+    memset(large, 7, 3000000);
+    arena_reset(a, arena_mark(a));
+    CHECK(arena_try(a, 1, 3000000) && large[0] == 7 && large[2999999] == 7);
     arena_free(a);
 
     a = arena_new(0); /* a mark of an empty arena gives everything back */
