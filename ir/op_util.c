@@ -1,0 +1,215 @@
+/* op_util.c: what operator families share: inference of dims, elements known as dims, and
+ * evaluation helpers. */
+#include "ir/op.h"
+
+#include <string.h>
+
+void infer_out(Infer *cx, Node *n, int k, DType t, int rank, const Dim *dims)
+{
+    Dim *copy;
+
+    if (!has_out(n, k)) return;
+    copy = ARENA_ARRAY(cx->module->arena, Dim, rank);
+    for (int i = 0; i < rank; i++)
+        copy[i] = dims[i];
+    n->out[k]->type = type_tensor(t, rank, copy);
+}
+
+void infer_same(Infer *cx, Node *n, int k, int input)
+{
+    (void)cx;
+    if (has_out(n, k)) n->out[k]->type = *in_type(n, input);
+}
+
+void infer_contents(Infer *cx, Node *n, int k, int count, const Dim *dims)
+{
+    Dim *copy;
+
+    if (!has_out(n, k)) return;
+    copy = ARENA_ARRAY(cx->module->arena, Dim, count);
+    if (count) memcpy(copy, dims, sizeof *dims * (size_t)count);
+    n->out[k]->contents = copy;
+}
+
+/* One dim of the result from two: equal; or one is 1; or, where only the run can tell, the larger
+ * (numpy would refuse unequal ones that are not 1: generated code checks nothing more here). */
+static Status join_dims(Infer *cx, Node *n, Dim a, Dim b, Dim *out)
+{
+    DimTable *t = &cx->module->dims;
+
+    if (a == b || dim_is(b, 1))
+        *out = a;
+    else if (dim_is(a, 1))
+        *out = b;
+    else if (dim_is_const(a) && dim_is_const(b))
+        return op_error(n, cx->diag, NULL, "%s: dims %lld and %lld do not broadcast",
+                        node_op_name(n), (long long)a->value, (long long)b->value);
+    else if (dim_is_const(a)) /* the other is open: it must be 1 or this */
+        *out = a;
+    else if (dim_is_const(b))
+        *out = b;
+    else if (a->lo > 1 && b->lo <= 1)
+        *out = a;
+    else if (b->lo > 1 && a->lo <= 1)
+        *out = b;
+    else
+        *out = dim_max(t, a, b);
+    return OK;
+}
+
+Status infer_broadcast_dims(Infer *cx, Node *n, int n_types, const Type *const *types, int *rank,
+                            Dim *dims)
+{
+    *rank = 0;
+    for (int k = 0; k < n_types; k++) {
+        if (types[k]->rank == RANK_UNKNOWN)
+            return op_unsupported(n, cx->diag, "an operand of unknown rank");
+        if (types[k]->rank > *rank) *rank = types[k]->rank;
+    }
+    for (int i = 0; i < *rank; i++) {
+        Dim d = dim_const(&cx->module->dims, 1);
+        for (int k = 0; k < n_types; k++) {
+            int j = i - (*rank - types[k]->rank);
+            if (j >= 0) TRY(join_dims(cx, n, d, types[k]->dim[j], &d));
+        }
+        dims[i] = d;
+    }
+    return OK;
+}
+
+Status infer_axis(const Node *n, Diag *d, const char *attr, int64_t axis, int rank, int *out)
+{
+    if (axis < -rank || axis >= rank)
+        return op_error(n, d, attr, "%s: axis %lld is out of range for rank %d", node_op_name(n),
+                        (long long)axis, rank);
+    *out = (int)(axis < 0 ? axis + rank : axis);
+    return OK;
+}
+
+Status infer_elements(Infer *cx, Node *n, int input, int64_t lo, int64_t hi, const Dim **dims,
+                      int *count)
+{
+    Value *v = has_in(n, input) ? n->in[input] : NULL;
+    Dim *fresh, total;
+
+    *dims = NULL;
+    *count = 0;
+    if (!v) return OK;
+    if (v->type.kind != TYPE_TENSOR || v->type.rank == RANK_UNKNOWN || v->type.rank > 1)
+        return op_error(n, cx->diag, NULL, "%s: input %d must be a scalar or a list of integers",
+                        node_op_name(n), input);
+    if (v->type.dtype != DT_I64 && v->type.dtype != DT_I32)
+        return op_error(n, cx->diag, NULL, "%s: input %d must be i64 or i32, not %s",
+                        node_op_name(n), input, dtype_text(v->type.dtype));
+    total = type_count(&cx->module->dims, &v->type);
+    if (!dim_is_const(total))
+        return op_unsupported(n, cx->diag, "input %d has an open number of elements", input);
+    if (total->value > 4096)
+        return op_error(n, cx->diag, NULL, "%s: input %d has %lld elements", node_op_name(n), input,
+                        (long long)total->value);
+    *count = (int)total->value;
+    if (v->contents) {
+        *dims = v->contents;
+        return OK;
+    }
+    fresh = ARENA_ARRAY(cx->module->arena, Dim, *count);
+    for (int i = 0; i < *count; i++)
+        fresh[i] = build_bind(cx->build, v, i, "d", lo, hi);
+    v->contents = fresh; /* the next reader of the same tensor sees the same symbols */
+    *dims = fresh;
+    return cx->build->status;
+}
+
+static const Tensor *constant_of(const Value *v)
+{
+    return v ? v->data : NULL;
+}
+
+bool const_ints(const Value *v, Arena *a, const int64_t **out, int *count)
+{
+    const Tensor *t = constant_of(v);
+    int64_t *ints;
+
+    if (v && !t && v->contents && v->type.kind == TYPE_TENSOR && v->type.rank <= 1) {
+        int64_t n = v->type.rank == 0              ? 1
+                    : dim_is_const(v->type.dim[0]) ? v->type.dim[0]->value
+                                                   : -1;
+        if (n < 0) return false;
+        ints = ARENA_ARRAY(a, int64_t, n);
+        for (int64_t i = 0; i < n; i++) {
+            if (!dim_is_const(v->contents[i])) return false;
+            ints[i] = v->contents[i]->value;
+        }
+        *count = (int)n;
+        *out = ints;
+        return true;
+    }
+    if (!t || !(dtype_is_int(t->dtype) || t->dtype == DT_BOOL) || t->count > (1 << 16))
+        return false;
+    ints = ARENA_ARRAY(a, int64_t, t->count);
+    for (int64_t i = 0; i < t->count; i++)
+        ints[i] = tensor_int(t, i);
+    *out = ints;
+    *count = (int)t->count;
+    return true;
+}
+
+bool const_doubles(const Value *v, Arena *a, const double **out, int *count)
+{
+    const Tensor *t = constant_of(v);
+    double *x;
+
+    if (!t || !dtype_is_float(t->dtype) || t->count > (1 << 16)) return false;
+    x = ARENA_ARRAY(a, double, t->count);
+    for (int64_t i = 0; i < t->count; i++)
+        x[i] = tensor_double(t, i);
+    *out = x;
+    *count = (int)t->count;
+    return true;
+}
+
+/* ---- evaluation ---- */
+
+Status eval_out(Eval *cx, const Node *n, Tensor **out, DType t, int rank, const int64_t *dims)
+{
+    int64_t count;
+    size_t bytes;
+
+    if (!tensor_size(t, rank, dims, &count, &bytes))
+        return diag(cx->diag, ERR_LIMIT, node_where(n), "%s: the result has an impossible size",
+                    node_op_name(n));
+    *out = tensor_new(cx->arena, t, rank, dims);
+    if (!*out)
+        return diag(cx->diag, ERR_LIMIT, node_where(n), "%s: no memory for a result of %zu bytes",
+                    node_op_name(n), bytes);
+    return OK;
+}
+
+void eval_strides(int rank, const int64_t *dim, int64_t *stride)
+{
+    int64_t s = 1;
+
+    for (int i = rank - 1; i >= 0; i--) {
+        stride[i] = s;
+        s *= dim[i];
+    }
+}
+
+void eval_broadcast_strides(const Tensor *t, int out_rank, int64_t *stride)
+{
+    int64_t own[MAX_RANK];
+    int shift = out_rank - t->rank;
+
+    eval_strides(t->rank, t->dim, own);
+    for (int i = 0; i < out_rank; i++)
+        stride[i] = i < shift || t->dim[i - shift] == 1 ? 0 : own[i - shift];
+}
+
+bool eval_next(int rank, const int64_t *dim, int64_t *index)
+{
+    for (int i = rank - 1; i >= 0; i--) {
+        if (++index[i] < dim[i]) return true;
+        index[i] = 0;
+    }
+    return false;
+}
