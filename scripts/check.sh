@@ -40,6 +40,9 @@ asan-unit   | ctest  | 10 | unit tests under ASan and UBSan
 conformance | counts | 10 | the ONNX node tests through generated code; no fewer than tests/conformance/floor.txt
 corpus      | counts | 10 | the real models of tests/corpus/first.txt against their recorded outputs
 families    | counts |  5 | small models of the well-known families (bench/gen_models.py) against their test sets
+hostile     | counts | 10 | hostile models in one process: every cut and flip of a slice (1 of 8), and all written ones
+hostile-bin | counts | 10 | hostile models through the command: 25 of each kind
+hostile-dat | counts |  5 | hostile data through executables
 digits      | counts |  2 | models/digits: test set, executable on real images, its size
 '
 
@@ -79,7 +82,11 @@ step_format()
 
 step_unit() { ctest --test-dir build -L '^unit$' -j "$JOBS" --output-on-failure; }
 step_suites() { ctest --test-dir build -LE '^unit$' -j "$JOBS" --output-on-failure; }
-step_asan() { compile_tree build/asan -DINGOT_SANITIZE=address,undefined; }
+step_asan()
+{
+    compile_tree build/asan -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_FLAGS_DEBUG='-O1 -g' \
+        -DINGOT_SANITIZE=address,undefined
+}
 step_asan-unit() { ctest --test-dir build/asan -L '^unit$' -j "$JOBS" --output-on-failure; }
 
 node_tests() # prints the folder of the ONNX node tests; makes it with the pinned package where it is not given
@@ -140,6 +147,44 @@ step_families()
     need_python
     rm -rf build/families
     $PYTHON bench/gen_models.py build/families && $INGOT test build/families
+}
+
+hostile_models() # prints the folder of the hostile models; bases: corpus models, or our own where there is no corpus
+{
+    local out=build/hostile base bases=()
+    for base in silero_vad_v6 fraud_gru_loop gtcrn_stream; do
+        [ ! -f "$SHARED/corpus/dev/$base/model.onnx" ] || bases+=(--base "$SHARED/corpus/dev/$base/model.onnx")
+    done
+    if [ ${#bases[@]} = 0 ]; then
+        $PYTHON bench/gen_models.py build/families gpt2_layer loop_grows >&2 || return 1
+        bases=(--base build/families/gpt2_layer/model.onnx --base build/families/loop_grows/model.onnx
+            --base models/digits/digits.onnx)
+    fi
+    $PYTHON tests/hostile/make_hostile.py $out "${bases[@]}" >&2 && echo $out
+}
+
+step_hostile()
+{
+    local data
+    need_python
+    ninja -C build hostile_run && data=$(hostile_models) &&
+        build/tests/hostile_run "$data" --every "$([ -n "$FULL" ] && echo 1 || echo 8)"
+}
+
+step_hostile-bin()
+{
+    local data
+    need_ingot
+    need_python
+    data=$(hostile_models) &&
+        $PYTHON tests/hostile/run_binary.py $INGOT "$data" --each "$([ -n "$FULL" ] && echo 1000 || echo 25)"
+}
+
+step_hostile-dat()
+{
+    need_ingot
+    need_python
+    $PYTHON tests/hostile/hostile_data.py $INGOT build/hostile-data
 }
 
 step_digits()
