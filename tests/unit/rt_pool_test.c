@@ -1,6 +1,8 @@
-/* The pool and the instance: every task runs exactly once whatever the counts, errors come out as text, inputs are
- * checked at the door, memory is lent, and the floating-point mode is the caller's again afterwards. */
+/* The pool and the instance: every task runs exactly once whatever the counts, errors come out as
+ * text, inputs are checked at the door, memory is lent, and the floating-point mode is the caller's
+ * again afterwards. */
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -18,18 +20,20 @@ typedef struct Probe {
     _Atomic int calls;
     _Atomic int smallest; /* of the parts */
     _Atomic int bad_mode;
-    int64_t     count, grain, scratch;
+    int64_t count, grain, scratch;
 } Probe;
 
 static void probe_kernel(const ingot_kernel_args *a, int64_t begin, int64_t end, void *scratch)
 {
     Probe *p = a->ptr[0];
-    int    least = atomic_load(&p->smallest);
+    int least = atomic_load(&p->smallest);
 
     atomic_fetch_add(&p->calls, 1);
-    while ((int)(end - begin) < least && !atomic_compare_exchange_weak(&p->smallest, &least, (int)(end - begin))) {
+    while ((int)(end - begin) < least &&
+           !atomic_compare_exchange_weak(&p->smallest, &least, (int)(end - begin))) {
     }
-    if ((ingot_rt_fp_get() & ~0x3fu) != (ingot_rt_fp_mode(false) & ~0x3fu)) atomic_fetch_add(&p->bad_mode, 1);
+    if ((ingot_rt_fp_get() & ~0x3fu) != (ingot_rt_fp_mode(false) & ~0x3fu))
+        atomic_fetch_add(&p->bad_mode, 1);
     if (p->scratch) memset(scratch, 1, (size_t)p->scratch);
     for (int64_t i = begin; i < end; i++)
         atomic_fetch_add(&p->hits[i], 1);
@@ -38,9 +42,9 @@ static void probe_kernel(const ingot_kernel_args *a, int64_t begin, int64_t end,
 /* Input 0 holds the address of a Probe: how the test talks to its kernel without a global. */
 static int32_t probe_run(ingot_call *c)
 {
-    Probe             *p = *(Probe **)c->in[0].data;
-    void              *ptr[] = {p};
-    ingot_kernel_args  args = {.call = c, .ptr = ptr, .origin = 0, .kernel = 0};
+    Probe *p = *(Probe **)c->in[0].data;
+    void *ptr[] = {p};
+    ingot_kernel_args args = {.call = c, .ptr = ptr, .origin = 0, .kernel = 0};
 
     return ingot_rt_parallel(c, probe_kernel, &args, p->count, p->grain, p->scratch);
 }
@@ -49,7 +53,8 @@ static void fail_kernel(const ingot_kernel_args *a, int64_t begin, int64_t end, 
 {
     (void)end;
     (void)scratch;
-    ingot_rt_fail(a->call, INGOT_ERR_DATA, a->origin, "index %lld out of range for an axis of %lld", begin * 0 + 9, 4);
+    ingot_rt_fail(a->call, INGOT_ERR_DATA, a->origin, "index %lld out of range for an axis of %lld",
+                  begin * 0 + 9, 4);
 }
 
 static int32_t fail_run(ingot_call *c)
@@ -60,17 +65,31 @@ static int32_t fail_run(ingot_call *c)
 }
 
 static const char *const symbols_nk[] = {"N", NULL};
-static const int64_t     dims_n4[] = {-1, 4}, dims_8[] = {1};
+static const int64_t dims_n4[] = {-1, 4}, dims_8[] = {1};
 static const char *const origins[] = {"first", "take"};
 static const char *const kernels[] = {"k0"};
 
-static const ingot_port  probe_inputs[] = {{"probe", INGOT_U64, 1, dims_8, NULL, 0}};
-static const ingot_model probe_model = {
-    .abi_version = INGOT_ABI_VERSION, .n_inputs = 1, .inputs = probe_inputs, .name = "probe", .arena_size = -1,
-    .n_origins = 2, .origins = origins, .run = probe_run, .n_kernels = 1, .kernel_names = kernels};
-static const ingot_model fail_model = {
-    .abi_version = INGOT_ABI_VERSION, .n_inputs = 1, .inputs = probe_inputs, .name = "fail", .arena_size = -1,
-    .n_origins = 2, .origins = origins, .run = fail_run, .n_kernels = 1, .kernel_names = kernels};
+static const ingot_port probe_inputs[] = {{"probe", INGOT_U64, 1, dims_8, NULL, 0}};
+static const ingot_model probe_model = {.abi_version = INGOT_ABI_VERSION,
+                                        .n_inputs = 1,
+                                        .inputs = probe_inputs,
+                                        .name = "probe",
+                                        .arena_size = -1,
+                                        .n_origins = 2,
+                                        .origins = origins,
+                                        .run = probe_run,
+                                        .n_kernels = 1,
+                                        .kernel_names = kernels};
+static const ingot_model fail_model = {.abi_version = INGOT_ABI_VERSION,
+                                       .n_inputs = 1,
+                                       .inputs = probe_inputs,
+                                       .name = "fail",
+                                       .arena_size = -1,
+                                       .n_origins = 2,
+                                       .origins = origins,
+                                       .run = fail_run,
+                                       .n_kernels = 1,
+                                       .kernel_names = kernels};
 
 static ingot_tensor probe_input(Probe **p)
 {
@@ -108,9 +127,9 @@ static void test_every_task_once(void)
     Probe *p = malloc(sizeof *p);
 
     for (int threads = 1; threads <= 9; threads += threads < 4 ? 1 : 5) {
-        ingot_options   o = {.threads = threads};
+        ingot_options o = {.threads = threads};
         ingot_instance *m;
-        ingot_tensor    in = probe_input(&p);
+        ingot_tensor in = probe_input(&p);
 
         CHECK_EQ(ingot_create(&probe_model, &o, &m), 0);
         for (size_t c = 0; c < sizeof counts / sizeof *counts; c++) {
@@ -125,12 +144,53 @@ static void test_every_task_once(void)
     free(p);
 }
 
+/* Every part waits until all have begun: this ends soon only if the parts run at the same time. */
+static void meet_kernel(const ingot_kernel_args *a, int64_t begin, int64_t end, void *scratch)
+{
+    Probe *p = a->ptr[0];
+    int64_t give_up = ingot_rt_now() + INT64_C(20000000000);
+
+    (void)scratch;
+    (void)end;
+    atomic_fetch_add(&p->calls, 1);
+    while (atomic_load(&p->calls) < (int)p->count && ingot_rt_now() < give_up)
+        sched_yield();
+    atomic_fetch_add(&p->hits[begin], atomic_load(&p->calls) == (int)p->count);
+}
+
+static int32_t meet_run(ingot_call *c)
+{
+    Probe *p = *(Probe **)c->in[0].data;
+    void *ptr[] = {p};
+    ingot_kernel_args args = {.call = c, .ptr = ptr};
+
+    return ingot_rt_parallel(c, meet_kernel, &args, p->count, 1, 0);
+}
+
+static void test_threads_work_together(void)
+{
+    ingot_model model = probe_model;
+    ingot_options o = {.threads = 4};
+    ingot_instance *m;
+    Probe *p = malloc(sizeof *p);
+    ingot_tensor in = probe_input(&p);
+
+    model.run = meet_run;
+    reset(p, 4, 1);
+    CHECK_EQ(ingot_create(&model, &o, &m), 0);
+    CHECK_EQ(ingot_run(m, &in, NULL), 0);
+    for (int i = 0; i < 4; i++)
+        CHECK_EQ(p->hits[i], 1);
+    ingot_destroy(m);
+    free(p);
+}
+
 /* Many short forks in one run, hot; and the sum is right each time. */
 static int32_t many_run(ingot_call *c)
 {
-    Probe             *p = *(Probe **)c->in[0].data;
-    void              *ptr[] = {p};
-    ingot_kernel_args  args = {.call = c, .ptr = ptr};
+    Probe *p = *(Probe **)c->in[0].data;
+    void *ptr[] = {p};
+    ingot_kernel_args args = {.call = c, .ptr = ptr};
 
     for (int i = 0; i < 3000; i++)
         ingot_rt_parallel(c, probe_kernel, &args, p->count, 1, 0);
@@ -139,12 +199,12 @@ static int32_t many_run(ingot_call *c)
 
 static void test_hot_forks(void)
 {
-    ingot_model     model = probe_model;
-    ingot_options   o = {.threads = 3};
+    ingot_model model = probe_model;
+    ingot_options o = {.threads = 3};
     ingot_instance *m;
-    Probe          *p = malloc(sizeof *p);
-    ingot_tensor    in = probe_input(&p);
-    int             wrong = 0;
+    Probe *p = malloc(sizeof *p);
+    ingot_tensor in = probe_input(&p);
+    int wrong = 0;
 
     model.run = many_run;
     reset(p, 7, 1);
@@ -161,10 +221,10 @@ static void test_hot_forks(void)
 /* Four threads, four instances, one pool. */
 static void *shared_main(void *argument)
 {
-    ingot_options   o = {.pool = argument};
+    ingot_options o = {.pool = argument};
     ingot_instance *m;
-    Probe          *p = malloc(sizeof *p);
-    ingot_tensor    in = probe_input(&p);
+    Probe *p = malloc(sizeof *p);
+    ingot_tensor in = probe_input(&p);
 
     CHECK_EQ(ingot_create(&probe_model, &o, &m), 0);
     for (int i = 0; i < 200; i++) {
@@ -180,7 +240,7 @@ static void *shared_main(void *argument)
 static void test_shared_pool(void)
 {
     ingot_pool *pool;
-    pthread_t   thread[4];
+    pthread_t thread[4];
 
     CHECK_EQ(ingot_pool_create(4, &pool), 0);
     for (int i = 0; i < 4; i++)
@@ -193,10 +253,10 @@ static void test_shared_pool(void)
 
 static void test_error_text(void)
 {
-    ingot_options   o = {.threads = 4};
+    ingot_options o = {.threads = 4};
     ingot_instance *m;
-    Probe          *p = NULL;
-    ingot_tensor    in = probe_input(&p);
+    Probe *p = NULL;
+    ingot_tensor in = probe_input(&p);
 
     CHECK_EQ(ingot_create(&fail_model, &o, &m), 0);
     CHECK_STR(ingot_error(m), "");
@@ -206,15 +266,16 @@ static void test_error_text(void)
     ingot_destroy(NULL);
 }
 
-/* A forked child has no workers: the forker does all the work, and destroy does not wait for anybody. */
+/* A forked child has no workers: the forker does all the work, and destroy does not wait for
+ * anybody. */
 static void test_forked_child(void)
 {
-    ingot_options   o = {.threads = 3};
+    ingot_options o = {.threads = 3};
     ingot_instance *m;
-    Probe          *p = malloc(sizeof *p);
-    ingot_tensor    in = probe_input(&p);
-    int             status = -1;
-    pid_t           child;
+    Probe *p = malloc(sizeof *p);
+    ingot_tensor in = probe_input(&p);
+    int status = -1;
+    pid_t child;
 
     CHECK_EQ(ingot_create(&probe_model, &o, &m), 0);
     reset(p, 100, 1);
@@ -236,7 +297,7 @@ static void test_forked_child(void)
 static void double_kernel(const ingot_kernel_args *a, int64_t begin, int64_t end, void *scratch)
 {
     const float *x = a->ptr[0];
-    float       *y = a->ptr[1];
+    float *y = a->ptr[1];
 
     (void)scratch;
     for (int64_t i = begin; i < end; i++)
@@ -246,8 +307,8 @@ static void double_kernel(const ingot_kernel_args *a, int64_t begin, int64_t end
 static int32_t double_run(ingot_call *c)
 {
     int64_t n = c->in[0].dims[0];
-    void   *ptr[2] = {c->in[0].data, NULL};
-    char   *s0, *s1;
+    void *ptr[2] = {c->in[0].data, NULL};
+    char *s0, *s1;
 
     c->out[0].rank = 2;
     c->out[0].dims[0] = n;
@@ -266,21 +327,29 @@ static int32_t double_run(ingot_call *c)
 static const ingot_port double_inputs[] = {{"x", INGOT_F32, 2, dims_n4, symbols_nk, 0},
                                            {"z", INGOT_F32, 2, dims_n4, symbols_nk, 1}};
 static const ingot_port double_outputs[] = {{"y", INGOT_F32, 2, dims_n4, symbols_nk, 0}};
-static const ingot_model double_model = {
-    .abi_version = INGOT_ABI_VERSION, .n_inputs = 2, .n_outputs = 1, .inputs = double_inputs,
-    .outputs = double_outputs, .name = "double", .arena_size = 200, .n_segments = 2, .run = double_run,
-    .n_kernels = 1, .kernel_names = kernels};
+static const ingot_model double_model = {.abi_version = INGOT_ABI_VERSION,
+                                         .n_inputs = 2,
+                                         .n_outputs = 1,
+                                         .inputs = double_inputs,
+                                         .outputs = double_outputs,
+                                         .name = "double",
+                                         .arena_size = 200,
+                                         .n_segments = 2,
+                                         .run = double_run,
+                                         .n_kernels = 1,
+                                         .kernel_names = kernels};
 
 static ingot_tensor f32(const float *x, int64_t n, int64_t c)
 {
-    return (ingot_tensor){.data = (void *)(uintptr_t)x, .dtype = INGOT_F32, .rank = 2, .dims = {n, c}};
+    return (ingot_tensor){
+        .data = (void *)(uintptr_t)x, .dtype = INGOT_F32, .rank = 2, .dims = {n, c}};
 }
 
 static void test_inputs_are_checked(void)
 {
     static const float x[64];
     ingot_instance *m;
-    ingot_tensor    out = {0}, in[2] = {f32(x, 2, 4), {0}};
+    ingot_tensor out = {0}, in[2] = {f32(x, 2, 4), {0}};
 
     CHECK_EQ(ingot_create(&double_model, NULL, &m), 0);
     CHECK_EQ(ingot_run(m, in, &out), 0);
@@ -315,14 +384,15 @@ static void test_inputs_are_checked(void)
 
 static void test_outputs(void)
 {
-    float           x[64], mine[64] = {0};
+    float x[64], mine[64] = {0};
     ingot_instance *m;
-    ingot_tensor    out = {0}, in[2] = {f32(x, 1, 4), {0}};
+    ingot_tensor out = {0}, in[2] = {f32(x, 1, 4), {0}};
 
     for (int i = 0; i < 64; i++)
         x[i] = (float)i;
     CHECK_EQ(ingot_create(&double_model, NULL, &m), 0);
-    for (int n = 1; n <= 16; n *= 2) { /* the tensor of the last run is handed back: lent again, and grown */
+    for (int n = 1; n <= 16;
+         n *= 2) { /* the tensor of the last run is handed back: lent again, and grown */
         in[0] = f32(x, n, 4);
         CHECK_EQ(ingot_run(m, in, &out), 0);
         CHECK_EQ(out.dims[0], n);
@@ -341,9 +411,9 @@ static void test_outputs(void)
 static void test_limits(void)
 {
     static const float x[4000];
-    ingot_options   o = {.threads = 1, .memory_limit = 1000};
+    ingot_options o = {.threads = 1, .memory_limit = 1000};
     ingot_instance *m;
-    ingot_tensor    out = {0}, in[2] = {f32(x, 2, 4), {0}};
+    ingot_tensor out = {0}, in[2] = {f32(x, 2, 4), {0}};
 
     CHECK_EQ(ingot_create(&double_model, &o, &m), 0);
     CHECK_EQ(ingot_run(m, in, &out), 0);
@@ -363,7 +433,7 @@ typedef struct Budget {
 static void *budget_allocate(void *context, size_t size, size_t align)
 {
     Budget *b = context;
-    void   *p = NULL;
+    void *p = NULL;
 
     if (b->left-- <= 0 || posix_memalign(&p, align, size) != 0) return NULL;
     b->live++;
@@ -378,18 +448,20 @@ static void budget_release(void *context, void *p, size_t size)
     free(p);
 }
 
-/* Failure at each allocation in turn; and none between create and destroy once the shapes are known. */
+/* Failure at each allocation in turn; and none between create and destroy once the shapes are
+ * known. */
 static void test_allocation_failures(void)
 {
     static const float x[64];
     int fine = 0;
 
     for (int left = 0; left < 40 && !fine; left++) {
-        Budget          b = {left, 0, 0};
-        ingot_options   o = {.threads = 2, .allocate = budget_allocate, .release = budget_release, .context = &b};
+        Budget b = {left, 0, 0};
+        ingot_options o = {
+            .threads = 2, .allocate = budget_allocate, .release = budget_release, .context = &b};
         ingot_instance *m;
-        ingot_tensor    out = {0}, in[2] = {f32(x, 1, 4), {0}};
-        int32_t         status = ingot_create(&double_model, &o, &m);
+        ingot_tensor out = {0}, in[2] = {f32(x, 1, 4), {0}};
+        int32_t status = ingot_create(&double_model, &o, &m);
 
         CHECK(status == INGOT_OK || status == INGOT_ERR_LIMIT);
         CHECK((status == INGOT_OK) == (m != NULL));
@@ -411,9 +483,9 @@ static void test_profile_and_mode(void)
 {
     static const float x[64];
     ingot_instance *m;
-    ingot_tensor    out = {0}, in[2] = {f32(x, 2, 4), {0}};
-    int64_t         ns[1] = {-1};
-    uint32_t        before = ingot_rt_fp_get();
+    ingot_tensor out = {0}, in[2] = {f32(x, 2, 4), {0}};
+    int64_t ns[1] = {-1};
+    uint32_t before = ingot_rt_fp_get();
 
     CHECK_EQ(ingot_create(&double_model, NULL, &m), 0);
     ingot_profile(m, ns);
@@ -429,9 +501,9 @@ static void test_profile_and_mode(void)
 
 static void test_wrong_versions(void)
 {
-    ingot_model     model = double_model;
+    ingot_model model = double_model;
     ingot_instance *m;
-    char            text[256];
+    char text[256];
 
     model.abi_version = 99;
     CHECK_EQ(ingot_create(&model, NULL, &m), INGOT_ERR_TARGET);
@@ -444,6 +516,7 @@ static void test_wrong_versions(void)
 int main(void)
 {
     test_every_task_once();
+    test_threads_work_together();
     test_hot_forks();
     test_shared_pool();
     test_error_text();
