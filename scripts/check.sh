@@ -40,6 +40,10 @@ asan-unit   | ctest  | 10 | unit tests under ASan and UBSan
 conformance | counts | 10 | the ONNX node tests through generated code; no fewer than tests/conformance/floor.txt
 corpus      | counts | 10 | the real models of tests/corpus/first.txt against their recorded outputs
 families    | counts |  5 | small models of the well-known families (bench/gen_models.py) against their test sets
+exe-sample  | counts |  5 | node tests as executables, compared by numpy: 100, seeded
+same-bits   | counts | 10 | threads, AVX2 and AVX-512, batch, open dims, compiled twice: 4 corpus models and 4 of ours
+evaluator   | counts | 10 | ingot check: first models at -O0, -O3, three targets, folding off; 1 combination in 6
+resnet50    | counts |  3 | ResNet-50: time and memory of compiling, plan, batch 1, 4 and open
 hostile     | counts | 10 | hostile models in one process: every cut and flip of a slice (1 of 8), and all written ones
 hostile-bin | counts | 10 | hostile models through the command: 25 of each kind
 hostile-dat | counts |  5 | hostile data through executables
@@ -147,6 +151,65 @@ step_families()
     need_python
     rm -rf build/families
     $PYTHON bench/gen_models.py build/families && $INGOT test build/families
+}
+
+step_exe-sample()
+{
+    local data
+    need_ingot
+    need_python
+    data=$(node_tests) || { absent "ONNX node tests"; return; }
+    $PYTHON tests/artifacts/exe_sample.py $INGOT "$data" build/exe-sample \
+        --count "$([ -n "$FULL" ] && echo 1000 || echo 100)"
+}
+
+first_models() # [COUNT]: folders of the first models that are here, all or so many
+{
+    [ -d "$SHARED/corpus/dev" ] || return 0
+    grep -v '^#' tests/corpus/first.txt | head -n "${1:-99}" | sed "s|^|$SHARED/corpus/dev/|"
+}
+
+step_same-bits()
+{
+    need_ingot
+    need_python
+    # shellcheck disable=SC2046
+    $PYTHON tests/artifacts/same_bits.py $INGOT build/same-bits $(
+        if [ -n "$FULL" ]; then first_models; else
+            for name in dtln_model_1 go2_apg_policy yunet_n_dynamic silero_vad_v6; do
+                [ ! -d "$SHARED/corpus/dev/$name" ] || echo "$SHARED/corpus/dev/$name"
+            done
+        fi)
+}
+
+# Every model with every combination; the slice takes another combination for each model.
+step_evaluator()
+{
+    local model options at=0 passed=0 failed=0
+    need_ingot
+    for model in models/digits/digits.onnx $(first_models | sed 's|$|/model.onnx|'); do
+        for options in "-O0 --target x86-64-v3" "-O3 --target x86-64-v4" "-O3 --target x86-64-v2 --no-fold" \
+            "-O0 --target x86-64-v2" "-O3 --target x86-64-v3" "-O0 --target x86-64-v4 --no-fold"; do
+            at=$((at + 1))
+            [ -n "$FULL" ] || [ $((at % 6)) = $((at / 6 % 6)) ] || continue
+            # shellcheck disable=SC2086
+            if timeout 300 $INGOT check "$model" $options; then
+                passed=$((passed + 1))
+            else
+                failed=$((failed + 1))
+                echo "FAIL ingot check $model $options"
+            fi
+        done
+    done
+    counts $passed $failed 0
+    return $failed
+}
+
+step_resnet50()
+{
+    need_ingot
+    need_python
+    $PYTHON tests/artifacts/resnet50_check.py $INGOT build/resnet50
 }
 
 hostile_models() # prints the folder of the hostile models; bases: corpus models, or our own where there is no corpus
