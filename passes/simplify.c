@@ -1,0 +1,96 @@
+/* simplify.c: what equals a value that is there: each operator is asked for a simpler equal
+ * (OpDef.simplify), until nothing changes. An If whose condition is a constant becomes its branch.
+ *
+ * Ends because rows only give values that are strictly simpler; a bound on rounds guards against a
+ * mistake there. */
+#include "ir/op.h"
+#include "passes/pass.h"
+
+typedef struct Simplify {
+    PassContext *cx;
+    bool changed, round;
+} Simplify;
+
+/* Move the taken branch in front of the If. */
+static void take_branch(Simplify *s, Node *n)
+{
+    Region *branch = n->region[tensor_int(n->in[0]->data, 0) ? 0 : 1];
+    Region *r = n->parent;
+
+    for (Node *b = branch->first, *next; b; b = next) {
+        next = b->next;
+        node_unlink(b);
+        b->parent = r;
+        b->next = n;
+        b->prev = n->prev;
+        if (n->prev)
+            n->prev->next = b;
+        else
+            r->first = b;
+        n->prev = b;
+    }
+    for (int k = 0; k < n->n_out; k++)
+        if (n->out[k]) value_replace(n->out[k], branch->result[k]);
+    node_unlink(n);
+    s->round = true;
+}
+
+static bool is_if(const Node *n)
+{
+    return n->kind == NODE_IF || (n->kind == NODE_OP && n->op->holder == NODE_IF);
+}
+
+/* After operands changed, types may be better known: infer again. */
+static Status refresh(Simplify *s, Node *n)
+{
+    Build b = build_at(n->parent, n, n->origin, s->cx->diag);
+    Infer cx = {.module = n->parent->module, .build = &b, .diag = s->cx->diag};
+
+    if (n->kind != NODE_OP || n->op->holder) return OK;
+    for (int k = 0; k < n->n_out; k++)
+        if (n->out[k] && n->out[k]->type.kind == TYPE_UNKNOWN) return op_infer(&cx, n);
+    return OK;
+}
+
+static Status simplify_node(void *context, Node *n)
+{
+    Simplify *s = context;
+    Build b = build_at(n->parent, n, n->origin, s->cx->diag);
+    Value *v;
+
+    for (int i = 0; i < n->n_in; i++)
+        n->in[i] = value_resolve(n->in[i]);
+    TRY(refresh(s, n));
+    if (is_if(n) && n->in[0]->data && pass_accept(s->cx)) {
+        take_branch(s, n);
+        return OK;
+    }
+    if (n->kind != NODE_OP || !n->op->simplify || !n->out[0] || !n->out[0]->uses) return OK;
+    v = n->op->simplify(&b, n);
+    TRY(b.status);
+    if (!v || v == n->out[0] || !pass_accept(s->cx)) return OK;
+    if (!v->name) v->name = n->out[0]->name;
+    v->uses += n->out[0]->uses;
+    n->out[0]->uses = 0;
+    value_replace(n->out[0], v);
+    s->round = true;
+    return OK;
+}
+
+enum { ROUNDS = 16 };
+
+Status pass_simplify(PassContext *cx, Module *m, bool *changed)
+{
+    Simplify s = {.cx = cx};
+
+    for (int i = 0; i < ROUNDS; i++) {
+        s.round = false;
+        analysis_uses(m);
+        TRY(module_visit(m, simplify_node, &s));
+        module_resolve(m);
+        s.changed |= s.round;
+        if (!s.round) break;
+    }
+    *changed = s.changed;
+    return OK;
+}
