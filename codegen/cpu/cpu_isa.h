@@ -1,0 +1,25 @@
+/* cpu_isa.h: the levels of the x86-64 architecture that code is made for, one row each in
+ * cpu_isa.def. */
+#ifndef INGOT_CODEGEN_CPU_ISA_H
+#define INGOT_CODEGEN_CPU_ISA_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ir/target.h"
+
+typedef struct CpuIsa {
+    const char *name;
+    const char *llvm_cpu;
+    int vector_bytes;
+    int registers;
+    bool fma, f16, mask32, mask_any;
+    uint64_t features; /* INGOT_CPU_... of ingot_rt.h */
+} CpuIsa;
+
+/* By name; NULL or "native": the best that this machine runs. NULL when there is no such row. */
+const CpuIsa *cpu_isa_find(const char *name);
+/* INGOT_CPU_ bits of this machine. */
+uint64_t cpu_isa_here(void);
+
+#endif

@@ -1,0 +1,21 @@
+/* cpu_kernel.h: a kernel -> one function `void NAME(const ingot_kernel_args *args, int64_t begin,
+ * int64_t end, void *scratch)` in an LLVM module.
+ *
+ * Two steps, so that modules can be filled by several threads: cpu_kernel_prepare interns
+ * expressions and dims (one thread at a time per Module), cpu_kernel_emit only reads them. */
+#ifndef INGOT_CODEGEN_CPU_KERNEL_H
+#define INGOT_CODEGEN_CPU_KERNEL_H
+
+#include "codegen/cpu/cpu_module.h"
+#include "codegen/kernel_abi.h"
+
+typedef struct CpuKernel CpuKernel;
+
+/* `n` is a NODE_KERNEL. Everything is in `arena`. */
+Status cpu_kernel_prepare(Arena *arena, Module *m, const Node *n, const CpuIsa *isa, Diag *d,
+                          CpuKernel **out) MUST_USE;
+/* Complete after prepare; does not change with emit. */
+const KernelAbi *cpu_kernel_abi(const CpuKernel *k);
+Status cpu_kernel_emit(CpuModule *m, const CpuKernel *k, const char *name) MUST_USE;
+
+#endif

@@ -1,0 +1,30 @@
+/* kernel_abi.h: how a kernel's function is called: what stands in ingot_kernel_args, how many tasks
+ * there are, what memory it wants.
+ *
+ *   ptr[0 .. n_in)               operands, node->in in order (NULL for one left out)
+ *   ptr[n_in .. n_in + n_out)    results, node->out in order (NULL for one nobody wants)
+ *   ptr[n_in + n_out ..)         packed weights: pack[k]
+ *   dim[k]                       the value of KernelAbi.dim[k]; constants are never passed
+ *
+ * Every task is done exactly once; tasks write disjoint memory. */
+#ifndef INGOT_CODEGEN_KERNEL_ABI_H
+#define INGOT_CODEGEN_KERNEL_ABI_H
+
+#include "ir/graph.h"
+
+typedef struct KernelPack {
+    const Tensor *data; /* made while compiling; the bytes join the weights, aligned to 64 */
+} KernelPack;
+
+typedef struct KernelAbi {
+    int n_in, n_out, n_pack;
+    KernelPack *pack;
+    int n_dim;
+    Dim *dim;
+    Dim tasks;     /* 0 when there is nothing to do */
+    int64_t grain; /* tasks that are worth a thread */
+    Dim scratch;   /* bytes for each worker, aligned to 64 */
+    bool fails;    /* may report a data error: look at call->error behind it */
+} KernelAbi;
+
+#endif

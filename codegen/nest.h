@@ -1,0 +1,98 @@
+/* nest.h: a kernel as loops: what every backend that prints or emits loops needs to know, worked
+ * out once and independent of any target.
+ *
+ *   address   the element offset of every LOAD and every result as
+ *                 base + sum of coef[k] * index k + sum of term.coef * term.e
+ *             with Dims as coefficients; a term is an expression that is not linear (an index that
+ *             comes from data). From it follow strides, contiguity and what may be hoisted.
+ *   loops     adjacent indices are one loop where all addresses agree (a contiguous tensor becomes
+ *             one dimension); indices of extent 1 have no loop and are 0
+ *   vec       the loop whose points become lanes
+ *   tasks     the outermost loops [0, n_task), and blocks of `block` points of loop n_task
+ *
+ * A merged loop's value is that of its last index; the others are never asked for, since no
+ * expression names them. */
+#ifndef INGOT_CODEGEN_NEST_H
+#define INGOT_CODEGEN_NEST_H
+
+#include "codegen/kernel_abi.h"
+
+enum {
+    NEST_INDICES = 2 * MAX_RANK, /* domain and reduction indices of a stage */
+    NEST_OLD = 1000              /* ACC of this number: what stood at a scatter's place before */
+};
+
+typedef struct AffineTerm {
+    const Sx *e;
+    Dim coef;
+} AffineTerm;
+
+typedef struct Affine {
+    Dim base;
+    Dim coef[NEST_INDICES]; /* NULL: 0 */
+    int n_term, cap_term;
+    AffineTerm *term;
+} Affine;
+
+typedef struct NestLoop {
+    int first, last; /* indices that it covers */
+    Dim extent;
+} NestLoop;
+
+typedef enum LocalKind {
+    LOCAL_NONE,     /* out[0] is a result of the node */
+    LOCAL_REGISTER, /* one element a task */
+    LOCAL_SCRATCH
+} LocalKind;
+
+typedef struct NestStage {
+    const Stage *stage;
+    int n_index;
+    int loop_of[NEST_INDICES]; /* of each index; -1: it is always 0, or merged into the next */
+    int n_domain, n_loop;      /* loops: the domain's in the order of nesting, then reductions */
+    NestLoop loop[NEST_INDICES];
+    int vec;        /* loop, or -1 */
+    int scan;       /* loop of the scan axis, or -1; the last of the domain */
+    Map address;    /* const Sx * -> Affine *: LOADs; i64 LT and LE: arg0 - arg1 */
+    Affine **store; /* [n_out] elements from the result's (or local's) start */
+    const Sx *
+        *value;  /* [n_out] what is stored: StageOut.value, for scatters combined with NEST_OLD */
+    Dim *copied; /* [n_out] scatters: elements of the result */
+    LocalKind local;
+    Dim local_at; /* SCRATCH: bytes from the worker's scratch */
+} NestStage;
+
+typedef struct Nest {
+    Arena *arena;
+    Module *module;
+    const Node *node;
+    const Kernel *kernel; /* expressions as rewritten by the backend */
+    int n_outer;          /* loops that all stages share */
+    NestStage *stage;
+    int n_task;    /* loops of stage 0 that a task number counts */
+    int64_t block; /* points of loop n_task in a task; 0: all */
+    Dim blocks;    /* of loop n_task; NULL when block is 0 */
+    bool serial;   /* one task, in row-major order */
+    KernelAbi abi;
+} Nest;
+
+/* Rewrites one expression for a backend; NULL stands for the identity. */
+typedef const Sx *(*NestRewrite)(void *context, SxTable *t, const Sx *e);
+
+Status nest_build(Arena *arena, Module *m, const Node *n, NestRewrite rewrite, void *context,
+                  Diag *d, Nest **out) MUST_USE;
+/* The loop whose value INDEX k is, or -1 for 0. */
+static inline int nest_loop_of(const NestStage *s, int k)
+{
+    return k < s->n_index ? s->loop_of[k] : -1;
+}
+/* Number of `d` in abi.dim, or -1 (constants). */
+int nest_dim(const Nest *n, Dim d);
+/* For planning: the value of a constant, a guess for the others. */
+int64_t nest_guess(Dim d);
+static inline bool affine_is_coef(const Affine *a, int k, int64_t v)
+{
+    return a->coef[k] ? dim_is(a->coef[k], v) : v == 0;
+}
+
+#endif

@@ -1,0 +1,325 @@
+/* nest_plan.c: which loop becomes lanes, in which order loops nest, and what a task is.
+ *
+ * Lanes: of all loops that may be, the one with the fewest memory operations an element, where a
+ * contiguous or broadcast access is one operation a vector, and any other one a lane. Tasks are as
+ * many outer loops as leave enough work inside; one more loop is cut into blocks when that gives
+ * too few. Nothing here depends on the ISA: any two levels have the same tasks. */
+#include "codegen/nest_impl.h"
+
+enum {
+    LANES_GUESS = 16,
+    TASK_POINTS = 4096,    /* a task shall have about this many points of the iteration space */
+    TASKS_ENOUGH = 32,     /* with so many tasks, a loop need not be cut */
+    BLOCK_UNIT = 512,      /* blocks of the vector loop are multiples of it */
+    WORTH_A_THREAD = 60000 /* operations of lanes; about 5 microseconds */
+};
+
+/* ---- Lanes ---- */
+
+static bool term_varies(Nest *n, const Affine *x, int index)
+{
+    for (int i = 0; i < x->n_term; i++) {
+        if (sx_uses_index(&n->module->sx, x->term[i].e, index)) return true;
+    }
+    return false;
+}
+
+/* Operations in units of 1/16 of a vector's, an element. */
+static int64_t access_cost(Nest *n, const Affine *x, int index, bool store)
+{
+    if (term_varies(n, x, index)) return store ? 400 : 240;
+    if (affine_is_coef(x, index, 0)) return store ? 400 : 4;
+    if (affine_is_coef(x, index, 1)) return 16;
+    return store ? 400 : 240;
+}
+
+static int64_t lanes_cost(Nest *n, const NestStage *s, int index)
+{
+    int64_t cost = 16;
+    size_t i = 0;
+    const void *key;
+    void *x;
+
+    while (map_next(&s->address, &i, &key, &x)) {
+        if (((const Sx *)key)->op == SX_LOAD) cost += access_cost(n, x, index, false);
+    }
+    if (index < s->stage->rank) {
+        for (int j = 0; j < s->stage->n_out; j++)
+            cost += access_cost(n, s->store[j], index, true) / (s->stage->n_reduce ? 8 : 1);
+    }
+    return cost;
+}
+
+static bool is_arg(Monoid m)
+{
+    return m >= MONOID_ARGMIN_FIRST;
+}
+
+/* Whether lanes may run along the innermost reduction index. */
+static bool reduction_has_lanes(const Stage *s)
+{
+    bool integers = true;
+
+    if (!s->n_reduce || !s->n_acc) return false;
+    for (int i = 0; i < s->n_acc; i++) {
+        if (is_arg(s->acc[i].monoid)) return false;
+        integers = integers && !dtype_is_float(s->acc[i].dtype);
+    }
+    return integers || s->order == ORDER_LANES64;
+}
+
+static bool too_wide(DType d)
+{
+    return dtype_bits(d) > 64;
+}
+
+static bool stage_is_wide(const NestStage *s)
+{
+    size_t i = 0;
+    const void *key;
+    void *x;
+
+    while (map_next(&s->address, &i, &key, &x)) {
+        if (too_wide(((const Sx *)key)->dtype)) return true;
+    }
+    return false;
+}
+
+/* A scatter keeps its order, but for a row of places next to each other. */
+static bool scatter_allows(Nest *n, const NestStage *s, int loop)
+{
+    int index = s->loop[loop].last;
+
+    for (int j = 0; j < s->stage->n_out; j++) {
+        if (!s->stage->out[j].dst) continue;
+        if (loop != s->n_domain - 1 || !affine_is_coef(s->store[j], index, 1)) return false;
+        if (term_varies(n, s->store[j], index)) return false;
+    }
+    return true;
+}
+
+static int best_lanes(Nest *n, const NestStage *s)
+{
+    bool chain = s->stage->n_reduce && s->stage->order == ORDER_LANES64;
+    int best = -1;
+    int64_t least = INT64_MAX;
+
+    for (int l = s->n_loop - 1; l >= n->n_outer; l--) {
+        int64_t extent = nest_guess(s->loop[l].extent), lanes, cost;
+        bool reduction = l >= s->n_domain;
+
+        if (extent < 2 || s->loop[l].last == s->stage->scan_axis) continue;
+        if (reduction ? l != s->n_loop - 1 || !reduction_has_lanes(s->stage)
+                      : chain && reduction_has_lanes(s->stage) && s->n_loop > s->n_domain)
+            continue;
+        if (!reduction && !scatter_allows(n, s, l)) continue;
+        lanes = extent < LANES_GUESS ? extent : LANES_GUESS;
+        cost = lanes_cost(n, s, s->loop[l].last) * LANES_GUESS / lanes;
+        if (cost < least) {
+            least = cost;
+            best = l;
+        }
+    }
+    return best;
+}
+
+/* ---- Order: outer loops, other domain loops, the vector loop, the scan; then reductions ---- */
+
+static void move_loop(NestStage *s, int from, int to)
+{
+    NestLoop l = s->loop[from];
+
+    for (int i = from; i < to; i++)
+        s->loop[i] = s->loop[i + 1];
+    s->loop[to] = l;
+    for (int i = 0; i < s->n_loop; i++)
+        s->loop_of[s->loop[i].last] = i;
+}
+
+static void order_loops(Nest *n, NestStage *s)
+{
+    int end = s->n_domain - 1;
+
+    s->vec = stage_is_wide(s) ? -1 : best_lanes(n, s);
+    for (int l = 0; l < s->n_domain; l++) {
+        if (s->loop[l].last == s->stage->scan_axis) {
+            move_loop(s, l, end);
+            if (s->vec > l && s->vec <= end) s->vec--;
+            s->scan = end--;
+            break;
+        }
+    }
+    if (s->vec >= 0 && s->vec < end && s->vec >= n->n_outer) {
+        move_loop(s, s->vec, end);
+        s->vec = end;
+    }
+}
+
+/* ---- Locals ---- */
+
+static void place_locals(Nest *n)
+{
+    DimTable *t = &n->module->dims;
+    Dim at = dim_const(t, 0);
+
+    for (int i = 0; i < n->kernel->n_stage; i++) {
+        NestStage *s = &n->stage[i];
+        if (s->local != LOCAL_SCRATCH) continue;
+        s->local_at = at;
+        nest_need(n, at);
+        Dim bytes = dim_mul_c(t, nest_inner_size(n, s->stage), dtype_bytes(s->stage->out[0].dtype));
+        at = dim_add(t, at, dim_mul_c(t, dim_ceil_div(t, bytes, dim_const(t, 64)), 64));
+    }
+    n->abi.scratch = at;
+}
+
+/* ---- Tasks ---- */
+
+static int64_t sat(int64_t a, int64_t b)
+{
+    int64_t r;
+    return __builtin_mul_overflow(a, b, &r) ? INT64_MAX : r;
+}
+
+/* Points below loop `from` of all stages together. */
+static int64_t points_inside(const Nest *n, int from)
+{
+    int64_t sum = 0, p;
+
+    for (int i = 0; i < n->kernel->n_stage; i++) {
+        const NestStage *s = &n->stage[i];
+        p = 1;
+        for (int l = from; l < s->n_loop; l++)
+            p = sat(p, nest_guess(s->loop[l].extent));
+        sum = sum > INT64_MAX - p ? INT64_MAX : sum + p;
+    }
+    return sum;
+}
+
+static int64_t tasks_of(const Nest *n, int loops)
+{
+    int64_t p = 1;
+
+    for (int l = 0; l < loops; l++)
+        p = sat(p, nest_guess(n->stage[0].loop[l].extent));
+    return p;
+}
+
+/* Loops that may be counted by tasks: all that are not lanes or scans. */
+static int task_loops(const Nest *n)
+{
+    const NestStage *s = &n->stage[0];
+
+    if (n->serial) return 0;
+    if (n->kernel->n_stage > 1) return n->n_outer;
+    return s->n_domain - (s->scan >= 0) - (s->vec >= 0 && s->vec < s->n_domain);
+}
+
+static void cut_block(Nest *n)
+{
+    const NestStage *s = &n->stage[0];
+    bool is_vec = s->vec == n->n_task;
+    int64_t extent, inside, block;
+
+    if (n->kernel->n_stage > 1 && n->n_task >= n->n_outer) return;
+    if (n->serial || n->n_task >= s->n_domain || n->n_task == s->scan) return;
+    extent = nest_guess(s->loop[n->n_task].extent);
+    inside = points_inside(n, n->n_task + 1);
+    block = TASK_POINTS / (inside ? inside : 1);
+    if (is_vec) block = (block + BLOCK_UNIT - 1) / BLOCK_UNIT * BLOCK_UNIT;
+    if (block < 1) block = 1;
+    if (dim_is_const(s->loop[n->n_task].extent) && block >= extent) return;
+    n->block = block;
+}
+
+static void choose_tasks(Nest *n)
+{
+    int most = task_loops(n);
+
+    while (n->n_task < most && points_inside(n, n->n_task + 1) >= TASK_POINTS)
+        n->n_task++;
+    if (tasks_of(n, n->n_task) < TASKS_ENOUGH) cut_block(n);
+}
+
+static int64_t weight(Nest *n)
+{
+    int64_t nodes = 0;
+
+    for (int i = 0; i < n->kernel->n_stage; i++) {
+        const NestStage *s = &n->stage[i];
+        nodes += (int64_t)s->address.count + 2;
+    }
+    return nodes / n->kernel->n_stage;
+}
+
+static void count_tasks(Nest *n)
+{
+    DimTable *t = &n->module->dims;
+    const NestStage *s = &n->stage[0];
+    int64_t points = points_inside(n, n->n_task);
+
+    n->abi.tasks = dim_const(t, 1);
+    for (int l = 0; l < n->n_task; l++)
+        n->abi.tasks = dim_mul(t, n->abi.tasks, s->loop[l].extent);
+    if (n->block) {
+        n->blocks = dim_ceil_div(t, s->loop[n->n_task].extent, dim_const(t, n->block));
+        n->abi.tasks = dim_mul(t, n->abi.tasks, n->blocks);
+        points = sat(points_inside(n, n->n_task + 1), n->block);
+    }
+    points = sat(points, weight(n));
+    n->abi.grain = points >= WORTH_A_THREAD ? 1 : WORTH_A_THREAD / (points ? points : 1);
+}
+
+/* ---- What the emitted code asks for ---- */
+
+static void need_affine(Nest *n, const NestStage *s, const Affine *x)
+{
+    nest_need(n, x->base);
+    for (int l = 0; l < s->n_loop; l++)
+        nest_need(n, x->coef[s->loop[l].last]);
+    for (int i = 0; i < x->n_term; i++)
+        nest_need(n, x->term[i].coef);
+}
+
+static void need_stage(Nest *n, NestStage *s)
+{
+    size_t i = 0;
+    const void *key;
+    void *x;
+
+    s->copied = ARENA_ARRAY(n->arena, Dim, s->stage->n_out);
+    for (int l = 0; l < s->n_loop; l++)
+        nest_need(n, s->loop[l].extent);
+    while (map_next(&s->address, &i, &key, &x))
+        need_affine(n, s, x);
+    for (int j = 0; j < s->stage->n_out; j++) {
+        const StageOut *o = &s->stage->out[j];
+        need_affine(n, s, s->store[j]);
+        if (!o->dst) continue;
+        s->copied[j] = type_count(&n->module->dims, &n->node->out[o->result]->type);
+        nest_need(n, s->copied[j]);
+    }
+}
+
+static bool has_scatter(const Nest *n)
+{
+    for (int i = 0; i < n->kernel->n_stage; i++) {
+        for (int j = 0; j < n->stage[i].stage->n_out; j++) {
+            if (n->stage[i].stage->out[j].dst) return true;
+        }
+    }
+    return false;
+}
+
+void nest_plan(Nest *n)
+{
+    n->serial = has_scatter(n);
+    for (int i = 0; i < n->kernel->n_stage; i++)
+        order_loops(n, &n->stage[i]);
+    place_locals(n);
+    choose_tasks(n);
+    count_tasks(n);
+    nest_need(n, n->blocks);
+    for (int i = 0; i < n->kernel->n_stage; i++)
+        need_stage(n, &n->stage[i]);
+}
