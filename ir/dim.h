@@ -6,7 +6,7 @@
  * (n*m)/m is n where m >= 1. Every Dim has bounds [lo, hi]; a comparison that the bounds decide is decided.
  *
  * A symbol is bound once at run time: at entry from an input's dims, or by the node that defines it
- * (NonZero, a Reshape whose target is data). Overflow while simplifying sets table->overflow and gives a
+ * (NonZero, a Reshape whose target is data). Overflow (of a coefficient, or of the bounds on terms and weight) while simplifying sets table->overflow and gives a
  * dim of 0: whoever builds from untrusted numbers asks dims_ok(). */
 #ifndef INGOT_IR_DIM_H
 #define INGOT_IR_DIM_H
@@ -32,7 +32,8 @@ typedef struct DimTerm {
 struct DimExpr {
     DimKind     kind;
     uint32_t    id;     /* order of creation; sorts atoms */
-    int64_t     lo, hi; /* bounds, both inclusive */
+    uint32_t    weight; /* parts when written out in full; bounded, so walks may recurse */
+    int64_t     lo, hi; /* bounds, both inclusive; INT64_MIN and INT64_MAX: none */
     int64_t     value;  /* CONST */
     const char *name;   /* SYM */
     Dim         a, b;   /* DIV, MOD (floor), MIN, MAX */
@@ -45,7 +46,7 @@ typedef struct DimTable {
     Map              symbols; /* by name */
     struct DimExpr **bucket;
     size_t           n_bucket, count;
-    uint32_t         next_fresh;
+    uint32_t         next_id, next_fresh;
     bool             overflow;
 } DimTable;
 
