@@ -45,6 +45,7 @@ exe-sample  | counts |  5 | node tests as executables, compared by numpy: 100, s
 same-bits   | counts | 10 | threads, AVX2 and AVX-512, batch, open dims, compiled twice: 4 corpus models and 4 of ours
 evaluator   | counts | 10 | ingot check: first models at -O0, -O3, three targets, folding off; 1 combination in 6
 resnet50    | counts |  3 | ResNet-50: time and memory of compiling, plan, batch 1, 4 and open
+matmul      | counts |  2 | matrix product 1024^3: hot loop without the stack, 70 % of the ceiling
 hostile     | counts | 10 | hostile models in one process: every cut and flip of a slice (1 of 8), and all written ones
 hostile-bin | counts | 10 | hostile models through the command: 25 of each kind
 hostile-dat | counts |  5 | hostile data through executables
@@ -223,6 +224,13 @@ step_resnet50()
     need_ingot
     need_python
     $PYTHON tests/artifacts/resnet50_check.py $INGOT build/resnet50
+}
+
+step_matmul()
+{
+    need_ingot
+    need_python
+    $PYTHON tests/artifacts/matmul_check.py $INGOT build/matmul
 }
 
 hostile_models() # prints the folder of the hostile models; bases: corpus models, or our own where there is no corpus

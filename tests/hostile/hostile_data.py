@@ -48,7 +48,7 @@ class Case:
 
 
 def node(op, inputs, outputs=("y",), **attributes):
-    return helper.make_node(op, list(inputs), list(outputs), f"the_{op}", **attributes)
+    return helper.make_node(op, list(inputs), list(outputs), f"the_{op}_{outputs[0]}", **attributes)
 
 
 def i64(*values):

@@ -1,0 +1,94 @@
+#!/usr/bin/env python3
+"""f32 matrix product 1024^3, one thread: 70 % of the measured ceiling, and a hot loop that never touches the stack.
+
+    python tests/artifacts/matmul_check.py INGOT OUT
+
+The hot loop is found in the disassembly of the object file: of all innermost loops (a backward jump without another one
+inside) the one with the most multiply-adds. It must hold at least 8 of them and no operand on the stack. The fraction is
+what `ingot bench --json` says, the best of three, since other work on the machine only takes away from it.
+"""
+import json
+import pathlib
+import re
+import subprocess
+import sys
+
+import onnx
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "bench"))
+
+from artifact import Counter, Failed, call  # noqa: E402
+from matmul import matmul  # noqa: E402
+
+INSTRUCTION = re.compile(r"^\s*([0-9a-f]+):\s+(\S+)\s*(.*)$")
+FMA = re.compile(r"^vfn?madd\d*ps$")
+
+
+def functions(text):
+    """Lists of (address, mnemonic, operands), one for each function."""
+    code = []
+    for line in text.splitlines():
+        if re.match(r"^[0-9a-f]+ <.*>:$", line):
+            if code:
+                yield code
+            code = []
+        found = INSTRUCTION.match(line)
+        if found:
+            code.append((int(found[1], 16), found[2], found[3]))
+    if code:
+        yield code
+
+
+def innermost_loops(code):
+    at = {address: k for k, (address, _, _) in enumerate(code)}
+    jumps = []
+    for k, (address, mnemonic, operands) in enumerate(code):
+        target = re.match(r"([0-9a-f]+)", operands) if mnemonic.startswith("j") else None
+        if target and int(target[1], 16) <= address and int(target[1], 16) in at:
+            jumps.append((at[int(target[1], 16)], k))
+    for first, last in jumps:
+        if not any((f, k) != (first, last) and first <= f and k <= last for f, k in jumps):
+            yield code[first:last + 1]
+
+
+def hot_loop(ingot, model, out):
+    target = out / "matmul.o"
+    call([ingot, "compile", model, "--emit", "obj", "-o", target])
+    text = subprocess.run(["objdump", "-d", "--no-show-raw-insn", target], check=True, capture_output=True, text=True)
+    loops = [loop for code in functions(text.stdout) for loop in innermost_loops(code)]
+    if not loops:
+        raise Failed("no loop in the object file")
+    hot = max(loops, key=lambda loop: sum(bool(FMA.match(m)) for _, m, _ in loop))
+    count = sum(bool(FMA.match(m)) for _, m, _ in hot)
+    print(f"hot loop: {len(hot)} instructions, {count} multiply-adds")
+    if count < 8:
+        raise Failed(f"the loop with the most multiply-adds has {count}")
+    for address, mnemonic, operands in hot:
+        if "%rsp" in operands or re.search(r"-0x[0-9a-f]+\(%rbp\)", operands):
+            raise Failed(f"{address:x}: {mnemonic} {operands}")
+
+
+def fraction(ingot, model):
+    best = 0.0
+    for _ in range(3):
+        _, said = call([ingot, "bench", model, "--threads", "1", "--json"])
+        best = max(best, json.loads(said[said.index("{"):])["fraction_of_ceiling"])
+    print(f"matmul 1024^3, 1 thread: {best:.1%} of the ceiling")
+    if best < 0.7:
+        raise Failed(f"{best:.1%} of the ceiling, at least 70 %")
+
+
+def main():
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
+    ingot, out, counter = sys.argv[1], pathlib.Path(sys.argv[2]), Counter()
+    out.mkdir(parents=True, exist_ok=True)
+    model = out / "matmul.onnx"
+    onnx.save(matmul(), model)
+    counter.test("hot loop", hot_loop, ingot, model, out)
+    counter.test("fraction of the ceiling", fraction, ingot, model)
+    sys.exit(counter.end())
+
+
+if __name__ == "__main__":
+    main()
