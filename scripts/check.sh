@@ -47,10 +47,18 @@ evaluator   | counts | 10 | ingot check: first models at -O0, -O3, three targets
 resnet50    | counts |  3 | ResNet-50: time and memory of compiling, plan, batch 1, 4 and open
 matmul      | counts |  2 | matrix product 1024^3: hot loop without the stack, 70 % of the ceiling
 hostile     | counts | 10 | hostile models in one process: every cut and flip of a slice (1 of 8), and all written ones
+hostile-asn | counts | 10 | the same under ASan and UBSan, 1 of 64
 hostile-bin | counts | 10 | hostile models through the command: 25 of each kind
 hostile-dat | counts |  5 | hostile data through executables
 digits      | counts |  2 | models/digits: test set, executable on real images, its size
 '
+
+# Only in full.sh.
+LONG_STEPS='
+tight       | ctest  | 10 | unit tests with arena blocks of 64 bytes, tables of 2, poisoned memory, under ASan and UBSan
+threads     | ctest  | 10 | unit tests under TSan
+'
+[ -z "$FULL" ] || STEPS+=$LONG_STEPS
 
 rows() { grep '|' <<<"$STEPS"; }
 field() { cut -d'|' -f"$1" | tr -d ' '; }
@@ -104,6 +112,19 @@ step_asan()
     compile_tree build/asan -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_FLAGS_DEBUG='-O1 -g' \
         -DINGOT_SANITIZE=address,undefined
 }
+step_tight()
+{
+    compile_tree build/tight -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_FLAGS_DEBUG='-O1 -g' \
+        -DINGOT_SANITIZE=address,undefined -DINGOT_HOSTILE=ON &&
+        ctest --test-dir build/tight -L '^unit$' -j "$JOBS" --output-on-failure
+}
+
+step_threads()
+{
+    compile_tree build/tsan -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_FLAGS_DEBUG='-O1 -g' -DINGOT_SANITIZE=thread &&
+        ctest --test-dir build/tsan -L '^unit$' -j "$JOBS" --output-on-failure
+}
+
 step_asan-unit() { ctest --test-dir build/asan -L '^unit$' -j "$JOBS" --output-on-failure; }
 
 node_tests() # prints the folder of the ONNX node tests; makes it with the pinned package where it is not given
@@ -253,6 +274,14 @@ step_hostile()
     need_python
     ninja -C build hostile_run && data=$(hostile_models) &&
         build/tests/hostile_run "$data" --every "$([ -n "$FULL" ] && echo 1 || echo 8)"
+}
+
+step_hostile-asn()
+{
+    local data
+    need_python
+    ninja -C build/asan hostile_run && data=$(hostile_models) &&
+        build/asan/tests/hostile_run "$data" --every "$([ -n "$FULL" ] && echo 4 || echo 64)"
 }
 
 step_hostile-bin()
