@@ -41,6 +41,13 @@ INGOT_RT_HIDDEN bool ingot_rt_dtype_is_void(int32_t dtype);
 /* Bits of one element in packed files: 4, 2, or 8 * size. */
 INGOT_RT_HIDDEN int32_t ingot_rt_dtype_bits(int32_t dtype);
 
+/* The first `size` bytes that a deflate stream gives; false when it is malformed or gives fewer. No
+ * more than INGOT_RT_DEFLATE_MOST bytes come out of one byte. */
+INGOT_RT_HIDDEN bool ingot_rt_inflate(const uint8_t *from, size_t packed, uint8_t *to, size_t size);
+#define INGOT_RT_DEFLATE_MOST 1032
+/* CRC-32 of zip and PNG; `crc` is 0 or that of what came before. */
+INGOT_RT_HIDDEN uint32_t ingot_rt_crc32(uint32_t crc, const void *data, size_t size);
+
 INGOT_RT_HIDDEN int32_t ingot_rt_read_npy(const RtReader *r);
 INGOT_RT_HIDDEN int32_t ingot_rt_read_npz(const RtReader *r);
 INGOT_RT_HIDDEN int32_t ingot_rt_read_pb(const RtReader *r);

@@ -4,12 +4,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <zlib.h>
 
 #include "runtime/rt_io.h"
 
-#define DEFLATE_MOST 1032 /* bytes out of one byte */
-#define HEADER_MOST  (1 << 20)
+#define HEADER_MOST (1 << 20)
 
 typedef struct Member {
     const char *name; /* not terminated */
@@ -141,42 +139,6 @@ static const uint8_t *locate(const RtReader *r, const Member *m)
     return skip <= left && m->packed <= left - skip ? p + 30 + skip : NULL;
 }
 
-/* Exactly `size` bytes of raw deflate. */
-static bool inflate_all(const uint8_t *from, uint64_t packed, uint8_t *to, uint64_t size)
-{
-    z_stream z = {0};
-    uint8_t spare;
-    int status = Z_OK;
-
-    if (inflateInit2(&z, -15) != Z_OK) return false;
-    while (status == Z_OK) {
-        if (z.avail_in == 0) {
-            z.next_in = (uint8_t *)(uintptr_t)from;
-            z.avail_in = packed < 1u << 30 ? (uInt)packed : 1u << 30;
-            from += z.avail_in;
-            packed -= z.avail_in;
-        }
-        if (z.avail_out == 0) { /* when all is out, a spare byte lets the stream end, and shows one
-                                   that does not */
-            z.next_out = size ? to : &spare;
-            z.avail_out = size == 0 ? 1 : size < 1u << 30 ? (uInt)size : 1u << 30;
-            to += size ? z.avail_out : 0;
-            size -= size ? z.avail_out : 0;
-        }
-        status = inflate(&z, Z_NO_FLUSH);
-    }
-    bool whole = status == Z_STREAM_END && size == 0;
-    if (z.next_out == &spare + 1 || (z.avail_out && z.next_out != &spare))
-        whole = false; /* too much, too little */
-    inflateEnd(&z);
-    return whole;
-}
-
-static uint32_t crc_of(const uint8_t *data, uint64_t size)
-{
-    return (uint32_t)crc32_z(0, data, (size_t)size);
-}
-
 static int32_t unpack(const RtReader *r, const Member *m, const uint8_t *packed, uint8_t **unpacked,
                       RtReader *member)
 {
@@ -185,7 +147,7 @@ static int32_t unpack(const RtReader *r, const Member *m, const uint8_t *packed,
     if (m->method == 8) {
         uint64_t most = (uint64_t)ingot_rt_io_most(r) *
                         (r->want && r->want->port && r->want->port->dtype == INGOT_STRING ? 4 : 1);
-        if (m->size / DEFLATE_MOST > m->packed ||
+        if (m->size / INGOT_RT_DEFLATE_MOST > m->packed ||
             (m->size > HEADER_MOST && m->size - HEADER_MOST > most)) {
             return ingot_rt_io_fail(r, INGOT_ERR_LIMIT,
                                     "member '%.*s' says that it has %llu bytes, too many",
@@ -196,13 +158,13 @@ static int32_t unpack(const RtReader *r, const Member *m, const uint8_t *packed,
             return ingot_rt_io_fail(r, INGOT_ERR_LIMIT, "no memory for %llu bytes",
                                     (unsigned long long)m->size);
         member->data = *unpacked;
-        if (!inflate_all(packed, m->packed, *unpacked, m->size)) {
+        if (!ingot_rt_inflate(packed, (size_t)m->packed, *unpacked, (size_t)m->size)) {
             return ingot_rt_io_fail(r, INGOT_ERR_DATA,
                                     "member '%.*s' does not inflate to %llu bytes",
                                     (int)m->name_size, m->name, (unsigned long long)m->size);
         }
     }
-    if (crc_of(member->data, m->size) != m->crc) {
+    if (ingot_rt_crc32(0, member->data, member->size) != m->crc) {
         return ingot_rt_io_fail(r, INGOT_ERR_DATA, "member '%.*s' is damaged (wrong checksum)",
                                 (int)m->name_size, m->name);
     }
@@ -260,7 +222,7 @@ bool ingot_rt_write_npz(RtSink *s, const ingot_tensor *t, const char *name, cons
         free(body.data);
         return s->failed;
     }
-    crc = crc_of(body.data, body.size);
+    crc = ingot_rt_crc32(0, body.data, body.size);
     ingot_rt_sink_le(s, 0x04034b50, 4);
     ingot_rt_sink_le(s, 20, 2);
     put_entry(s, crc, body.size, n);

@@ -3,16 +3,14 @@
  *
  * Two walks over the chunks: the first checks them, finds header and palette and adds up the
  * compressed bytes, so that an image which claims more pixels than its bytes can expand to
- * (deflate: 1032 times) is refused before memory is taken; the second feeds the data to zlib. Then
- * every scan line is unfiltered in place, and its pixels are spread over the image. Gray of 1, 2 or
- * 4 bits is stretched to 0..255; transparency beside an alpha channel (tRNS) is ignored. */
+ * (deflate: 1032 times) is refused before memory is taken; the second gathers the data, which is
+ * one zlib stream. Then every scan line is unfiltered in place, and its pixels are spread over the
+ * image. Gray of 1, 2 or 4 bits is stretched to 0..255; transparency beside an alpha channel (tRNS)
+ * is ignored. */
 #include <stdlib.h>
 #include <string.h>
-#include <zlib.h>
 
 #include "runtime/rt_io.h"
-
-#define DEFLATE_MOST 1032
 
 typedef struct Png {
     const RtReader *r;
@@ -62,7 +60,7 @@ static bool next_chunk(const RtReader *r, size_t *at, Chunk *c)
     memcpy(c->name, p + 4, 4);
     c->name[4] = 0;
     *at += 12 + c->size;
-    return (uint32_t)crc32_z(0, p + 4, c->size + 4) == be32(p + 8 + c->size);
+    return ingot_rt_crc32(0, p + 4, c->size + 4) == be32(p + 8 + c->size);
 }
 
 static bool read_header(Png *g, const Chunk *c)
@@ -141,32 +139,25 @@ static uint64_t all_lines(const Png *g)
     return sum;
 }
 
-/* All IDAT chunks are one zlib stream. */
+/* All IDAT chunks together are one zlib stream: two bytes, then deflate. */
 static bool inflate_lines(Png *g)
 {
-    z_stream z = {0};
-    size_t at = 8;
-    uint64_t left = g->lines_size;
+    uint8_t *packed = malloc((size_t)g->packed + 2);
+    size_t at = 8, n = 0;
     Chunk c;
-    int status = Z_OK;
+    bool good;
 
-    if (inflateInit(&z) != Z_OK) return false;
-    z.next_out = g->lines;
-    while (status == Z_OK && next_chunk(g->r, &at, &c)) {
-        if (strcmp(c.name, "IDAT") != 0) continue;
-        z.next_in = (uint8_t *)(uintptr_t)c.data;
-        z.avail_in = (uInt)c.size;
-        while (status == Z_OK && z.avail_in > 0) {
-            if (z.avail_out == 0) {
-                z.avail_out = left < 1u << 30 ? (uInt)left : 1u << 30;
-                left -= z.avail_out;
-            }
-            status = inflate(&z, Z_NO_FLUSH);
-        }
+    if (!packed) return false;
+    while (next_chunk(g->r, &at, &c)) {
+        if (strcmp(c.name, "IDAT") != 0 || c.size > g->packed - n) continue;
+        memcpy(packed + n, c.data, c.size);
+        n += c.size;
     }
-    bool full = left == 0 && z.avail_out == 0;
-    inflateEnd(&z);
-    return full; /* bytes beyond the last line do no harm */
+    good = n > 2 && (packed[0] & 15) == 8 && !(packed[1] & 32) &&
+           (packed[0] << 8 | packed[1]) % 31 == 0 &&
+           ingot_rt_inflate(packed + 2, n - 2, g->lines, (size_t)g->lines_size);
+    free(packed);
+    return good;
 }
 
 static uint8_t paeth(int a, int b, int c)
@@ -269,7 +260,7 @@ static int32_t decode(Png *g, RtImage *m)
     uint64_t samples = (uint64_t)(g->width * g->height) * (uint64_t)m->channels;
 
     g->lines_size = all_lines(g);
-    if (g->lines_size / DEFLATE_MOST > g->packed) {
+    if (g->lines_size / INGOT_RT_DEFLATE_MOST > g->packed) {
         return ingot_rt_io_fail(
             g->r, INGOT_ERR_DATA, "is cut short: %llu bytes cannot hold %lld x %lld pixels",
             (unsigned long long)g->packed, (long long)g->width, (long long)g->height);
