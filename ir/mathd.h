@@ -1,7 +1,8 @@
 /* mathd.h: mathematics on double for the reference evaluator and for constants, of our own.
  *
- * Only + - * / and sqrt of IEEE doubles, and integers: no call into the C library, no contraction, so the
- * bits are the same on every host. Errors were measured against 60-digit arithmetic: see mathd.c. */
+ * Only + - * / and sqrt of IEEE doubles, and integers: no call into the C library, no contraction,
+ * so the bits are the same on every host. Errors were measured against 60-digit arithmetic: see
+ * mathd.c. */
 #ifndef INGOT_IR_MATHD_H
 #define INGOT_IR_MATHD_H
 
@@ -10,7 +11,7 @@
 
 /* Exact: correctly rounded, in every case. */
 double mathd_fma(double a, double b, double c);
-float  mathd_fmaf(float a, float b, float c);
+float mathd_fmaf(float a, float b, float c);
 double mathd_sqrt(double x);
 double mathd_floor(double x);
 double mathd_ceil(double x);

@@ -1,4 +1,5 @@
-/* mathd_exact.c: the operations of IEEE-754 that instruction sets lack or that C leaves to its library. */
+/* mathd_exact.c: the operations of IEEE-754 that instruction sets lack or that C leaves to its
+ * library. */
 #include "ir/mathd.h"
 
 __extension__ typedef unsigned __int128 U128;
@@ -7,7 +8,7 @@ __extension__ typedef unsigned __int128 U128;
 static uint64_t split(double x, int *e)
 {
     uint64_t bits = mathd_bits(x), m = bits & (((uint64_t)1 << 52) - 1);
-    int      exponent = (int)(bits >> 52 & 0x7ff);
+    int exponent = (int)(bits >> 52 & 0x7ff);
 
     if (exponent) {
         *e = exponent - 1075;
@@ -22,15 +23,15 @@ static uint64_t split(double x, int *e)
 static double round_bits(U128 m, int e, uint64_t sign)
 {
     uint64_t high = (uint64_t)(m >> 64);
-    int      zeros = high ? __builtin_clzll(high) : 64 + __builtin_clzll((uint64_t)m);
-    int      top = e + 127 - zeros; /* exponent of the leading bit */
+    int zeros = high ? __builtin_clzll(high) : 64 + __builtin_clzll((uint64_t)m);
+    int top = e + 127 - zeros; /* exponent of the leading bit */
 
     m <<= zeros;
     if (top > 1023) return mathd_of_bits(sign | (uint64_t)0x7ff << 52);
     int shift = top >= -1022 ? 75 : 75 - 1022 - top;
     if (shift > 128) return mathd_of_bits(sign);
     uint64_t kept = shift == 128 ? 0 : (uint64_t)(m >> shift);
-    U128     rest = shift == 128 ? m : m & (((U128)1 << shift) - 1), half = (U128)1 << (shift - 1);
+    U128 rest = shift == 128 ? m : m & (((U128)1 << shift) - 1), half = (U128)1 << (shift - 1);
     if (rest > half || (rest == half && (kept & 1))) kept++;
     /* The leading bit of a normal number adds one to the exponent field, as does a carry. */
     uint64_t field = top >= -1022 ? (uint64_t)(top + 1022) << 52 : 0;
@@ -47,8 +48,8 @@ static U128 shift_sticky(U128 m, int n)
 double mathd_fma(double a, double b, double c)
 {
     const uint64_t infinity = (uint64_t)0x7ff << 52, sign_bit = (uint64_t)1 << 63;
-    uint64_t       ua = mathd_bits(a), ub = mathd_bits(b), uc = mathd_bits(c);
-    int            ea, eb, ec;
+    uint64_t ua = mathd_bits(a), ub = mathd_bits(b), uc = mathd_bits(c);
+    int ea, eb, ec;
 
     if ((ua & infinity) == infinity || (ub & infinity) == infinity) return a * b + c;
     if ((uc & infinity) == infinity) return c;
@@ -57,7 +58,7 @@ double mathd_fma(double a, double b, double c)
     /* Both with the leading bit near bit 125: what is shifted out lies far below the rounding. */
     U128 p = (U128)split(a, &ea) * split(b, &eb) << 20;
     U128 q = (U128)split(c, &ec) << 72;
-    int  ep = ea + eb - 20, eq = ec - 72, e = ep > eq ? ep : eq;
+    int ep = ea + eb - 20, eq = ec - 72, e = ep > eq ? ep : eq;
     uint64_t sp = (ua ^ ub) & sign_bit, sq = uc & sign_bit;
     p = shift_sticky(p, e - ep);
     q = shift_sticky(q, e - eq);
@@ -66,7 +67,8 @@ double mathd_fma(double a, double b, double c)
     return p > q ? round_bits(p - q, e, sp) : round_bits(q - p, e, sq);
 }
 
-/* The product is exact in double; the sum is rounded to odd, so that rounding again to float is right. */
+/* The product is exact in double; the sum is rounded to odd, so that rounding again to float is
+ * right. */
 float mathd_fmaf(float a, float b, float c)
 {
     double p = (double)a * (double)b, s = p + (double)c, t = s - p;
@@ -86,7 +88,7 @@ double mathd_sqrt(double x)
 double mathd_trunc(double x)
 {
     uint64_t bits = mathd_bits(x);
-    int      exponent = (int)(bits >> 52 & 0x7ff) - 1023;
+    int exponent = (int)(bits >> 52 & 0x7ff) - 1023;
 
     if (exponent >= 52) return x;
     if (exponent < 0) return mathd_of_bits(bits & (uint64_t)1 << 63);
@@ -110,8 +112,8 @@ double mathd_ceil(double x)
 double mathd_rint(double x)
 {
     const double big = 4503599627370496.0; /* 2^52: the sum has no bits below 1 */
-    uint64_t     sign = mathd_bits(x) & (uint64_t)1 << 63;
-    double       magnitude = mathd_of_bits(mathd_bits(x) ^ sign);
+    uint64_t sign = mathd_bits(x) & (uint64_t)1 << 63;
+    double magnitude = mathd_of_bits(mathd_bits(x) ^ sign);
 
     if (!(magnitude < big)) return x;
     magnitude = (magnitude + big) - big;
@@ -121,8 +123,8 @@ double mathd_rint(double x)
 double mathd_fmod(double x, double y)
 {
     uint64_t sign = mathd_bits(x) & (uint64_t)1 << 63;
-    double   ax = mathd_of_bits(mathd_bits(x) ^ sign), ay = y < 0 ? -y : y;
-    int      ex, ey;
+    double ax = mathd_of_bits(mathd_bits(x) ^ sign), ay = y < 0 ? -y : y;
+    int ex, ey;
 
     if (x != x || y != y || ax - ax != 0 || y == 0) return mathd_of_bits((uint64_t)0x7ff8 << 48);
     if (ax < ay || x == 0) return x;
@@ -137,7 +139,7 @@ double mathd_fmod(double x, double y)
 double mathd_scale(double x, int n)
 {
     uint64_t sign = mathd_bits(x) & (uint64_t)1 << 63;
-    int      e;
+    int e;
 
     if (x == 0 || x - x != 0) return x;
     uint64_t m = split(x, &e);

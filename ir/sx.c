@@ -1,7 +1,8 @@
 /* sx.c: the table of scalar expressions, and their constructors.
  *
- * The table is open addressing over the nodes themselves. When it cannot grow, nodes are made without being
- * interned: the arena is marked by then, and whoever builds stops at the next arena_ok(). */
+ * The table is open addressing over the nodes themselves. When it cannot grow, nodes are made
+ * without being interned: the arena is marked by then, and whoever builds stops at the next
+ * arena_ok(). */
 #include "ir/sx.h"
 
 #include <assert.h>
@@ -11,7 +12,7 @@
 
 static const struct {
     const char *text;
-    int         args;
+    int args;
 } op_row[SX_COUNT] = {
 #define SX(NAME, text, args) [SX_##NAME] = {text, args},
 #include "ir/sx.def"
@@ -73,8 +74,8 @@ static void insert(SxTable *t, Sx *e)
 static bool grow(SxTable *t)
 {
     SxTable old = *t;
-    size_t  n = old.n_bucket ? old.n_bucket * 2 : 64;
-    Sx    **bucket = arena_try(t->arena, n, sizeof *bucket);
+    size_t n = old.n_bucket ? old.n_bucket * 2 : 64;
+    Sx **bucket = arena_try(t->arena, n, sizeof *bucket);
 
     if (!bucket) return false;
     t->bucket = bucket;
@@ -122,7 +123,7 @@ const Sx *sx_const_bits(SxTable *t, DType d, uint64_t bits)
 const Sx *sx_const(SxTable *t, DType d, double v)
 {
     uint64_t bits;
-    SxShape  cast = {.op = SX_CAST, .dtype = d, .from = DT_F64, .saturate = true};
+    SxShape cast = {.op = SX_CAST, .dtype = d, .from = DT_F64, .saturate = true};
 
     memcpy(&bits, &v, sizeof bits);
     return sx_const_bits(t, d, sx_apply(&cast, &bits));
@@ -130,7 +131,7 @@ const Sx *sx_const(SxTable *t, DType d, double v)
 
 const Sx *sx_const_int(SxTable *t, DType d, int64_t v)
 {
-    SxShape  cast = {.op = SX_CAST, .dtype = d, .from = DT_I64, .saturate = true};
+    SxShape cast = {.op = SX_CAST, .dtype = d, .from = DT_I64, .saturate = true};
     uint64_t bits = (uint64_t)v;
 
     return sx_const_bits(t, d, sx_apply(&cast, &bits));
@@ -189,7 +190,7 @@ const Sx *sx_load_flat(SxTable *t, DType d, int src, const Sx *element, const Sx
 const Sx *sx_check(SxTable *t, int src, const Sx *index, const Sx *extent)
 {
     const Sx *arg[] = {index, extent};
-    int64_t   i, n;
+    int64_t i, n;
 
     assert(index->dtype == DT_I64 && extent->dtype == DT_I64);
     if (sx_is_int_const(index, &i) && sx_is_int_const(extent, &n)) {
@@ -203,8 +204,8 @@ const Sx *sx_check(SxTable *t, int src, const Sx *index, const Sx *extent)
 
 static const Sx *operation(SxTable *t, SxOp op, DType from, int n, const Sx *const *arg)
 {
-    Sx       like = {.op = op, .dtype = sx_op_result(op, from), .n = n};
-    SxShape  shape = {.op = op, .dtype = like.dtype, .from = from};
+    Sx like = {.op = op, .dtype = sx_op_result(op, from), .n = n};
+    SxShape shape = {.op = op, .dtype = like.dtype, .from = from};
     uint64_t x[3];
 
     assert(sx_op_takes(op, from) && op_row[op].args == n);
@@ -225,7 +226,7 @@ const Sx *sx_op1(SxTable *t, SxOp op, const Sx *a)
 const Sx *sx_op2(SxTable *t, SxOp op, const Sx *a, const Sx *b)
 {
     const Sx *arg[] = {a, b};
-    bool      folds = a->op == SX_CONST && b->op == SX_CONST;
+    bool folds = a->op == SX_CONST && b->op == SX_CONST;
     const Sx *same;
 
     assert(a->dtype == b->dtype);
@@ -293,16 +294,21 @@ const Sx *sx_rebuild(SxTable *t, const Sx *e, const Sx *const *arg)
     case SX_CONST:
     case SX_INDEX:
     case SX_DIM:
-    case SX_ACC: return e;
+    case SX_ACC:
+        return e;
     case SX_LOAD: {
         const Sx *guard = e->guarded ? arg[n] : NULL;
         if (e->flat) return sx_load_flat(t, e->dtype, e->src, arg[0], guard);
         return sx_load(t, e->dtype, e->src, n, arg, guard);
     }
-    case SX_CHECK: return sx_check(t, e->src, arg[0], arg[1]);
-    case SX_CAST: return sx_cast_to(t, arg[0], e->dtype, e->index != 0);
-    case SX_BITCAST: return sx_bitcast(t, arg[0], e->dtype);
-    default: break; /* the plain operations, by their number of arguments */
+    case SX_CHECK:
+        return sx_check(t, e->src, arg[0], arg[1]);
+    case SX_CAST:
+        return sx_cast_to(t, arg[0], e->dtype, e->index != 0);
+    case SX_BITCAST:
+        return sx_bitcast(t, arg[0], e->dtype);
+    default:
+        break; /* the plain operations, by their number of arguments */
     }
     if (n == 1) return sx_op1(t, e->op, arg[0]);
     if (n == 2) return sx_op2(t, e->op, arg[0], arg[1]);
@@ -312,7 +318,7 @@ const Sx *sx_rebuild(SxTable *t, const Sx *e, const Sx *const *arg)
 const Sx *sx_floor_div(SxTable *t, const Sx *a, const Sx *b)
 {
     const Sx *zero = sx_const_int(t, a->dtype, 0), *q = sx_div(t, a, b), *r, *down;
-    int64_t   lo_a, hi, lo_b;
+    int64_t lo_a, hi, lo_b;
 
     if (a->dtype == DT_I64) { /* both at least 0: rounding down is rounding toward zero */
         sx_range(t, a, 0, NULL, &lo_a, &hi);
@@ -328,7 +334,7 @@ const Sx *sx_floor_div(SxTable *t, const Sx *a, const Sx *b)
 const Sx *sx_floor_mod(SxTable *t, const Sx *a, const Sx *b)
 {
     const Sx *zero = sx_const_int(t, a->dtype, 0), *r = sx_rem(t, a, b), *down;
-    int64_t   lo_a, hi, lo_b;
+    int64_t lo_a, hi, lo_b;
 
     if (a->dtype == DT_I64) {
         sx_range(t, a, 0, NULL, &lo_a, &hi);

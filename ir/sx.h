@@ -27,7 +27,7 @@ struct Sx {
     int      index;   /* INDEX, ACC: number; CAST: saturate */
     bool     flat;    /* LOAD: one index, counting elements of the whole operand in row-major order */
     bool     guarded; /* LOAD: the last argument is a bool; where it is false the load gives 0 */
-    uint64_t bits;    /* CONST: the value in dtype (bool: 0, 1; integers: sign-extended to 64 bits) */
+    uint64_t bits;    /* CONST: the value in dtype (bool: 0, 1; signed: sign-extended, unsigned: zero-extended) */
     Dim      dim;     /* DIM */
     const Sx *arg[];
 };
@@ -148,8 +148,11 @@ typedef struct SxEnv {
 uint64_t sx_eval(SxTable *t, const Sx *e, const SxEnv *env);
 
 const char *sx_op_text(SxOp op);
-/* Text: `add(load:f32(0,[i0,i1]),f32:1.5)`; i0, i1 are indices; dims in their own syntax in dim(...). */
+/* Text: `add(load:f32(0,[i0,i1]),f32:1.5)`; i0, i1 are indices; dims in their own syntax in dim(...). An
+ * operation that is used again is named where it stands first: `add($0=exp(acc:f32(0)),$0)`. Constants are
+ * numbers, or their bits: `f32:0x7fc00001`. See sx_text.c for loads and casts. */
 void        sx_print(Text *out, const Sx *e);
+/* The position behind the text, or NULL when it is malformed or mixes dtypes. */
 const char *sx_parse(SxTable *t, const char *s, const Sx **out);
 
 #endif

@@ -1,7 +1,8 @@
 /* sx_apply.c: what one operation gives, on bits: the meaning of sx.def in C.
  *
  * Values travel as CONST keeps them: bool 0 or 1, signed integers sign-extended, unsigned ones
- * zero-extended, floats as their bits. A NaN that arithmetic makes is the same NaN on every host. */
+ * zero-extended, floats as their bits. A NaN that arithmetic makes is the same NaN on every host.
+ */
 #include "ir/mathd.h"
 #include "ir/sx_impl.h"
 
@@ -37,21 +38,27 @@ bool sx_op_takes(SxOp op, DType d)
     case SX_CEIL:
     case SX_TRUNC:
     case SX_RINT:
-    case SX_COPYSIGN: return real;
+    case SX_COPYSIGN:
+        return real;
     case SX_AND:
     case SX_OR:
     case SX_XOR:
-    case SX_NOT: return integer || boolean;
+    case SX_NOT:
+        return integer || boolean;
     case SX_SHL:
     case SX_SHR:
     case SX_CTLZ:
-    case SX_POPCNT: return integer;
+    case SX_POPCNT:
+        return integer;
     case SX_EQ:
     case SX_NE:
     case SX_LT:
-    case SX_LE: return integer || real || boolean;
-    case SX_SELECT: return dtype_kind(d) <= KIND_FLOAT;
-    default: return integer || real;
+    case SX_LE:
+        return integer || real || boolean;
+    case SX_SELECT:
+        return dtype_kind(d) <= KIND_FLOAT;
+    default:
+        return integer || real;
     }
 }
 
@@ -67,7 +74,7 @@ static uint64_t divide(DType d, bool rem, uint64_t a, uint64_t b)
 
 static uint64_t shift(DType d, bool right, uint64_t a, uint64_t amount)
 {
-    int  bits = dtype_bits(d);
+    int bits = dtype_bits(d);
     bool negative = (int64_t)a < 0 && !is_uint(d);
 
     amount = bits < 64 ? amount & (((uint64_t)1 << bits) - 1) : amount; /* as unsigned */
@@ -83,7 +90,7 @@ static bool less(DType d, uint64_t a, uint64_t b)
 
 static uint64_t leading_zeros(DType d, uint64_t a)
 {
-    int      unused = 64 - dtype_bits(d);
+    int unused = 64 - dtype_bits(d);
     uint64_t top = a << unused;
 
     return top ? (uint64_t)__builtin_clzll(top) : (uint64_t)dtype_bits(d);
@@ -92,32 +99,55 @@ static uint64_t leading_zeros(DType d, uint64_t a)
 static uint64_t apply_int(SxOp op, DType d, const uint64_t *x)
 {
     uint64_t a = x[0], b = x[1];
-    int      unused = 64 - dtype_bits(d);
+    int unused = 64 - dtype_bits(d);
 
     switch ((int)op) {
-    case SX_NEG: return 0 - a;
-    case SX_ABS: return less(d, a, 0) ? 0 - a : a;
-    case SX_ADD: return a + b;
-    case SX_SUB: return a - b;
-    case SX_MUL: return a * b;
-    case SX_DIV: return divide(d, false, a, b);
-    case SX_REM: return divide(d, true, a, b);
-    case SX_MIN: return less(d, b, a) ? b : a;
-    case SX_MAX: return less(d, a, b) ? b : a;
-    case SX_FMA: return a * b + x[2];
-    case SX_AND: return a & b;
-    case SX_OR: return a | b;
-    case SX_XOR: return a ^ b;
-    case SX_NOT: return d == DT_BOOL ? !a : ~a;
-    case SX_SHL: return shift(d, false, a, b);
-    case SX_SHR: return shift(d, true, a, b);
-    case SX_CTLZ: return leading_zeros(d, a);
-    case SX_POPCNT: return (uint64_t)__builtin_popcountll(a << unused >> unused);
-    case SX_EQ: return a == b;
-    case SX_NE: return a != b;
-    case SX_LT: return less(d, a, b);
-    case SX_LE: return !less(d, b, a);
-    default: return 0; /* not an operation of integers: sx_op_takes */
+    case SX_NEG:
+        return 0 - a;
+    case SX_ABS:
+        return less(d, a, 0) ? 0 - a : a;
+    case SX_ADD:
+        return a + b;
+    case SX_SUB:
+        return a - b;
+    case SX_MUL:
+        return a * b;
+    case SX_DIV:
+        return divide(d, false, a, b);
+    case SX_REM:
+        return divide(d, true, a, b);
+    case SX_MIN:
+        return less(d, b, a) ? b : a;
+    case SX_MAX:
+        return less(d, a, b) ? b : a;
+    case SX_FMA:
+        return a * b + x[2];
+    case SX_AND:
+        return a & b;
+    case SX_OR:
+        return a | b;
+    case SX_XOR:
+        return a ^ b;
+    case SX_NOT:
+        return d == DT_BOOL ? !a : ~a;
+    case SX_SHL:
+        return shift(d, false, a, b);
+    case SX_SHR:
+        return shift(d, true, a, b);
+    case SX_CTLZ:
+        return leading_zeros(d, a);
+    case SX_POPCNT:
+        return (uint64_t)__builtin_popcountll(a << unused >> unused);
+    case SX_EQ:
+        return a == b;
+    case SX_NE:
+        return a != b;
+    case SX_LT:
+        return less(d, a, b);
+    case SX_LE:
+        return !less(d, b, a);
+    default:
+        return 0; /* not an operation of integers: sx_op_takes */
     }
 }
 
@@ -134,7 +164,7 @@ static uint64_t bits32(float v)
 static float of_bits32(uint64_t bits)
 {
     uint32_t low = (uint32_t)bits;
-    float    v;
+    float v;
 
     memcpy(&v, &low, sizeof v);
     return v;
@@ -148,102 +178,155 @@ static uint64_t bits64(double v)
 static double math(SxOp op, double a, double b)
 {
     switch ((int)op) {
-    case SX_SQRT: return mathd_sqrt(a);
-    case SX_FLOOR: return mathd_floor(a);
-    case SX_CEIL: return mathd_ceil(a);
-    case SX_TRUNC: return mathd_trunc(a);
-    case SX_RINT: return mathd_rint(a);
-    case SX_REM: return mathd_fmod(a, b);
-    case SX_EXP: return mathd_exp(a);
-    case SX_LOG: return mathd_log(a);
-    case SX_EXPM1: return mathd_expm1(a);
-    case SX_LOG1P: return mathd_log1p(a);
-    case SX_SIN: return mathd_sin(a);
-    case SX_COS: return mathd_cos(a);
-    case SX_TAN: return mathd_tan(a);
-    case SX_ASIN: return mathd_asin(a);
-    case SX_ACOS: return mathd_acos(a);
-    case SX_ATAN: return mathd_atan(a);
-    case SX_SINH: return mathd_sinh(a);
-    case SX_COSH: return mathd_cosh(a);
-    case SX_TANH: return mathd_tanh(a);
-    case SX_ASINH: return mathd_asinh(a);
-    case SX_ACOSH: return mathd_acosh(a);
-    case SX_ATANH: return mathd_atanh(a);
-    case SX_ERF: return mathd_erf(a);
-    case SX_POW: return mathd_pow(a, b);
-    case SX_SIGMOID: return mathd_sigmoid(a);
-    default: return mathd_of_bits((uint64_t)0x7ff8 << 48);
+    case SX_SQRT:
+        return mathd_sqrt(a);
+    case SX_FLOOR:
+        return mathd_floor(a);
+    case SX_CEIL:
+        return mathd_ceil(a);
+    case SX_TRUNC:
+        return mathd_trunc(a);
+    case SX_RINT:
+        return mathd_rint(a);
+    case SX_REM:
+        return mathd_fmod(a, b);
+    case SX_EXP:
+        return mathd_exp(a);
+    case SX_LOG:
+        return mathd_log(a);
+    case SX_EXPM1:
+        return mathd_expm1(a);
+    case SX_LOG1P:
+        return mathd_log1p(a);
+    case SX_SIN:
+        return mathd_sin(a);
+    case SX_COS:
+        return mathd_cos(a);
+    case SX_TAN:
+        return mathd_tan(a);
+    case SX_ASIN:
+        return mathd_asin(a);
+    case SX_ACOS:
+        return mathd_acos(a);
+    case SX_ATAN:
+        return mathd_atan(a);
+    case SX_SINH:
+        return mathd_sinh(a);
+    case SX_COSH:
+        return mathd_cosh(a);
+    case SX_TANH:
+        return mathd_tanh(a);
+    case SX_ASINH:
+        return mathd_asinh(a);
+    case SX_ACOSH:
+        return mathd_acosh(a);
+    case SX_ATANH:
+        return mathd_atanh(a);
+    case SX_ERF:
+        return mathd_erf(a);
+    case SX_POW:
+        return mathd_pow(a, b);
+    case SX_SIGMOID:
+        return mathd_sigmoid(a);
+    default:
+        return mathd_of_bits((uint64_t)0x7ff8 << 48);
     }
 }
 
 /* Those that only move bits keep a NaN as it is. */
 static bool apply_sign(SxOp op, uint64_t sign, const uint64_t *x, uint64_t *out)
 {
-    if (op == SX_NEG) *out = x[0] ^ sign;
-    else if (op == SX_ABS) *out = x[0] & ~sign;
-    else if (op == SX_COPYSIGN) *out = (x[0] & ~sign) | (x[1] & sign);
-    else return false;
+    if (op == SX_NEG)
+        *out = x[0] ^ sign;
+    else if (op == SX_ABS)
+        *out = x[0] & ~sign;
+    else if (op == SX_COPYSIGN)
+        *out = (x[0] & ~sign) | (x[1] & sign);
+    else
+        return false;
     return true;
 }
 
 static uint64_t apply_f64(const SxShape *s, const uint64_t *x)
 {
-    double   a = mathd_of_bits(x[0]), b = mathd_of_bits(x[1]);
+    double a = mathd_of_bits(x[0]), b = mathd_of_bits(x[1]);
     uint64_t moved;
 
     if (apply_sign(s->op, (uint64_t)1 << 63, x, &moved)) return moved;
     switch ((int)s->op) {
-    case SX_ADD: return bits64(a + b);
-    case SX_SUB: return bits64(a - b);
-    case SX_MUL: return bits64(a * b);
-    case SX_DIV: return bits64(a / b);
+    case SX_ADD:
+        return bits64(a + b);
+    case SX_SUB:
+        return bits64(a - b);
+    case SX_MUL:
+        return bits64(a * b);
+    case SX_DIV:
+        return bits64(a / b);
     case SX_FMA: {
         double c = mathd_of_bits(x[2]);
         return bits64(s->no_fma ? a * b + c : mathd_fma(a, b, c));
     }
-    case SX_MIN: return a > b || b != b ? x[1] : x[0];
-    case SX_MAX: return a < b || b != b ? x[1] : x[0];
-    case SX_EQ: return a == b;
-    case SX_NE: return a != b;
-    case SX_LT: return a < b;
-    case SX_LE: return a <= b;
-    default: return bits64(math(s->op, a, b));
+    case SX_MIN:
+        return a > b || b != b ? x[1] : x[0];
+    case SX_MAX:
+        return a < b || b != b ? x[1] : x[0];
+    case SX_EQ:
+        return a == b;
+    case SX_NE:
+        return a != b;
+    case SX_LT:
+        return a < b;
+    case SX_LE:
+        return a <= b;
+    default:
+        return bits64(math(s->op, a, b));
     }
 }
 
 static uint64_t apply_f32(const SxShape *s, const uint64_t *x)
 {
-    float    a = of_bits32(x[0]), b = of_bits32(x[1]);
+    float a = of_bits32(x[0]), b = of_bits32(x[1]);
     uint64_t moved;
 
     if (apply_sign(s->op, (uint64_t)1 << 31, x, &moved)) return moved;
     switch ((int)s->op) {
-    case SX_ADD: return bits32(a + b);
-    case SX_SUB: return bits32(a - b);
-    case SX_MUL: return bits32(a * b);
-    case SX_DIV: return bits32(a / b);
+    case SX_ADD:
+        return bits32(a + b);
+    case SX_SUB:
+        return bits32(a - b);
+    case SX_MUL:
+        return bits32(a * b);
+    case SX_DIV:
+        return bits32(a / b);
     case SX_FMA: {
         float c = of_bits32(x[2]);
         return bits32(s->no_fma ? a * b + c : mathd_fmaf(a, b, c));
     }
-    case SX_MIN: return a > b || b != b ? x[1] : x[0];
-    case SX_MAX: return a < b || b != b ? x[1] : x[0];
-    case SX_EQ: return a == b;
-    case SX_NE: return a != b;
-    case SX_LT: return a < b;
-    case SX_LE: return a <= b;
+    case SX_MIN:
+        return a > b || b != b ? x[1] : x[0];
+    case SX_MAX:
+        return a < b || b != b ? x[1] : x[0];
+    case SX_EQ:
+        return a == b;
+    case SX_NE:
+        return a != b;
+    case SX_LT:
+        return a < b;
+    case SX_LE:
+        return a <= b;
     /* sqrt of a float in double, rounded to float, is correctly rounded: 53 >= 2 * 24 + 2. */
-    default: return bits32((float)math(s->op, (double)a, (double)b));
+    default:
+        return bits32((float)math(s->op, (double)a, (double)b));
     }
 }
 
 /* Casts. */
 
-/* The integer as a double of which rounding to any narrower float gives the nearest: exact, or odd. */
+/* The integer as a double of which rounding to any narrower float gives the nearest: exact, or odd.
+ */
 static double int_to_double_odd(DType from, uint64_t v)
 {
-    bool     negative = !is_uint(from) && (int64_t)v < 0;
+    bool negative = !is_uint(from) && (int64_t)v < 0;
     uint64_t m = negative ? 0 - v : v;
 
     if (m >> 53) {
@@ -284,7 +367,7 @@ static uint64_t float_to_int(DType to, double v)
 
 static uint64_t cast_to_float(const SxShape *s, uint64_t v)
 {
-    bool          integer = dtype_is_int(s->from);
+    bool integer = dtype_is_int(s->from);
     unsigned char element[8] = {0};
 
     if (s->dtype == DT_F64) {

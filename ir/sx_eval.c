@@ -4,7 +4,7 @@
 static uint64_t eval_load(const Sx *e, const uint64_t *x, const SxEnv *env)
 {
     int64_t idx[SX_MAX_ARGS] = {0};
-    int     n = e->n - e->guarded;
+    int n = e->n - e->guarded;
 
     if (e->guarded && !x[n]) return 0;
     for (int i = 0; i < n; i++) {
@@ -39,19 +39,26 @@ static uint64_t eval_node(const Sx *e, const uint64_t *x, const SxEnv *env)
                  .no_fma = env->no_fma};
 
     switch ((int)e->op) {
-    case SX_CONST: return e->bits;
-    case SX_INDEX: return (uint64_t)env->index[e->index];
-    case SX_DIM: return eval_dim(e->dim, env);
-    case SX_ACC: return sx_normal_bits(e->dtype, env->acc[e->index]);
-    case SX_LOAD: return eval_load(e, x, env);
-    case SX_CHECK: return eval_check(e, x, env);
-    default: return sx_apply(&s, x);
+    case SX_CONST:
+        return e->bits;
+    case SX_INDEX:
+        return (uint64_t)env->index[e->index];
+    case SX_DIM:
+        return eval_dim(e->dim, env);
+    case SX_ACC:
+        return sx_normal_bits(e->dtype, env->acc[e->index]);
+    case SX_LOAD:
+        return eval_load(e, x, env);
+    case SX_CHECK:
+        return eval_check(e, x, env);
+    default:
+        return sx_apply(&s, x);
     }
 }
 
 uint64_t sx_eval(SxTable *t, const Sx *e, const SxEnv *env)
 {
-    SxWalk    w;
+    SxWalk w;
     uint64_t *value, arg[SX_MAX_ARGS], result = 0;
 
     if (e->n == 0 && e->op != SX_LOAD) return eval_node(e, NULL, env);

@@ -23,34 +23,34 @@ const Sx *sx_simplify_cast(SxTable *t, const Sx *a, DType d, bool saturate);
 
 /* What an operation is called with. */
 typedef struct SxShape {
-    SxOp  op;
+    SxOp op;
     DType dtype; /* of the result */
     DType from;  /* of the arguments (SELECT: of arg1) */
-    bool  saturate, no_fma;
+    bool saturate, no_fma;
 } SxShape;
 /* One operation on bits: everything but leaves, LOAD and CHECK. */
 uint64_t sx_apply(const SxShape *s, const uint64_t *x);
 uint64_t sx_normal_bits(DType d, uint64_t bits); /* as CONST keeps them */
 /* Whether op may be applied to arguments of dtype d (SELECT: arg1 and arg2). */
-bool     sx_op_takes(SxOp op, DType d);
-DType    sx_op_result(SxOp op, DType d);
-int      sx_op_args(SxOp op);
-bool     sx_can_bitcast(DType from, DType to);
+bool sx_op_takes(SxOp op, DType d);
+DType sx_op_result(SxOp op, DType d);
+int sx_op_args(SxOp op);
+bool sx_can_bitcast(DType from, DType to);
 
 /* The distinct nodes of an expression, arguments before users, without recursion. */
 typedef struct SxWalk {
-    const Sx **node;  /* [n] */
-    size_t     n, cap;
-    uint32_t  *slot;  /* position + 1 by hashed id */
-    size_t     n_slot; /* a power of two */
+    const Sx **node; /* [n] */
+    size_t n, cap;
+    uint32_t *slot; /* position + 1 by hashed id */
+    size_t n_slot;  /* a power of two */
 } SxWalk;
 
-/* False without memory; then the arena of t is marked as spent and the walk is empty. */
-bool   sx_walk(SxTable *t, const Sx *e, SxWalk *w);
+/* False without memory; then the arena of t (if any) is marked as spent and the walk is empty. */
+bool sx_walk(SxTable *t, const Sx *e, SxWalk *w);
 size_t sx_walk_at(const SxWalk *w, const Sx *e); /* its position; e must be in the walk */
-void   sx_walk_free(SxWalk *w);
+void sx_walk_free(SxWalk *w);
 /* Scratch of n items of `size` bytes, zeroed, to be freed; NULL marks the arena. */
-void  *sx_scratch(SxTable *t, size_t n, size_t size);
+void *sx_scratch(SxTable *t, size_t n, size_t size);
 
 static inline bool sx_is_int_const(const Sx *e, int64_t *v)
 {

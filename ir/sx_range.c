@@ -1,14 +1,14 @@
 /* sx_range.c: bounds of integer expressions, by intervals.
  *
- * An operation that might wrap has the whole range of its dtype; so has everything that is not an integer
- * or bool. Values of u64 above INT64_MAX do not fit the bounds: u64 is [INT64_MIN, INT64_MAX] where it may
- * hold them, which every rule treats as "anything". */
+ * An operation that might wrap has the whole range of its dtype; so has everything that is not an
+ * integer or bool. Values of u64 above INT64_MAX do not fit the bounds: u64 is [INT64_MIN,
+ * INT64_MAX] where it may hold them, which every rule treats as "anything". */
 #include "ir/sx_impl.h"
 
 #include "support/checked.h"
 
-/* No loop runs longer than this: the index of a loop of unknown extent is below it, so that sums and small
- * multiples of indices are known not to wrap. */
+/* No loop runs longer than this: the index of a loop of unknown extent is below it, so that sums
+ * and small multiples of indices are known not to wrap. */
 #define LONGEST_LOOP ((int64_t)1 << 47)
 
 typedef struct Range {
@@ -23,7 +23,8 @@ static Range dtype_range(DType d)
 
     if (d == DT_BOOL) return (Range){0, 1};
     if (!dtype_is_int(d) || bits >= 64) return anything;
-    if (dtype_is_signed(d)) return (Range){-((int64_t)1 << (bits - 1)), ((int64_t)1 << (bits - 1)) - 1};
+    if (dtype_is_signed(d))
+        return (Range){-((int64_t)1 << (bits - 1)), ((int64_t)1 << (bits - 1)) - 1};
     return (Range){0, ((int64_t)1 << bits) - 1};
 }
 
@@ -52,7 +53,7 @@ static Range corners(bool ok, const int64_t *c, DType d)
 static Range range_mul(Range a, Range b, DType d)
 {
     int64_t c[4];
-    bool    ok = checked_mul_i64(a.lo, b.lo, &c[0]) && checked_mul_i64(a.lo, b.hi, &c[1]) &&
+    bool ok = checked_mul_i64(a.lo, b.lo, &c[0]) && checked_mul_i64(a.lo, b.hi, &c[1]) &&
               checked_mul_i64(a.hi, b.lo, &c[2]) && checked_mul_i64(a.hi, b.hi, &c[3]);
 
     return corners(ok, c, d);
@@ -61,8 +62,8 @@ static Range range_mul(Range a, Range b, DType d)
 static Range range_add(Range a, Range b, bool subtract, DType d)
 {
     Range r;
-    bool  ok = subtract ? checked_sub_i64(a.lo, b.hi, &r.lo) && checked_sub_i64(a.hi, b.lo, &r.hi)
-                        : checked_add_i64(a.lo, b.lo, &r.lo) && checked_add_i64(a.hi, b.hi, &r.hi);
+    bool ok = subtract ? checked_sub_i64(a.lo, b.hi, &r.lo) && checked_sub_i64(a.hi, b.lo, &r.hi)
+                       : checked_add_i64(a.lo, b.lo, &r.lo) && checked_add_i64(a.hi, b.hi, &r.hi);
 
     return ok && within(r, dtype_range(d)) ? r : dtype_range(d);
 }
@@ -106,15 +107,16 @@ static Range range_shift(SxOp op, Range a, Range b, DType d)
 {
     bool constant = b.lo == b.hi && b.lo >= 0 && b.lo < 63;
 
-    if (op == SX_SHL) return constant ? range_mul(a, (Range){(int64_t)1 << b.lo, (int64_t)1 << b.lo}, d)
-                                      : dtype_range(d);
+    if (op == SX_SHL)
+        return constant ? range_mul(a, (Range){(int64_t)1 << b.lo, (int64_t)1 << b.lo}, d)
+                        : dtype_range(d);
     if (constant && (a.lo >= 0 || dtype_is_signed(d))) return (Range){a.lo >> b.lo, a.hi >> b.lo};
     return a.lo >= 0 ? (Range){0, a.hi} : dtype_range(d);
 }
 
 static Range range_cast(const Sx *e, Range a)
 {
-    Range     full = dtype_range(e->dtype);
+    Range full = dtype_range(e->dtype);
     DTypeKind from = dtype_kind(e->arg[0]->dtype);
 
     if (e->dtype == DT_BOOL || from == KIND_FLOAT) return full;
@@ -127,7 +129,8 @@ static Range range_leaf(const Sx *e, int n_extent, const Dim *extent)
     int64_t v;
 
     if (sx_is_int_const(e, &v)) return e->dtype == DT_U64 && v < 0 ? anything : (Range){v, v};
-    if (e->op == SX_CONST && e->dtype == DT_BOOL) return (Range){(int64_t)e->bits, (int64_t)e->bits};
+    if (e->op == SX_CONST && e->dtype == DT_BOOL)
+        return (Range){(int64_t)e->bits, (int64_t)e->bits};
     if (e->op == SX_DIM) return (Range){e->dim->lo, e->dim->hi};
     if (e->op != SX_INDEX) return dtype_range(e->dtype);
     int64_t hi = e->index < n_extent && extent[e->index] ? extent[e->index]->hi : LONGEST_LOOP;
@@ -137,36 +140,51 @@ static Range range_leaf(const Sx *e, int n_extent, const Dim *extent)
 static Range range_of(const Sx *e, const Range *a, int n_extent, const Dim *extent)
 {
     Range full = dtype_range(e->dtype);
-    bool  integer = dtype_is_int(e->dtype) || e->dtype == DT_BOOL;
+    bool integer = dtype_is_int(e->dtype) || e->dtype == DT_BOOL;
 
     if (e->n == 0) return range_leaf(e, n_extent, extent);
     if (!integer) return anything;
     switch ((int)e->op) {
-    case SX_CHECK: return (Range){-1, a[1].hi > 0 ? a[1].hi - 1 : -1};
-    case SX_NEG: return range_add((Range){0, 0}, a[0], true, e->dtype);
+    case SX_CHECK:
+        return (Range){-1, a[1].hi > 0 ? a[1].hi - 1 : -1};
+    case SX_NEG:
+        return range_add((Range){0, 0}, a[0], true, e->dtype);
     case SX_ABS:
         if (a[0].lo >= 0) return a[0];
         if (a[0].lo == INT64_MIN || -a[0].lo > full.hi) return full;
         return (Range){0, -a[0].lo > a[0].hi ? -a[0].lo : a[0].hi};
-    case SX_ADD: return range_add(a[0], a[1], false, e->dtype);
-    case SX_SUB: return range_add(a[0], a[1], true, e->dtype);
-    case SX_MUL: return range_mul(a[0], a[1], e->dtype);
-    case SX_DIV: return range_div(a[0], a[1], e->dtype);
-    case SX_REM: return range_rem(a[0], a[1]);
+    case SX_ADD:
+        return range_add(a[0], a[1], false, e->dtype);
+    case SX_SUB:
+        return range_add(a[0], a[1], true, e->dtype);
+    case SX_MUL:
+        return range_mul(a[0], a[1], e->dtype);
+    case SX_DIV:
+        return range_div(a[0], a[1], e->dtype);
+    case SX_REM:
+        return range_rem(a[0], a[1]);
     case SX_MIN:
-        return (Range){a[0].lo < a[1].lo ? a[0].lo : a[1].lo, a[0].hi < a[1].hi ? a[0].hi : a[1].hi};
+        return (Range){a[0].lo < a[1].lo ? a[0].lo : a[1].lo,
+                       a[0].hi < a[1].hi ? a[0].hi : a[1].hi};
     case SX_MAX:
-        return (Range){a[0].lo > a[1].lo ? a[0].lo : a[1].lo, a[0].hi > a[1].hi ? a[0].hi : a[1].hi};
+        return (Range){a[0].lo > a[1].lo ? a[0].lo : a[1].lo,
+                       a[0].hi > a[1].hi ? a[0].hi : a[1].hi};
     case SX_AND:
     case SX_OR:
-    case SX_XOR: return range_bits(e->op, a[0], a[1], e->dtype);
+    case SX_XOR:
+        return range_bits(e->op, a[0], a[1], e->dtype);
     case SX_SHL:
-    case SX_SHR: return range_shift(e->op, a[0], a[1], e->dtype);
+    case SX_SHR:
+        return range_shift(e->op, a[0], a[1], e->dtype);
     case SX_CTLZ:
-    case SX_POPCNT: return (Range){0, dtype_bits(e->dtype)};
-    case SX_SELECT: return hull(a[1], a[2]);
-    case SX_CAST: return range_cast(e, a[0]);
-    default: return full; /* loads, comparisons, bits of floats */
+    case SX_POPCNT:
+        return (Range){0, dtype_bits(e->dtype)};
+    case SX_SELECT:
+        return hull(a[1], a[2]);
+    case SX_CAST:
+        return range_cast(e, a[0]);
+    default:
+        return full; /* loads, comparisons, bits of floats */
     }
 }
 
@@ -182,7 +200,7 @@ static bool has_unknown(const Sx *e, const Range *a)
 void sx_range(SxTable *t, const Sx *e, int n_extent, const Dim *extent, int64_t *lo, int64_t *hi)
 {
     SxWalk w;
-    Range  arg[SX_MAX_ARGS], *range = NULL, r = dtype_range(e->dtype);
+    Range arg[SX_MAX_ARGS], *range = NULL, r = dtype_range(e->dtype);
 
     if (sx_walk(t, e, &w)) range = sx_scratch(t, w.n, sizeof *range);
     for (size_t i = 0; range && i < w.n; i++) {

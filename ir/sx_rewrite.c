@@ -1,7 +1,8 @@
 /* sx_rewrite.c: walks over expressions: rewriting, visiting, ranges, linear forms.
  *
- * An expression may be thousands of nodes deep, so nothing here recurses: sx_walk lists the distinct nodes,
- * arguments before users, and each walk goes along that list with an array of results beside it. */
+ * An expression may be thousands of nodes deep, so nothing here recurses: sx_walk lists the
+ * distinct nodes, arguments before users, and each walk goes along that list with an array of
+ * results beside it. */
 #include "ir/sx_impl.h"
 
 #include "support/checked.h"
@@ -11,7 +12,7 @@ void *sx_scratch(SxTable *t, size_t n, size_t size)
 {
     void *p = calloc(n ? n : 1, size);
 
-    if (!p) (void)arena_try(t->arena, SIZE_MAX, 2); /* refuses, which marks the arena */
+    if (!p && t) (void)arena_try(t->arena, SIZE_MAX, 2); /* refuses, which marks the arena */
     return p;
 }
 
@@ -39,9 +40,9 @@ size_t sx_walk_at(const SxWalk *w, const Sx *e)
 
 static bool walk_grow(SxTable *t, SxWalk *w)
 {
-    size_t     n = w->cap ? w->cap * 2 : 32;
+    size_t n = w->cap ? w->cap * 2 : 32;
     const Sx **node = sx_scratch(t, n, sizeof *node);
-    uint32_t  *slot = sx_scratch(t, n * 2, sizeof *slot);
+    uint32_t *slot = sx_scratch(t, n * 2, sizeof *slot);
 
     if (!node || !slot || n > UINT32_MAX / 2) {
         free(node);
@@ -69,18 +70,18 @@ static bool walk_add(SxTable *t, SxWalk *w, const Sx *e)
 
 typedef struct Pending {
     const Sx *e;
-    int       next; /* the argument to look at next */
+    int next; /* the argument to look at next */
 } Pending;
 
 typedef struct PendingStack {
     Pending *item;
-    size_t   n, cap;
+    size_t n, cap;
 } PendingStack;
 
 static bool push(SxTable *t, PendingStack *s, const Sx *e)
 {
     if (s->n == s->cap) {
-        size_t   n = s->cap ? s->cap * 2 : 32;
+        size_t n = s->cap ? s->cap * 2 : 32;
         Pending *item = sx_scratch(t, n, sizeof *item);
         if (!item) return false;
         if (s->n) memcpy(item, s->item, s->n * sizeof *item);
@@ -119,7 +120,8 @@ bool sx_walk(SxTable *t, const Sx *e, SxWalk *w)
     return ok;
 }
 
-static const Sx *rewrite_node(SxTable *t, const Sx *e, const Sx *const *arg, SxMap map, void *context)
+static const Sx *rewrite_node(SxTable *t, const Sx *e, const Sx *const *arg, SxMap map,
+                              void *context)
 {
     bool changed = false;
 
@@ -127,16 +129,16 @@ static const Sx *rewrite_node(SxTable *t, const Sx *e, const Sx *const *arg, SxM
         changed = changed || arg[i] != e->arg[i];
     }
     const Sx *now = changed ? sx_rebuild(t, e, arg) : e;
-    bool      asked = now->n == 0 || now->op == SX_LOAD || now->op == SX_CHECK;
-    bool      was_asked = e->n == 0 || e->op == SX_LOAD || e->op == SX_CHECK;
+    bool asked = now->n == 0 || now->op == SX_LOAD || now->op == SX_CHECK;
+    bool was_asked = e->n == 0 || e->op == SX_LOAD || e->op == SX_CHECK;
     const Sx *mapped = asked && was_asked ? map(context, now) : NULL;
     return mapped ? mapped : now;
 }
 
 const Sx *sx_rewrite(SxTable *t, const Sx *e, SxMap map, void *context)
 {
-    SxWalk     w;
-    const Sx  *arg[SX_MAX_ARGS];
+    SxWalk w;
+    const Sx *arg[SX_MAX_ARGS];
     const Sx **to;
 
     if (!sx_walk(t, e, &w)) return e;
@@ -168,7 +170,7 @@ void sx_visit(SxTable *t, const Sx *e, SxVisit visit, void *context)
 bool sx_uses_index(SxTable *t, const Sx *e, int k)
 {
     SxWalk w;
-    bool   found = false;
+    bool found = false;
 
     if (!sx_walk(t, e, &w)) return true; /* the safe answer; the arena is marked */
     for (size_t i = 0; i < w.n; i++) {
@@ -197,7 +199,7 @@ static Linear linear_scaled(SxTable *t, const Linear *a, const Sx *by)
 static Linear linear_of(SxTable *t, const Sx *e, int k, const Linear *const *arg)
 {
     const Sx *zero = sx_const_int(t, DT_I64, 0);
-    bool      all_free = true;
+    bool all_free = true;
 
     if (e->op == SX_INDEX && e->index == k) return (Linear){sx_const_int(t, DT_I64, 1), zero};
     for (int i = 0; i < e->n; i++) {
@@ -220,16 +222,17 @@ static Linear linear_of(SxTable *t, const Sx *e, int k, const Linear *const *arg
     case SX_NEG:
         if (!arg[0]->stride) return (Linear){0};
         return (Linear){sx_neg(t, arg[0]->stride), sx_neg(t, arg[0]->rest)};
-    default: return (Linear){0}; /* nothing else keeps a line straight */
+    default:
+        return (Linear){0}; /* nothing else keeps a line straight */
     }
 }
 
 bool sx_linear(SxTable *t, const Sx *e, int k, const Sx **stride, const Sx **rest)
 {
-    SxWalk        w;
-    Linear       *line;
+    SxWalk w;
+    Linear *line;
     const Linear *arg[SX_MAX_ARGS];
-    bool          ok = false;
+    bool ok = false;
 
     if (e->dtype != DT_I64 || !sx_walk(t, e, &w)) return false;
     line = sx_scratch(t, w.n, sizeof *line);

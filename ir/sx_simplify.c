@@ -1,10 +1,10 @@
 /* sx_simplify.c: what an operation equals without being done.
  *
- * Every rule holds for every input: integers modulo 2^bits, floats with NaN, infinities and -0 (a NaN may
- * lose its payload). Constants of commutative operations go second, and in sums of integers outermost,
- *     (x + 1) + y  ->  (x + y) + 1,
- * so that they meet and fold. Each rule makes a smaller expression or one nearer to this form; what a rule
- * builds goes back through the constructors, one level down, so it ends. */
+ * Every rule holds for every input: integers modulo 2^bits, floats with NaN, infinities and -0 (a
+ * NaN may lose its payload). Constants of commutative operations go second, and in sums of integers
+ * outermost, (x + 1) + y  ->  (x + y) + 1, so that they meet and fold. Each rule makes a smaller
+ * expression or one nearer to this form; what a rule builds goes back through the constructors, one
+ * level down, so it ends. */
 #include "ir/sx_impl.h"
 
 /* An integer whose bits are all ones, or bool true. */
@@ -70,7 +70,8 @@ static Dim as_dim(SxTable *t, const Sx *e)
     int64_t v;
 
     if (e->op == SX_DIM) return e->dim;
-    if (e->dtype != DT_I64 || !sx_is_int_const(e, &v) || v > INT32_MAX || v < INT32_MIN) return NULL;
+    if (e->dtype != DT_I64 || !sx_is_int_const(e, &v) || v > INT32_MAX || v < INT32_MIN)
+        return NULL;
     return dim_const(t->dims, v);
 }
 
@@ -109,7 +110,7 @@ static const Sx *of_dims(SxTable *t, SxOp op, const Sx *a, const Sx *b)
     if (op == SX_EQ || op == SX_NE || op == SX_LT || op == SX_LE) return dims_compare(t, op, x, y);
     bool before = t->dims->overflow;
     t->dims->overflow = false;
-    Dim  r = dims_compute(t->dims, op, x, y);
+    Dim r = dims_compute(t->dims, op, x, y);
     bool ok = !t->dims->overflow;
     t->dims->overflow = before;
     return r && ok ? sx_dim(t, r) : NULL;
@@ -127,7 +128,7 @@ static const Sx *factor_of(const Sx *a, int64_t *factor)
 /* x*c1 + x*c2 */
 static const Sx *like_terms(SxTable *t, const Sx *a, const Sx *b, bool subtract)
 {
-    int64_t   ca, cb;
+    int64_t ca, cb;
     const Sx *x = factor_of(a, &ca), *y = factor_of(b, &cb);
 
     if (x != y || x->op == SX_CONST) return NULL;
@@ -237,20 +238,29 @@ static const Sx *shift(SxTable *t, SxOp op, const Sx *a, const Sx *b)
 static const Sx *int_op2(SxTable *t, SxOp op, const Sx *a, const Sx *b)
 {
     switch ((int)op) {
-    case SX_ADD: return int_add(t, a, b);
-    case SX_SUB: return int_sub(t, a, b);
-    case SX_MUL: return int_mul(t, a, b);
+    case SX_ADD:
+        return int_add(t, a, b);
+    case SX_SUB:
+        return int_sub(t, a, b);
+    case SX_MUL:
+        return int_mul(t, a, b);
     case SX_DIV:
-    case SX_REM: return int_divide(t, op, a, b);
+    case SX_REM:
+        return int_divide(t, op, a, b);
     case SX_AND:
     case SX_OR:
-    case SX_XOR: return bitwise(t, op, a, b);
+    case SX_XOR:
+        return bitwise(t, op, a, b);
     case SX_SHL:
-    case SX_SHR: return shift(t, op, a, b);
+    case SX_SHR:
+        return shift(t, op, a, b);
     case SX_EQ:
-    case SX_LE: return a == b ? of_bool(t, true) : NULL;
-    case SX_NE: return a == b ? of_bool(t, false) : NULL;
-    default: return NULL; /* the rest has no rules */
+    case SX_LE:
+        return a == b ? of_bool(t, true) : NULL;
+    case SX_NE:
+        return a == b ? of_bool(t, false) : NULL;
+    default:
+        return NULL; /* the rest has no rules */
     }
 }
 
@@ -262,7 +272,7 @@ static const Sx *exact_inverse(SxTable *t, const Sx *c)
     double v;
 
     if ((c->dtype != DT_F32 && c->dtype != DT_F64) || !sx_is_const(c, &v)) return NULL;
-    int      least = c->dtype == DT_F32 ? 1023 - 126 : 1, most = c->dtype == DT_F32 ? 1023 + 126 : 2045;
+    int least = c->dtype == DT_F32 ? 1023 - 126 : 1, most = c->dtype == DT_F32 ? 1023 + 126 : 2045;
     uint64_t bits;
     memcpy(&bits, &v, sizeof bits);
     int exponent = (int)(bits >> 52 & 0x7ff);
@@ -289,7 +299,8 @@ static const Sx *float_op2(SxTable *t, SxOp op, const Sx *a, const Sx *b)
         if (is_number(b, 1.0)) return a;
         inverse = exact_inverse(t, b);
         return inverse ? sx_mul(t, a, inverse) : NULL;
-    default: return NULL; /* the rest has no rules */
+    default:
+        return NULL; /* the rest has no rules */
     }
 }
 
@@ -369,7 +380,7 @@ const Sx *sx_simplify3(SxTable *t, SxOp op, const Sx *a, const Sx *b, const Sx *
 static bool embeds(DType from, DType to)
 {
     DTypeKind k = dtype_kind(from), l = dtype_kind(to);
-    int       n = dtype_bits(from), m = dtype_bits(to);
+    int n = dtype_bits(from), m = dtype_bits(to);
 
     if (from == to) return true;
     if (k == KIND_BOOL) return to != DT_F8E8M0; /* which has no 0 */
@@ -385,10 +396,10 @@ static bool embeds(DType from, DType to)
 const Sx *sx_simplify_cast(SxTable *t, const Sx *a, DType d, bool saturate)
 {
     if (a->op != SX_CAST) return NULL;
-    DType     from = a->arg[0]->dtype, by = a->dtype;
-    bool      exact = embeds(from, by);
+    DType from = a->arg[0]->dtype, by = a->dtype;
+    bool exact = embeds(from, by);
     DTypeKind k = dtype_kind(from), l = dtype_kind(by), m = dtype_kind(d);
-    bool      ints = (k == KIND_INT || k == KIND_UINT) && (m == KIND_INT || m == KIND_UINT);
+    bool ints = (k == KIND_INT || k == KIND_UINT) && (m == KIND_INT || m == KIND_UINT);
     /* A float on the way to an integer saturates where the integer itself would wrap. */
     if (exact && !(ints && l == KIND_FLOAT)) return sx_cast_to(t, a->arg[0], d, saturate);
     /* Low bits of low bits. */
