@@ -23,8 +23,8 @@ static const char triple[] = "x86_64-unknown-linux-gnu";
 static const char *const pass_lists[] = {
     "", /* -O0 */
     "function(early-cse,simplifycfg)",
-    "function(early-cse,instcombine<no-verify-fixpoint>,simplifycfg,loop-mssa(loop-rotate,licm),"
-    "early-cse<memssa>,instcombine<no-verify-fixpoint>,simplifycfg,dce)",
+    ("function(early-cse,instcombine<no-verify-fixpoint>,simplifycfg,loop-mssa(loop-rotate,licm),"
+     "early-cse<memssa>,instcombine<no-verify-fixpoint>,simplifycfg,dce)"),
 };
 
 static void fatal(const char *reason)
