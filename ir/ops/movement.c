@@ -1,4 +1,750 @@
-/* movement.c: the operators of this family. */
-#include "ir/ops/family.h"
+/* movement.c: the same elements in other dims: Identity, Reshape, Flatten, Squeeze, Unsqueeze,
+ * Transpose, Expand, Tile, Concat, Split. Slice, Pad and their like are in rearrange.c.
+ *
+ * Lowering gives reshapes (no copy), or a map whose value is one load at computed indices. */
+#include <string.h>
 
-const OpDef movement_ops[] = {{0}};
+#include "ir/ops/ops_common.h"
+#include "support/checked.h"
+
+static Status copy_all(Eval *cx, const Node *n, const Tensor *x, int rank, const int64_t *dims,
+                       Tensor **out)
+{
+    TRY(eval_out(cx, n, out, x->dtype, rank, dims));
+    if ((*out)->count != x->count)
+        return op_error(n, cx->diag, NULL, "%s: %lld elements do not fit %lld", n->op->name,
+                        (long long)x->count, (long long)(*out)->count);
+    if (x->bytes) memcpy((*out)->data, x->data, x->bytes);
+    return OK;
+}
+
+/* out[0] is in[0] with the dims that infer gave it. */
+static Status lower_reshape(Build *b, const Node *n, Value **out)
+{
+    const Type *to = &n->out[0]->type;
+
+    build_require_equal(b, type_count(b->dims, in_type(n, 0)), type_count(b->dims, to));
+    out[0] = build_reshape(b, n->in[0], to->rank, to->dim);
+    return b->status;
+}
+
+/* The result of a reshape of a list or scalar to a list or scalar carries its contents. */
+static void keep_contents(Infer *cx, Node *n, int rank)
+{
+    int count;
+    const Dim *x = rank <= 1 ? contents_of(cx, n->in[0], &count) : NULL;
+
+    if (x) infer_contents(cx, n, 0, count, x);
+}
+
+/* ---- Identity ---- */
+
+static Status infer_identity(Infer *cx, Node *n)
+{
+    infer_same(cx, n, 0, 0);
+    if (n->in[0]->contents) n->out[0]->contents = n->in[0]->contents;
+    return OK;
+}
+
+static Status eval_identity(Eval *cx, const Node *n, const Tensor *const *in, Tensor **out)
+{
+    return copy_all(cx, n, in[0], in[0]->rank, in[0]->dim, &out[0]);
+}
+
+static Status lower_identity(Build *b, const Node *n, Value **out)
+{
+    (void)b;
+    out[0] = n->in[0];
+    return OK;
+}
+
+static Value *simplify_identity(Build *b, Node *n)
+{
+    (void)b;
+    return n->in[0];
+}
+
+/* ---- Reshape ---- */
+
+/* One requested extent that only the run knows: 0 copies (unless allowzero), -1 stays -1. */
+static const Sx *reshape_extent(Build *b, Dim asked, Dim own, bool allowzero)
+{
+    const Sx *d = sx_dim(b->sx, asked);
+
+    if (allowzero || !own) return d;
+    return sx_select(b->sx, sx_eq(b->sx, d, sx_i64(b, 0)), sx_dim(b->sx, own), d);
+}
+
+/* Some extents may be -1, and the run must tell which. */
+static Status reshape_at_run(Infer *cx, Node *n, const Dim *asked, int rank, bool allowzero,
+                             Dim *dims)
+{
+    Build *b = cx->build;
+    const Type *x = in_type(n, 0);
+    const Sx *extent[MAX_RANK], *rest = sx_i64(b, 1), *minus = sx_i64(b, -1), *inferred;
+    Dim total = type_count(b->dims, x);
+
+    for (int i = 0; i < rank; i++) {
+        extent[i] = reshape_extent(b, asked[i], i < x->rank ? x->dim[i] : NULL, allowzero);
+        rest = sx_mul(b->sx, rest,
+                      sx_select(b->sx, sx_eq(b->sx, extent[i], minus), sx_i64(b, 1), extent[i]));
+    }
+    inferred = sx_div(b->sx, sx_dim(b->sx, total), rest);
+    for (int i = 0; i < rank; i++)
+        dims[i] = dim_of_sx(
+            b, 0, NULL,
+            sx_select(b->sx, sx_eq(b->sx, extent[i], minus), inferred, extent[i]), 0, DIM_TOP);
+    return b->status;
+}
+
+/* Every extent but at most one is known not to be -1. */
+static Status reshape_dims(Infer *cx, Node *n, const Dim *asked, int rank, bool allowzero,
+                           Dim *dims)
+{
+    DimTable *t = &cx->module->dims;
+    const Type *x = in_type(n, 0);
+    int open = -1, others = 0;
+    Dim other[MAX_RANK];
+
+    for (int i = 0; i < rank; i++) {
+        dims[i] = asked[i];
+        if (dim_is(asked[i], -1)) {
+            if (open >= 0) return op_error(n, cx->diag, "shape", "Reshape: two dims are -1");
+            open = i;
+            continue;
+        }
+        if (dim_is(asked[i], 0) && !allowzero) {
+            if (i >= x->rank)
+                return op_error(n, cx->diag, "shape", "Reshape: dim %d is 0, but the input has "
+                                "rank %d", i, x->rank);
+            dims[i] = x->dim[i];
+        }
+        if (asked[i]->hi < -1 || (dim_is_const(asked[i]) && asked[i]->value < 0))
+            return op_error(n, cx->diag, "shape", "Reshape: dim %d is negative", i);
+        other[others++] = dims[i];
+    }
+    if (open < 0) return OK;
+    for (int i = 0; i < others; i++)
+        if (dim_is(other[i], 0)) {
+            if (allowzero)
+                return op_error(n, cx->diag, "shape", "Reshape: 0 and -1 cannot stand together");
+            dims[open] = dim_const(t, 0);
+            return OK;
+        }
+    dims[open] = dim_ratio(t, x->rank, x->dim, others, other);
+    return OK;
+}
+
+static Status infer_reshape(Infer *cx, Node *n)
+{
+    bool allowzero = attr_int(n, "allowzero", 0) != 0;
+    const Dim *asked;
+    Dim dims[MAX_RANK];
+    int rank, unsure = 0, minus = 0;
+
+    TRY(infer_ranked(cx, n, 0));
+    TRY(infer_elements(cx, n, 1, -1, DIM_TOP, &asked, &rank));
+    if (rank > MAX_RANK)
+        return op_error(n, cx->diag, "shape", "Reshape: rank %d, at most %d is allowed", rank,
+                        MAX_RANK);
+    for (int i = 0; i < rank; i++) {
+        unsure += !dim_is_const(asked[i]) && asked[i]->lo < 0;
+        minus += dim_is(asked[i], -1);
+    }
+    if (unsure)
+        TRY(reshape_at_run(cx, n, asked, rank, allowzero, dims));
+    else
+        TRY(reshape_dims(cx, n, asked, rank, allowzero, dims));
+    Type to = type_tensor(in_type(n, 0)->dtype, rank, dims);
+    Dim had = type_count(&cx->module->dims, in_type(n, 0));
+    Dim has = type_count(&cx->module->dims, &to);
+    if (dim_distinct(&cx->module->dims, had, has))
+        return op_error(n, cx->diag, "shape", "Reshape: the number of elements would change%s",
+                        minus ? ", -1 cannot make up for it" : "");
+    infer_out(cx, n, 0, to.dtype, rank, dims);
+    keep_contents(cx, n, rank);
+    return OK;
+}
+
+static Status eval_reshape(Eval *cx, const Node *n, const Tensor *const *in, Tensor **out)
+{
+    int64_t dims[MAX_RANK], rest = 1;
+    int rank = (int)in[1]->count, open = -1;
+
+    if (in[1]->count > MAX_RANK)
+        return op_error(n, cx->diag, "shape", "Reshape: the rank is too large");
+    for (int i = 0; i < rank; i++) {
+        dims[i] = tensor_int(in[1], i);
+        if (dims[i] == 0 && !attr_int(n, "allowzero", 0)) {
+            if (i >= in[0]->rank) return op_error(n, cx->diag, "shape", "Reshape: no dim to copy");
+            dims[i] = in[0]->dim[i];
+        }
+        if (dims[i] == -1 && open < 0)
+            open = i;
+        else if (dims[i] < 0 || !checked_mul_i64(rest, dims[i], &rest))
+            return op_error(n, cx->diag, "shape", "Reshape: dim %d is impossible", i);
+    }
+    if (open >= 0) dims[open] = rest ? in[0]->count / rest : 0;
+    return copy_all(cx, n, in[0], rank, dims, &out[0]);
+}
+
+/* ---- Flatten ---- */
+
+static Status infer_flatten(Infer *cx, Node *n)
+{
+    DimTable *t = &cx->module->dims;
+    const Type *x = in_type(n, 0);
+    int64_t axis = attr_int(n, "axis", 1);
+    Dim dims[2];
+
+    TRY(infer_ranked(cx, n, 0));
+    if (axis < -x->rank || axis > x->rank)
+        return op_error(n, cx->diag, "axis", "Flatten: axis %lld is out of range for rank %d",
+                        (long long)axis, x->rank);
+    if (axis < 0) axis += x->rank;
+    dims[0] = dim_product(t, (int)axis, x->dim);
+    dims[1] = dim_product(t, x->rank - (int)axis, x->dim + axis);
+    infer_out(cx, n, 0, x->dtype, 2, dims);
+    return OK;
+}
+
+static Status eval_flatten(Eval *cx, const Node *n, const Tensor *const *in, Tensor **out)
+{
+    int64_t dims[2] = {1, 1}, axis = attr_int(n, "axis", 1);
+
+    if (axis < 0) axis += in[0]->rank;
+    for (int i = 0; i < in[0]->rank; i++)
+        dims[i >= axis] *= in[0]->dim[i];
+    return copy_all(cx, n, in[0], 2, dims, &out[0]);
+}
+
+/* ---- Squeeze, Unsqueeze ---- */
+
+/* Without axes: all dims that are known to be 1. */
+static Status squeeze_axes(Infer *cx, Node *n, unsigned *gone)
+{
+    const Type *x = in_type(n, 0);
+    int axes[MAX_RANK], count;
+
+    *gone = 0;
+    if (!has_in(n, 1)) {
+        for (int i = 0; i < x->rank; i++)
+            *gone |= (unsigned)dim_is(x->dim[i], 1) << i;
+        return OK;
+    }
+    TRY(infer_axes(cx, n, 1, x->rank, axes, &count));
+    for (int i = 0; i < count; i++) {
+        Dim d = x->dim[axes[i]];
+        if (d->lo > 1 || d->hi < 1)
+            return op_error(n, cx->diag, "axes", "Squeeze: dim %d is not 1", axes[i]);
+        *gone |= 1u << axes[i];
+    }
+    return OK;
+}
+
+static Status infer_squeeze(Infer *cx, Node *n)
+{
+    const Type *x = in_type(n, 0);
+    unsigned gone;
+    Dim dims[MAX_RANK];
+    int rank = 0;
+
+    TRY(infer_ranked(cx, n, 0));
+    TRY(squeeze_axes(cx, n, &gone));
+    for (int i = 0; i < x->rank; i++)
+        if (!(gone >> i & 1)) dims[rank++] = x->dim[i];
+    infer_out(cx, n, 0, x->dtype, rank, dims);
+    keep_contents(cx, n, rank);
+    return OK;
+}
+
+static Status eval_squeeze(Eval *cx, const Node *n, const Tensor *const *in, Tensor **out)
+{
+    const Tensor *axes = n->n_in > 1 ? in[1] : NULL;
+    unsigned gone = 0;
+    int64_t dims[MAX_RANK];
+    int rank = 0;
+
+    for (int64_t i = 0; axes && i < axes->count; i++) {
+        int64_t a = tensor_int(axes, i);
+        TRY(eval_index(cx, n, in[0]->rank, &a));
+        if (in[0]->dim[a] != 1)
+            return op_error(n, cx->diag, "axes", "Squeeze: dim %d is not 1", (int)a);
+        gone |= 1u << a;
+    }
+    for (int i = 0; i < in[0]->rank; i++)
+        if (axes ? !(gone >> i & 1) : in[0]->dim[i] != 1) dims[rank++] = in[0]->dim[i];
+    return copy_all(cx, n, in[0], rank, dims, &out[0]);
+}
+
+static Status infer_unsqueeze(Infer *cx, Node *n)
+{
+    const Type *x = in_type(n, 0);
+    const int64_t *ints;
+    int axes[MAX_RANK], count, rank;
+    unsigned fresh = 0;
+    Dim dims[MAX_RANK];
+
+    TRY(infer_ranked(cx, n, 0));
+    TRY(infer_const_ints(cx, n, 1, &ints, &count));
+    if (count > MAX_RANK - x->rank)
+        return op_error(n, cx->diag, "axes", "Unsqueeze: the rank would be %d", x->rank + count);
+    rank = x->rank + count;
+    TRY(infer_axes(cx, n, 1, rank, axes, &count));
+    for (int i = 0; i < count; i++)
+        fresh |= 1u << axes[i];
+    for (int i = 0, k = 0; i < rank; i++)
+        dims[i] = fresh >> i & 1 ? dim_const(&cx->module->dims, 1) : x->dim[k++];
+    infer_out(cx, n, 0, x->dtype, rank, dims);
+    keep_contents(cx, n, rank);
+    return OK;
+}
+
+static Status eval_unsqueeze(Eval *cx, const Node *n, const Tensor *const *in, Tensor **out)
+{
+    int64_t dims[MAX_RANK];
+    int rank = in[0]->rank + (int)in[1]->count;
+    unsigned fresh = 0;
+
+    if (in[1]->count > MAX_RANK - in[0]->rank)
+        return op_error(n, cx->diag, "axes", "Unsqueeze: too many axes");
+    for (int64_t i = 0; i < in[1]->count; i++) {
+        int64_t a = tensor_int(in[1], i);
+        TRY(eval_index(cx, n, rank, &a));
+        if (fresh >> a & 1) return op_error(n, cx->diag, "axes", "Unsqueeze: an axis stands twice");
+        fresh |= 1u << a;
+    }
+    for (int i = 0, k = 0; i < rank; i++)
+        dims[i] = fresh >> i & 1 ? 1 : in[0]->dim[k++];
+    return copy_all(cx, n, in[0], rank, dims, &out[0]);
+}
+
+/* ---- Transpose ---- */
+
+static Status transpose_perm(const Node *n, Diag *d, int rank, int *perm)
+{
+    int count;
+    const int64_t *ints = attr_ints(n, "perm", &count);
+    unsigned seen = 0;
+
+    for (int i = 0; i < rank; i++)
+        perm[i] = rank - 1 - i;
+    if (!ints) return OK;
+    if (count != rank)
+        return op_error(n, d, "perm", "Transpose: %d entries for rank %d", count, rank);
+    for (int i = 0; i < rank; i++) {
+        if (ints[i] < 0 || ints[i] >= rank || (seen >> ints[i] & 1))
+            return op_error(n, d, "perm", "Transpose: no permutation of 0 .. %d", rank - 1);
+        seen |= 1u << ints[i];
+        perm[i] = (int)ints[i];
+    }
+    return OK;
+}
+
+static Status infer_transpose(Infer *cx, Node *n)
+{
+    const Type *x = in_type(n, 0);
+    int perm[MAX_RANK];
+    Dim dims[MAX_RANK];
+
+    TRY(infer_ranked(cx, n, 0));
+    TRY(transpose_perm(n, cx->diag, x->rank, perm));
+    for (int i = 0; i < x->rank; i++)
+        dims[i] = x->dim[perm[i]];
+    infer_out(cx, n, 0, x->dtype, x->rank, dims);
+    keep_contents(cx, n, x->rank);
+    return OK;
+}
+
+static Status eval_transpose(Eval *cx, const Node *n, const Tensor *const *in, Tensor **out)
+{
+    int perm[MAX_RANK];
+    int64_t dims[MAX_RANK], stride[MAX_RANK], own[MAX_RANK];
+
+    TRY(transpose_perm(n, cx->diag, in[0]->rank, perm));
+    eval_strides(in[0]->rank, in[0]->dim, own);
+    for (int i = 0; i < in[0]->rank; i++) {
+        dims[i] = in[0]->dim[perm[i]];
+        stride[i] = own[perm[i]];
+    }
+    TRY(eval_out(cx, n, &out[0], in[0]->dtype, in[0]->rank, dims));
+    eval_copy_strided(out[0], in[0], 0, stride);
+    return OK;
+}
+
+static Status lower_transpose(Build *b, const Node *n, Value **out)
+{
+    int perm[MAX_RANK];
+
+    TRY(lower_movable(b, n, in_type(n, 0)->dtype));
+    TRY(transpose_perm(n, b->diag, in_type(n, 0)->rank, perm));
+    out[0] = build_transpose(b, n->in[0], perm);
+    return b->status;
+}
+
+/* ---- Expand, Tile ---- */
+
+static Status infer_expand(Infer *cx, Node *n)
+{
+    const Dim *asked;
+    Dim dims[MAX_RANK];
+    int count, rank, have;
+    const Dim *x;
+
+    TRY(infer_ranked(cx, n, 0));
+    TRY(infer_elements(cx, n, 1, 0, DIM_TOP, &asked, &count));
+    if (count > MAX_RANK)
+        return op_error(n, cx->diag, "shape", "Expand: rank %d, at most %d is allowed", count,
+                        MAX_RANK);
+    Type wanted = type_tensor(in_type(n, 0)->dtype, count, asked);
+    TRY(infer_broadcast_dims(cx, n, 2, (const Type *const[]){in_type(n, 0), &wanted}, &rank, dims));
+    infer_out(cx, n, 0, in_type(n, 0)->dtype, rank, dims);
+    x = contents_of(cx, n->in[0], &have);
+    if (!x || rank > 1 || (rank == 1 && (!dim_is_const(dims[0]) || dims[0]->value > 1024)))
+        return OK;
+    count = rank ? (int)dims[0]->value : 1;
+    Dim *all = ARENA_ARRAY(cx->module->arena, Dim, count);
+    for (int i = 0; i < count; i++)
+        all[i] = x[have == 1 ? 0 : i];
+    infer_contents(cx, n, 0, count, all);
+    return OK;
+}
+
+static Status eval_expand(Eval *cx, const Node *n, const Tensor *const *in, Tensor **out)
+{
+    int64_t dims[MAX_RANK], stride[MAX_RANK];
+    int count = (int)in[1]->count, rank = count > in[0]->rank ? count : in[0]->rank;
+
+    if (in[1]->count > MAX_RANK) return op_error(n, cx->diag, "shape", "Expand: rank too large");
+    for (int i = 0; i < rank; i++) {
+        int k = i - (rank - in[0]->rank), j = i - (rank - count);
+        int64_t own = k >= 0 ? in[0]->dim[k] : 1, asked = j >= 0 ? tensor_int(in[1], j) : 1;
+        if (own != 1 && asked != 1 && own != asked)
+            return op_error(n, cx->diag, "shape", "Expand: dims %lld and %lld do not broadcast",
+                            (long long)own, (long long)asked);
+        dims[i] = own == 1 ? asked : own;
+    }
+    TRY(eval_out(cx, n, &out[0], in[0]->dtype, rank, dims));
+    eval_broadcast_strides(in[0], rank, stride);
+    eval_copy_strided(out[0], in[0], 0, stride);
+    return OK;
+}
+
+static Status lower_expand(Build *b, const Node *n, Value **out)
+{
+    const Type *to = &n->out[0]->type;
+
+    TRY(lower_movable(b, n, to->dtype));
+    if (type_equal(to, in_type(n, 0))) {
+        out[0] = n->in[0];
+        return OK;
+    }
+    out[0] = build_map(b, "expand", 1, n->in, to->dtype, to->rank, to->dim,
+                       sx_operand(b, 0, n->in[0], to->rank, to->dim));
+    return b->status;
+}
+
+static Status infer_tile(Infer *cx, Node *n)
+{
+    const Type *x = in_type(n, 0);
+    const Dim *repeats;
+    Dim dims[MAX_RANK];
+    int count;
+
+    TRY(infer_ranked(cx, n, 0));
+    TRY(infer_elements(cx, n, 1, 0, DIM_TOP, &repeats, &count));
+    if (count != x->rank)
+        return op_error(n, cx->diag, "repeats", "Tile: %d repeats for rank %d", count, x->rank);
+    for (int i = 0; i < count; i++)
+        dims[i] = dim_mul(&cx->module->dims, x->dim[i], repeats[i]);
+    infer_out(cx, n, 0, x->dtype, x->rank, dims);
+    return OK;
+}
+
+static Status eval_tile(Eval *cx, const Node *n, const Tensor *const *in, Tensor **out)
+{
+    int64_t dims[MAX_RANK], index[MAX_RANK] = {0}, stride[MAX_RANK];
+    const Tensor *x = in[0];
+
+    if (in[1]->count != x->rank) return op_error(n, cx->diag, "repeats", "Tile: not one per dim");
+    for (int i = 0; i < x->rank; i++)
+        if (tensor_int(in[1], i) < 0 || !checked_mul_i64(x->dim[i], tensor_int(in[1], i), &dims[i]))
+            return op_error(n, cx->diag, "repeats", "Tile: repeat %d is impossible", i);
+    TRY(eval_out(cx, n, &out[0], x->dtype, x->rank, dims));
+    eval_strides(x->rank, x->dim, stride);
+    for (int64_t o = 0; o < out[0]->count; o++, eval_next(x->rank, dims, index)) {
+        int64_t at = 0;
+        for (int i = 0; i < x->rank; i++)
+            at += index[i] % x->dim[i] * stride[i];
+        eval_copy_element(out[0], o, x, at);
+    }
+    return OK;
+}
+
+static Status lower_tile(Build *b, const Node *n, Value **out)
+{
+    const Type *to = &n->out[0]->type, *x = in_type(n, 0);
+    const Sx *idx[MAX_RANK];
+
+    TRY(lower_movable(b, n, to->dtype));
+    for (int i = 0; i < x->rank; i++) {
+        idx[i] = sx_index(b->sx, i);
+        if (dim_is(x->dim[i], 1))
+            idx[i] = sx_i64(b, 0);
+        else if (x->dim[i] != to->dim[i])
+            idx[i] = sx_rem(b->sx, idx[i], sx_dim(b->sx, x->dim[i]));
+    }
+    out[0] = build_map(b, "tile", 1, n->in, to->dtype, to->rank, to->dim,
+                       sx_at(b, 0, n->in[0], idx));
+    return b->status;
+}
+
+/* ---- Concat ---- */
+
+static Status infer_concat(Infer *cx, Node *n)
+{
+    DimTable *t = &cx->module->dims;
+    const Type *first = in_type(n, 0);
+    Dim dims[MAX_RANK];
+    int axis, count = 0;
+
+    for (int k = 0; k < n->n_in; k++) {
+        TRY(infer_ranked(cx, n, k));
+        if (in_type(n, k)->rank != first->rank)
+            return op_error(n, cx->diag, NULL, "Concat: input %d has rank %d, input 0 rank %d", k,
+                            in_type(n, k)->rank, first->rank);
+    }
+    TRY(infer_axis(n, cx->diag, "axis", attr_int(n, "axis", 0), first->rank, &axis));
+    for (int i = 0; i < first->rank; i++)
+        dims[i] = first->dim[i];
+    for (int k = 1; k < n->n_in; k++)
+        for (int i = 0; i < first->rank; i++) {
+            Dim d = in_type(n, k)->dim[i];
+            if (i == axis)
+                dims[i] = dim_add(t, dims[i], d);
+            else if (dim_distinct(t, dims[i], d))
+                return op_error(n, cx->diag, NULL, "Concat: dim %d of input %d differs", i, k);
+            else if (dim_is_const(d))
+                dims[i] = d;
+        }
+    infer_out(cx, n, 0, first->dtype, first->rank, dims);
+    if (first->rank != 1 || !dim_is_const(dims[0]) || dims[0]->value > 1024) return OK;
+    Dim *all = ARENA_ARRAY(cx->module->arena, Dim, dims[0]->value);
+    for (int k = 0; k < n->n_in; k++) {
+        int more;
+        const Dim *x = contents_of(cx, n->in[k], &more);
+        if (!x) return OK;
+        for (int i = 0; i < more; i++)
+            all[count++] = x[i];
+    }
+    infer_contents(cx, n, 0, count, all);
+    return OK;
+}
+
+static Status eval_concat(Eval *cx, const Node *n, const Tensor *const *in, Tensor **out)
+{
+    int64_t dims[MAX_RANK], outer = 1, inner = dtype_bytes(in[0]->dtype), at = 0;
+    int axis;
+
+    TRY(infer_axis(n, cx->diag, "axis", attr_int(n, "axis", 0), in[0]->rank, &axis));
+    for (int i = 0; i < in[0]->rank; i++) {
+        dims[i] = in[0]->dim[i];
+        if (i < axis) outer *= dims[i];
+        if (i > axis) inner *= dims[i];
+    }
+    for (int k = 1; k < n->n_in; k++)
+        for (int i = 0; i < in[0]->rank; i++) {
+            if (in[k]->rank != in[0]->rank || (i != axis && in[k]->dim[i] != dims[i]))
+                return op_error(n, cx->diag, NULL, "Concat: input %d does not fit", k);
+            if (i == axis && !checked_add_i64(dims[i], in[k]->dim[i], &dims[i]))
+                return op_error(n, cx->diag, NULL, "Concat: the result is too large");
+        }
+    TRY(eval_out(cx, n, &out[0], in[0]->dtype, in[0]->rank, dims));
+    for (int64_t o = 0; o < outer && out[0]->count; o++)
+        for (int k = 0; k < n->n_in; k++) {
+            int64_t piece = in[k]->dim[axis] * inner;
+            if (piece)
+                memcpy((char *)out[0]->data + at, (const char *)in[k]->data + o * piece,
+                       (size_t)piece);
+            at += piece;
+        }
+    return OK;
+}
+
+static Status lower_concat(Build *b, const Node *n, Value **out)
+{
+    const Type *to = &n->out[0]->type;
+    Value **in = ARENA_ARRAY(b->module->arena, Value *, n->n_in);
+    int axis, count = 0;
+
+    TRY(lower_movable(b, n, to->dtype));
+    TRY(infer_axis(n, b->diag, "axis", attr_int(n, "axis", 0), to->rank, &axis));
+    for (int k = 0; k < n->n_in; k++) {
+        const Type *x = in_type(n, k);
+        for (int i = 0; i < to->rank; i++)
+            if (i != axis) build_require_equal(b, x->dim[i], to->dim[i]);
+        if (!dim_is(x->dim[axis], 0)) in[count++] = n->in[k];
+    }
+    out[0] = count ? build_concat(b, count, in, axis) : n->in[0];
+    if (out[0]) out[0] = build_reshape(b, out[0], to->rank, to->dim);
+    return b->status;
+}
+
+/* ---- Split ---- */
+
+/* Where output k begins and how long it is. */
+static Status split_parts(Infer *cx, Node *n, int *axis, Dim *start, Dim *size)
+{
+    DimTable *t = &cx->module->dims;
+    const Dim *asked;
+    int count;
+    Dim d, chunk, sum = dim_const(t, 0);
+
+    TRY(infer_ranked(cx, n, 0));
+    TRY(infer_axis(n, cx->diag, "axis", attr_int(n, "axis", 0), in_type(n, 0)->rank, axis));
+    d = in_type(n, 0)->dim[*axis];
+    TRY(infer_elements(cx, n, 1, 0, DIM_TOP, &asked, &count));
+    if (asked && count != n->n_out)
+        return op_error(n, cx->diag, "split", "Split: %d sizes for %d outputs", count, n->n_out);
+    if (!asked && attr_int(n, "num_outputs", n->n_out) != n->n_out)
+        return op_error(n, cx->diag, "num_outputs", "Split: it says %lld, but there are %d",
+                        (long long)attr_int(n, "num_outputs", 0), n->n_out);
+    chunk = dim_ceil_div(t, d, dim_const(t, n->n_out));
+    for (int k = 0; k < n->n_out; k++) {
+        start[k] = sum;
+        if (asked)
+            size[k] = asked[k];
+        else if (dim_is_const(d))
+            size[k] = dim_max(t, dim_min(t, chunk, dim_sub(t, d, sum)), dim_const(t, 0));
+        else
+            size[k] = k + 1 < n->n_out ? chunk : dim_sub(t, d, sum);
+        sum = dim_add(t, sum, size[k]);
+    }
+    if (dim_distinct(t, sum, d))
+        return op_error(n, cx->diag, "split", "Split: the sizes do not add up to the axis");
+    return OK;
+}
+
+static Status infer_split(Infer *cx, Node *n)
+{
+    Dim *start = ARENA_ARRAY(cx->module->arena, Dim, n->n_out);
+    Dim *size = ARENA_ARRAY(cx->module->arena, Dim, n->n_out);
+    Dim dims[MAX_RANK];
+    int axis, count;
+    const Dim *x = contents_of(cx, n->in[0], &count);
+
+    TRY(split_parts(cx, n, &axis, start, size));
+    for (int i = 0; i < in_type(n, 0)->rank; i++)
+        dims[i] = in_type(n, 0)->dim[i];
+    for (int k = 0; k < n->n_out; k++) {
+        dims[axis] = size[k];
+        infer_out(cx, n, k, in_type(n, 0)->dtype, in_type(n, 0)->rank, dims);
+        if (x && dim_is_const(start[k]) && dim_is_const(size[k]))
+            infer_contents(cx, n, k, (int)size[k]->value, x + start[k]->value);
+    }
+    return OK;
+}
+
+static Status eval_split(Eval *cx, const Node *n, const Tensor *const *in, Tensor **out)
+{
+    const Tensor *x = in[0], *asked = n->n_in > 1 ? in[1] : NULL;
+    int64_t dims[MAX_RANK], stride[MAX_RANK], at = 0, chunk;
+    int axis;
+
+    TRY(infer_axis(n, cx->diag, "axis", attr_int(n, "axis", 0), x->rank, &axis));
+    if (asked && asked->count != n->n_out)
+        return op_error(n, cx->diag, "split", "Split: not one size for each output");
+    eval_strides(x->rank, x->dim, stride);
+    for (int i = 0; i < x->rank; i++)
+        dims[i] = x->dim[i];
+    chunk = (x->dim[axis] + n->n_out - 1) / n->n_out;
+    for (int k = 0; k < n->n_out; k++) {
+        int64_t left = x->dim[axis] - at;
+        dims[axis] = asked ? tensor_int(asked, k) : left < chunk ? left : chunk;
+        if (dims[axis] < 0 || dims[axis] > left || (asked && k + 1 == n->n_out && dims[axis] != left))
+            return op_error(n, cx->diag, "split", "Split: the sizes do not add up to the axis");
+        if (n->out[k]) {
+            TRY(eval_out(cx, n, &out[k], x->dtype, x->rank, dims));
+            eval_copy_strided(out[k], x, at * stride[axis], stride);
+        }
+        at += dims[axis];
+    }
+    return OK;
+}
+
+static Status lower_split(Build *b, const Node *n, Value **out)
+{
+    const Type *x = in_type(n, 0);
+    Infer cx = {.module = b->module, .build = b, .diag = b->diag};
+    Dim *start = ARENA_ARRAY(b->module->arena, Dim, n->n_out);
+    Dim *size = ARENA_ARRAY(b->module->arena, Dim, n->n_out);
+    Dim sum = dim_const(b->dims, 0);
+    int axis;
+
+    TRY(lower_movable(b, n, x->dtype));
+    TRY(split_parts(&cx, (Node *)(uintptr_t)n, &axis, start, size));
+    for (int k = 0; k < n->n_out; k++)
+        sum = dim_add(b->dims, sum, size[k]);
+    build_require_equal(b, sum, x->dim[axis]);
+    for (int k = 0; k < n->n_out; k++) {
+        const Type *to = n->out[k] ? &n->out[k]->type : NULL;
+        const Sx *idx[MAX_RANK];
+
+        if (!to) continue;
+        for (int i = 0; i < x->rank; i++)
+            idx[i] = sx_index(b->sx, i);
+        idx[axis] = sx_add(b->sx, idx[axis], sx_dim(b->sx, start[k]));
+        out[k] = n->n_out == 1 ? n->in[0]
+                               : build_map(b, "split", 1, n->in, to->dtype, to->rank, to->dim,
+                                           sx_at(b, 0, n->in[0], idx));
+    }
+    return b->status;
+}
+
+/* ---- the table ---- */
+
+#define PORT(n) {.name = n, .types = T_ANY, .var = "T"}
+#define PORT_INT(n) {.name = n, .types = DT_BIT(DT_I64)}
+#define IN(...) .in = (const PortDef[]){__VA_ARGS__, {0}}
+#define ATTRS(...) .attr = (const AttrDef[]){__VA_ARGS__, {0}}
+#define ROW(f) .infer = infer_##f, .eval = eval_##f, .quant = QUANT_MOVE
+#define VIEW OP_PURE | OP_VIEW
+
+const OpDef movement_ops[] = {
+    {.name = "Identity", .since = 25, .about = "x",
+     .in = (const PortDef[]){{.name = "input"}, {0}}, .out = (const PortDef[]){{.name = "output"}, {0}},
+     ROW(identity), .lower = lower_identity, .simplify = simplify_identity,
+     .traits = VIEW | OP_IN_PLACE | OP_IDEMPOTENT | OP_MONOTONE},
+    {.name = "Reshape", .since = 25, .about = "the same elements in other dims",
+     IN(PORT("data"), PORT_INT("shape")), .out = OUT_T("reshaped"), ATTRS(ATTR_I("allowzero", 0)),
+     ROW(reshape), .lower = lower_reshape, .traits = VIEW | OP_IN_PLACE},
+    {.name = "Flatten", .since = 25, .about = "as a matrix", IN(PORT("input")),
+     .out = OUT_T("output"), ATTRS(ATTR_I("axis", 1)), ROW(flatten), .lower = lower_reshape,
+     .traits = VIEW | OP_IN_PLACE},
+    {.name = "Squeeze", .since = 25, .about = "without dims of 1",
+     IN(PORT("data"), {.name = "axes", .types = DT_BIT(DT_I64), .optional = true}),
+     .out = OUT_T("squeezed"), ROW(squeeze), .lower = lower_reshape,
+     .traits = VIEW | OP_IN_PLACE},
+    {.name = "Unsqueeze", .since = 25, .about = "with more dims of 1",
+     IN(PORT("data"), PORT_INT("axes")), .out = OUT_T("expanded"), ROW(unsqueeze),
+     .lower = lower_reshape, .traits = VIEW | OP_IN_PLACE},
+    {.name = "Transpose", .since = 25, .about = "axes in another order", IN(PORT("data")),
+     .out = OUT_T("transposed"), ATTRS(ATTR_OPT("perm", ATTR_INTS)), ROW(transpose),
+     .lower = lower_transpose, .traits = VIEW},
+    {.name = "Expand", .since = 13, .about = "broadcast to dims",
+     IN(PORT("input"), PORT_INT("shape")), .out = OUT_T("output"), ROW(expand),
+     .lower = lower_expand, .traits = VIEW},
+    {.name = "Tile", .since = 13, .about = "repeated along each axis",
+     IN(PORT("input"), PORT_INT("repeats")), .out = OUT_T("output"), ROW(tile),
+     .lower = lower_tile, .traits = VIEW},
+    {.name = "Concat", .since = 13, .about = "one after the other along an axis",
+     IN({.name = "inputs", .types = T_ANY, .var = "T", .variadic = true}),
+     .out = OUT_T("concat_result"), ATTRS(ATTR_REQ("axis", ATTR_INT)), .infer = infer_concat,
+     .eval = eval_concat, .quant = QUANT_RESCALE, .lower = lower_concat, .traits = OP_PURE},
+    {.name = "Split", .since = 18, .about = "pieces along an axis",
+     IN(PORT("input"), {.name = "split", .types = DT_BIT(DT_I64), .optional = true}),
+     .out = (const PortDef[]){{.name = "outputs", .types = T_ANY, .var = "T", .variadic = true}, {0}},
+     ATTRS(ATTR_I("axis", 0), ATTR_OPT("num_outputs", ATTR_INT)), ROW(split),
+     .lower = lower_split, .traits = VIEW},
+    {0},
+};

@@ -1,0 +1,290 @@
+/* ops_common.c: see ops_common.h.
+ *
+ * Contents are computed only where the answer is exact: an element that would overflow, divide by
+ * zero or depend on an undecided comparison gives the whole list up, and the run computes it. */
+#include "ir/ops/ops_common.h"
+
+#include <string.h>
+
+#include "support/checked.h"
+
+enum { CONTENTS_MAX = 1024 };
+
+Status infer_ranked(Infer *cx, const Node *n, int input)
+{
+    const Type *t = in_type(n, input);
+
+    if (t->kind != TYPE_TENSOR)
+        return op_error(n, cx->diag, NULL, "%s: input %d must be a tensor", n->op->name, input);
+    if (t->rank == RANK_UNKNOWN)
+        return op_unsupported(n, cx->diag, "input %d has no known rank", input);
+    return OK;
+}
+
+Status lower_movable(Build *b, const Node *n, DType t)
+{
+    if (T_MOVABLE & DT_BIT(t)) return OK;
+    return op_unsupported(n, b->diag, "no code is generated for %s", dtype_text(t));
+}
+
+/* ---- contents ---- */
+
+static const Dim *contents_of_data(Infer *cx, const Tensor *t, int *count)
+{
+    Dim *dims;
+
+    if (!(dtype_is_int(t->dtype) || t->dtype == DT_BOOL) || t->rank > 1) return NULL;
+    if (t->count > CONTENTS_MAX) return NULL;
+    dims = ARENA_ARRAY(cx->module->arena, Dim, t->count);
+    for (int64_t i = 0; i < t->count; i++)
+        dims[i] = dim_const(&cx->module->dims, tensor_int(t, i));
+    *count = (int)t->count;
+    return dims;
+}
+
+const Dim *contents_of(Infer *cx, const Value *v, int *count)
+{
+    const Type *t;
+
+    *count = 0;
+    if (!v || v->type.kind != TYPE_TENSOR) return NULL;
+    t = &v->type;
+    if (t->rank != 0 && (t->rank != 1 || !dim_is_const(t->dim[0]))) return NULL;
+    if (!v->contents) return v->data ? contents_of_data(cx, v->data, count) : NULL;
+    *count = t->rank == 0 ? 1 : (int)t->dim[0]->value;
+    return v->contents;
+}
+
+/* Contents of an elementwise node of rank 0 or 1, or NULL. */
+static const Dim *fold_contents(Infer *cx, const Node *n, int count, DimFold fold)
+{
+    DimTable *t = &cx->module->dims;
+    Dim *result = ARENA_ARRAY(cx->module->arena, Dim, count);
+    const Dim **from = ARENA_ARRAY(cx->module->arena, const Dim *, n->n_in);
+    int *size = ARENA_ARRAY(cx->module->arena, int, n->n_in);
+    Dim *x = ARENA_ARRAY(cx->module->arena, Dim, n->n_in);
+
+    for (int k = 0; k < n->n_in; k++) {
+        from[k] = contents_of(cx, n->in[k], &size[k]);
+        if (!from[k] || (size[k] != count && size[k] != 1)) return NULL;
+    }
+    for (int i = 0; i < count; i++) {
+        bool before = t->overflow;
+
+        for (int k = 0; k < n->n_in; k++)
+            x[k] = from[k][size[k] == 1 ? 0 : i];
+        result[i] = fold(t, n, x);
+        if (t->overflow && !before) {
+            t->overflow = false;
+            return NULL;
+        }
+        if (!result[i]) return NULL;
+    }
+    return result;
+}
+
+Status infer_fold(Infer *cx, Node *n, DType result, DimFold fold)
+{
+    const Type **types = ARENA_ARRAY(cx->module->arena, const Type *, n->n_in);
+    Dim dims[MAX_RANK];
+    int rank;
+    const Dim *contents;
+
+    for (int k = 0; k < n->n_in; k++)
+        types[k] = in_type(n, k);
+    TRY(infer_broadcast_dims(cx, n, n->n_in, types, &rank, dims));
+    if (result == DT_NONE) result = types[0]->dtype;
+    infer_out(cx, n, 0, result, rank, dims);
+    if (!fold || rank > 1 || !(dtype_is_int(result) || result == DT_BOOL)) return OK;
+    if (rank == 1 && (!dim_is_const(dims[0]) || dims[0]->value > CONTENTS_MAX)) return OK;
+    int count = rank == 0 ? 1 : (int)dims[0]->value;
+    contents = fold_contents(cx, n, count, fold);
+    if (contents) infer_contents(cx, n, 0, count, contents);
+    return OK;
+}
+
+Status infer_const_ints(Infer *cx, const Node *n, int input, const int64_t **ints, int *count)
+{
+    *ints = NULL;
+    *count = 0;
+    if (!has_in(n, input)) return OK;
+    if (const_ints(n->in[input], cx->module->arena, ints, count)) return OK;
+    return op_unsupported(n, cx->diag, "input %d must be known when compiling", input);
+}
+
+Status infer_axes(Infer *cx, const Node *n, int input, int rank, int *axes, int *count)
+{
+    const int64_t *ints;
+    unsigned seen = 0;
+
+    TRY(infer_const_ints(cx, n, input, &ints, count));
+    if (!ints) {
+        *count = rank;
+        for (int i = 0; i < rank; i++)
+            axes[i] = i;
+        return OK;
+    }
+    if (*count > rank)
+        return op_error(n, cx->diag, "axes", "%s: %d axes for rank %d", n->op->name, *count, rank);
+    for (int i = 0; i < *count; i++) {
+        TRY(infer_axis(n, cx->diag, "axes", ints[i], rank, &axes[i]));
+        if (seen >> axes[i] & 1)
+            return op_error(n, cx->diag, "axes", "%s: axis %d stands twice", n->op->name, axes[i]);
+        seen |= 1u << axes[i];
+    }
+    return OK;
+}
+
+/* ---- dims that the run tells ---- */
+
+Dim dim_of_sx(Build *b, int n_in, Value *const *in, const Sx *e, int64_t lo, int64_t hi)
+{
+    Value *v = build_map(b, "dim", n_in, in, DT_I64, 0, NULL, e);
+
+    return build_bind(b, v, 0, "d", lo, hi);
+}
+
+Dim dim_from_end(Build *b, Dim i, Dim extent)
+{
+    const Sx *e, *d;
+
+    if (i->lo >= 0) return i;
+    if (i->hi < 0) return dim_add(b->dims, i, extent);
+    d = sx_dim(b->sx, i);
+    e = sx_select(b->sx, sx_lt(b->sx, d, sx_i64(b, 0)),
+                  sx_add(b->sx, d, sx_dim(b->sx, extent)), d);
+    return dim_of_sx(b, 0, NULL, e, INT64_MIN / 2, INT64_MAX / 2);
+}
+
+void build_require_equal(Build *b, Dim a, Dim b_)
+{
+    Dim difference;
+
+    if (a == b_ || b->status != OK) return;
+    difference = dim_sub(b->dims, a, b_);
+    if (dim_is(difference, 0)) return;
+    build_bind(b, build_dims(b, 1, &difference), 0, "zero", 0, 0);
+}
+
+typedef struct Factors {
+    int64_t coef;
+    int     n;
+    Dim     atom[64];
+} Factors;
+
+static void factors_add(Factors *f, Dim d)
+{
+    int64_t coef = 1;
+
+    if (d->kind == DIM_CONST && checked_mul_i64(f->coef, d->value, &coef)) {
+        f->coef = coef;
+    } else if (d->kind == DIM_POLY && d->n_term == 1 && f->n + d->term[0].n < 64 &&
+               checked_mul_i64(f->coef, d->term[0].coef, &coef)) {
+        f->coef = coef;
+        for (int i = 0; i < d->term[0].n; i++)
+            f->atom[f->n++] = d->term[0].atom[i];
+    } else if (f->n < 64) {
+        f->atom[f->n++] = d;
+    }
+}
+
+static Dim factors_product(DimTable *t, const Factors *f)
+{
+    return dim_mul_c(t, dim_product(t, f->n, f->atom), f->coef);
+}
+
+Dim dim_ratio(DimTable *t, int n_over, const Dim *over, int n_under, const Dim *under)
+{
+    Factors f = {.coef = 1}, g = {.coef = 1};
+
+    for (int i = 0; i < n_over; i++)
+        factors_add(&f, over[i]);
+    for (int i = 0; i < n_under; i++)
+        factors_add(&g, under[i]);
+    for (int i = 0; i < g.n; i++)
+        for (int k = 0; k < f.n; k++)
+            if (f.atom[k] == g.atom[i]) {
+                f.atom[k] = f.atom[--f.n];
+                g.atom[i--] = g.atom[--g.n];
+                break;
+            }
+    return dim_div(t, factors_product(t, &f), factors_product(t, &g));
+}
+
+/* ---- scalar expressions ---- */
+
+const Sx *sx_affine(Build *b, const Sx *index, Dim stride, Dim offset)
+{
+    return sx_add(b->sx, sx_mul(b->sx, index, sx_dim(b->sx, stride)), sx_dim(b->sx, offset));
+}
+
+const Sx *sx_data_index(Build *b, int src, const Sx *e, Dim extent, const Sx **guard)
+{
+    const Sx *i = sx_check(b->sx, src, sx_cast(b->sx, e, DT_I64), sx_dim(b->sx, extent));
+
+    *guard = sx_le(b->sx, sx_i64(b, 0), i);
+    return i;
+}
+
+const Sx *sx_both(Build *b, const Sx *x, const Sx *y)
+{
+    if (!x || !y) return x ? x : y;
+    return sx_and(b->sx, x, y);
+}
+
+/* ---- evaluation ---- */
+
+void eval_copy_strided(Tensor *out, const Tensor *in, int64_t offset, const int64_t *stride)
+{
+    int64_t index[MAX_RANK] = {0};
+
+    for (int64_t o = 0; o < out->count; o++, eval_next(out->rank, out->dim, index)) {
+        int64_t i = offset;
+        for (int k = 0; k < out->rank; k++)
+            i += index[k] * stride[k];
+        eval_copy_element(out, o, in, i);
+    }
+}
+
+Status eval_broadcast(Eval *cx, const Node *n, int count, const Tensor *const *in, DType t,
+                      Tensor **out)
+{
+    int rank = 0;
+    int64_t dims[MAX_RANK];
+
+    for (int k = 0; k < count; k++)
+        if (in[k] && in[k]->rank > rank) rank = in[k]->rank;
+    for (int i = 0; i < rank; i++)
+        dims[i] = 1;
+    for (int k = 0; k < count; k++) {
+        int shift = in[k] ? rank - in[k]->rank : rank;
+        for (int i = shift; i < rank; i++) {
+            int64_t v = in[k]->dim[i - shift];
+            if (v == 1 || v == dims[i]) continue;
+            if (dims[i] != 1)
+                return op_error(n, cx->diag, NULL, "%s: dims %lld and %lld do not broadcast",
+                                n->op->name, (long long)dims[i], (long long)v);
+            dims[i] = v;
+        }
+    }
+    return eval_out(cx, n, out, t, rank, dims);
+}
+
+int64_t eval_offset(const Tensor *t, int rank, const int64_t *index)
+{
+    int64_t at = 0;
+
+    for (int i = 0; i < t->rank; i++)
+        at = at * t->dim[i] + (t->dim[i] == 1 ? 0 : index[i + rank - t->rank]);
+    return at;
+}
+
+Status eval_index(Eval *cx, const Node *n, int64_t extent, int64_t *index)
+{
+    if (*index < -extent || *index >= extent)
+        return diag(cx->diag, ERR_MODEL, node_where(n),
+                    "%s: index %lld is out of range for an axis of %lld", n->op->name,
+                    (long long)*index, (long long)extent);
+    if (*index < 0) *index += extent;
+    return OK;
+}

@@ -1,0 +1,66 @@
+/* ops_common.h: what the families of plain operators share: shapes being computed (contents), dims
+ * that only the run can tell, and copying in evaluation. */
+#ifndef INGOT_IR_OPS_COMMON_H
+#define INGOT_IR_OPS_COMMON_H
+
+#include "ir/ops/family.h"
+
+#define DIM_TOP ((int64_t)1 << 40) /* the largest extent that data may ask for */
+
+/* All dtypes that kernels move: everything but strings and complex numbers. */
+#define T_MOVABLE (T_ANY & ~(T_STRING | DT_BIT(DT_C64) | DT_BIT(DT_C128)))
+
+#define OUT_T(n) (const PortDef[]) {{.name = n, .types = T_ANY, .var = "T"}, {0}}
+
+/* Refuses an input without a rank. */
+Status infer_ranked(Infer *cx, const Node *n, int input) MUST_USE;
+/* Refuses in lowering what no kernel can move. */
+Status lower_movable(Build *b, const Node *n, DType t) MUST_USE;
+
+/* The elements of an integer or bool tensor of rank 0 or 1 as dims; NULL when they are not known. */
+const Dim *contents_of(Infer *cx, const Value *v, int *count);
+/* One element of the contents of an elementwise result from those of its operands; NULL: undecided. */
+typedef Dim (*DimFold)(DimTable *t, const Node *n, const Dim *x);
+/* Types by broadcasting; contents by `fold` where all operands have them. result DT_NONE: of in[0]. */
+Status infer_fold(Infer *cx, Node *n, DType result, DimFold fold) MUST_USE;
+/* The elements of an optional input that must be known now; *ints is NULL when it is left out. */
+Status infer_const_ints(Infer *cx, const Node *n, int input, const int64_t **ints,
+                        int *count) MUST_USE;
+/* An axis list: attribute-like input, made positive, without repetition. NULL input: 0 .. n-1. */
+Status infer_axes(Infer *cx, const Node *n, int input, int rank, int *axes, int *count) MUST_USE;
+
+/* A symbol for the i64 expression e (over dims and single elements of `in`), read at run time. */
+Dim dim_of_sx(Build *b, int n_in, Value *const *in, const Sx *e, int64_t lo, int64_t hi);
+/* i < 0 ? i + extent : i, where i may be of any sign. */
+Dim dim_from_end(Build *b, Dim i, Dim extent);
+/* At run time a == b, or a data error; nothing when it is provable. */
+void build_require_equal(Build *b, Dim a, Dim b_);
+/* The quotient of two products, with common factors cancelled even where they may be zero. */
+Dim dim_ratio(DimTable *t, int n_over, const Dim *over, int n_under, const Dim *under);
+
+static inline const Sx *sx_const_like(Build *b, const Sx *like, double v)
+{
+    return sx_const(b->sx, like->dtype, v);
+}
+/* index * stride + offset */
+const Sx *sx_affine(Build *b, const Sx *index, Dim stride, Dim offset);
+/* The index that operand `src`, element e of any integer dtype, names on an axis; *guard: in range. */
+const Sx *sx_data_index(Build *b, int src, const Sx *e, Dim extent, const Sx **guard);
+/* Conjunction where either may be NULL (true). */
+const Sx *sx_both(Build *b, const Sx *x, const Sx *y);
+
+/* out[i...] = in[offset + sum of i_k * stride_k] for all of out. */
+void eval_copy_strided(Tensor *out, const Tensor *in, int64_t offset, const int64_t *stride);
+static inline void eval_copy_element(Tensor *out, int64_t o, const Tensor *in, int64_t i)
+{
+    __builtin_memcpy(tensor_at(out, o), tensor_at(in, i), (size_t)dtype_bytes(in->dtype));
+}
+/* The result of broadcasting `count` tensors together; absent ones may be NULL. */
+Status eval_broadcast(Eval *cx, const Node *n, int count, const Tensor *const *in, DType t,
+                      Tensor **out) MUST_USE;
+/* Offset of the element of t that broadcasts to `index` of a result of that rank. */
+int64_t eval_offset(const Tensor *t, int rank, const int64_t *index);
+/* An index that counts from the end when negative; an error when out of range. */
+Status eval_index(Eval *cx, const Node *n, int64_t extent, int64_t *index) MUST_USE;
+
+#endif
