@@ -51,9 +51,9 @@ MATH(sigmoid, SIGMOID)
         (void)n;                                                                                   \
         return v;                                                                                  \
     }
-#define C(v) sx_const(t, x->dtype, v)
+#define C(v)  sx_const(t, x->dtype, v)
 #define ALPHA attr_float(n, "alpha", 0)
-#define BETA attr_float(n, "beta", 0)
+#define BETA  attr_float(n, "beta", 0)
 #define GAMMA attr_float(n, "gamma", 0)
 
 static double positive(double x)
@@ -96,7 +96,7 @@ static const Sx *celu_sx(SxTable *t, const Sx *x, double alpha)
 E(celu, positive(x) + -positive(-ALPHA * mathd_expm1(x / ALPHA)))
 M(celu, celu_sx(t, x, ALPHA))
 
-E(selu, GAMMA * (x > 0 ? x : ALPHA * mathd_expm1(x)))
+E(selu, GAMMA *(x > 0 ? x : ALPHA * mathd_expm1(x)))
 M(selu, sx_mul(t, C(GAMMA),
                sx_select(t, sx_lt(t, C(0), x), x, sx_mul(t, C(ALPHA), sx_op1(t, SX_EXPM1, x)))))
 
@@ -104,9 +104,9 @@ static bool is_tanh(const Node *n)
 {
     return strcmp(attr_string(n, "approximate", "none"), "tanh") == 0;
 }
-#define HALF_ROOT    0.70710678118654752440 /* 1 / sqrt(2) */
-#define TWO_OVER_PI  0.79788456080286535588 /* sqrt(2 / pi) */
-#define GELU_CUBE    0.044715
+#define HALF_ROOT   0.70710678118654752440 /* 1 / sqrt(2) */
+#define TWO_OVER_PI 0.79788456080286535588 /* sqrt(2 / pi) */
+#define GELU_CUBE   0.044715
 static double gelu_inner(const Node *n, double x)
 {
     if (is_tanh(n)) return mathd_tanh(TWO_OVER_PI * (x + GELU_CUBE * x * x * x));
@@ -132,10 +132,10 @@ static Status infer_gelu(Infer *cx, Node *n)
     return OK;
 }
 
-E(hard_sigmoid, unit_interval(ALPHA * x + BETA))
+E(hard_sigmoid, unit_interval(ALPHA *x + BETA))
 M(hard_sigmoid, sx_unit_interval(t, sx_add(t, sx_mul(t, C(ALPHA), x), C(BETA))))
 
-E(hard_swish, x * unit_interval(x / 6 + 0.5))
+E(hard_swish, x *unit_interval(x / 6 + 0.5))
 M(hard_swish, sx_mul(t, x, sx_unit_interval(t, sx_add(t, sx_mul(t, x, C(1.0 / 6)), C(0.5)))))
 
 /* log(1 + exp(x)), which for large x is x itself. */
@@ -151,13 +151,13 @@ static const Sx *softplus_sx(SxTable *t, const Sx *x)
 E(softplus, softplus(x))
 M(softplus, softplus_sx(t, x))
 
-E(mish, x * mathd_tanh(softplus(x)))
+E(mish, x *mathd_tanh(softplus(x)))
 M(mish, sx_mul(t, x, sx_tanh(t, softplus_sx(t, x))))
 
 E(softsign, x / (1 + fabs(x)))
 M(softsign, sx_div(t, x, sx_add(t, C(1), sx_abs(t, x))))
 
-E(swish, x * mathd_sigmoid(ALPHA * x))
+E(swish, x *mathd_sigmoid(ALPHA *x))
 M(swish, sx_mul(t, x, sx_sigmoid(t, sx_mul(t, C(ALPHA), x))))
 
 E(thresholded, x > ALPHA ? x : 0)
@@ -221,8 +221,15 @@ static Value *simplify_idempotent(Build *b, Node *n)
 #define PORTS(set, i, o)                                                                           \
     .in = (const PortDef[]){{.name = i, .types = set, .var = "T"}, {0}}, .out = OUT_T(o)
 #define ROW(f) .eval1 = e_##f, .map = m_##f, .quant = QUANT_TABLE
-#define ATTRS(...) .attr = (const AttrDef[]){__VA_ARGS__, {0}}
-#define UP OP_PURE | OP_IN_PLACE | OP_MONOTONE
+#define ATTRS(...)                                                                                 \
+    .attr = (const AttrDef[])                                                                      \
+    {                                                                                              \
+        __VA_ARGS__,                                                                               \
+        {                                                                                          \
+            0                                                                                      \
+        }                                                                                          \
+    }
+#define UP    OP_PURE | OP_IN_PLACE | OP_MONOTONE
 #define UNARY OP_PURE | OP_IN_PLACE
 /* A function of mathematics: name, since, ports, traits. */
 #define FN(N, s, f, i, o, tr, text)                                                                \
@@ -251,36 +258,90 @@ const OpDef activation_ops[] = {
     FN("Softsign", 22, softsign, "input", "output", UP, "x / (1 + |x|)"),
     FN("HardSwish", 22, hard_swish, "X", "Y", UNARY, "x max(0, min(1, x/6 + 1/2))"),
     FN("Mish", 22, mish, "X", "Y", UNARY, "x tanh(softplus(x))"),
-    {.name = "Relu", .since = 14, .about = "max(x, 0)", PORTS(T_FLOAT | T_SINT, "X", "Y"),
-     ROW(relu), .evali = i_relu, .traits = UP | OP_IDEMPOTENT, .simplify = simplify_idempotent},
-    {.name = "LeakyRelu", .since = 16, .about = "x, or alpha x where x < 0",
-     PORTS(T_FLOAT, "X", "Y"), ROW(leaky), .traits = UNARY,
+    {.name = "Relu",
+     .since = 14,
+     .about = "max(x, 0)",
+     PORTS(T_FLOAT | T_SINT, "X", "Y"),
+     ROW(relu),
+     .evali = i_relu,
+     .traits = UP | OP_IDEMPOTENT,
+     .simplify = simplify_idempotent},
+    {.name = "LeakyRelu",
+     .since = 16,
+     .about = "x, or alpha x where x < 0",
+     PORTS(T_FLOAT, "X", "Y"),
+     ROW(leaky),
+     .traits = UNARY,
      ATTRS(ATTR_F("alpha", (double)0.01f))},
-    {.name = "Elu", .since = 22, .about = "x, or alpha (e^x - 1) where x < 0",
-     PORTS(T_FLOAT, "X", "Y"), ROW(elu), .traits = UNARY, ATTRS(ATTR_F("alpha", 1))},
-    {.name = "Celu", .since = 12, .about = "max(0, x) + min(0, alpha (e^(x/alpha) - 1))",
-     PORTS(T_FLOAT, "X", "Y"), ROW(celu), .traits = UNARY, ATTRS(ATTR_F("alpha", 1))},
-    {.name = "Selu", .since = 22, .about = "gamma (x, or alpha (e^x - 1) where x <= 0)",
-     PORTS(T_FLOAT, "X", "Y"), ROW(selu), .traits = UNARY,
+    {.name = "Elu",
+     .since = 22,
+     .about = "x, or alpha (e^x - 1) where x < 0",
+     PORTS(T_FLOAT, "X", "Y"),
+     ROW(elu),
+     .traits = UNARY,
+     ATTRS(ATTR_F("alpha", 1))},
+    {.name = "Celu",
+     .since = 12,
+     .about = "max(0, x) + min(0, alpha (e^(x/alpha) - 1))",
+     PORTS(T_FLOAT, "X", "Y"),
+     ROW(celu),
+     .traits = UNARY,
+     ATTRS(ATTR_F("alpha", 1))},
+    {.name = "Selu",
+     .since = 22,
+     .about = "gamma (x, or alpha (e^x - 1) where x <= 0)",
+     PORTS(T_FLOAT, "X", "Y"),
+     ROW(selu),
+     .traits = UNARY,
      ATTRS(ATTR_F("alpha", (double)1.67326319217681884765625f),
            ATTR_F("gamma", (double)1.05070102214813232421875f))},
-    {.name = "Gelu", .since = 20, .about = "x/2 (1 + erf(x/sqrt 2)), or its approximation by tanh",
-     PORTS(T_FLOAT, "X", "Y"), ROW(gelu), .infer = infer_gelu, .traits = UNARY,
+    {.name = "Gelu",
+     .since = 20,
+     .about = "x/2 (1 + erf(x/sqrt 2)), or its approximation by tanh",
+     PORTS(T_FLOAT, "X", "Y"),
+     ROW(gelu),
+     .infer = infer_gelu,
+     .traits = UNARY,
      ATTRS(ATTR_S("approximate", "none"))},
-    {.name = "HardSigmoid", .since = 22, .about = "max(0, min(1, alpha x + beta))",
-     PORTS(T_FLOAT, "X", "Y"), ROW(hard_sigmoid), .traits = UNARY,
+    {.name = "HardSigmoid",
+     .since = 22,
+     .about = "max(0, min(1, alpha x + beta))",
+     PORTS(T_FLOAT, "X", "Y"),
+     ROW(hard_sigmoid),
+     .traits = UNARY,
      ATTRS(ATTR_F("alpha", (double)0.2f), ATTR_F("beta", 0.5))},
-    {.name = "Swish", .since = 24, .about = "x sigmoid(alpha x)", PORTS(T_FLOAT, "X", "Y"),
-     ROW(swish), .traits = UNARY, ATTRS(ATTR_F("alpha", 1))},
-    {.name = "ThresholdedRelu", .since = 22, .about = "x where x > alpha, else 0",
-     PORTS(T_FLOAT, "X", "Y"), ROW(thresholded), .traits = UNARY, ATTRS(ATTR_F("alpha", 1))},
-    {.name = "Shrink", .since = 9, .about = "toward zero by bias; 0 within lambd",
-     PORTS(T_NUMBER, "input", "output"), ROW(shrink), .evali = i_shrink, .traits = UNARY,
+    {.name = "Swish",
+     .since = 24,
+     .about = "x sigmoid(alpha x)",
+     PORTS(T_FLOAT, "X", "Y"),
+     ROW(swish),
+     .traits = UNARY,
+     ATTRS(ATTR_F("alpha", 1))},
+    {.name = "ThresholdedRelu",
+     .since = 22,
+     .about = "x where x > alpha, else 0",
+     PORTS(T_FLOAT, "X", "Y"),
+     ROW(thresholded),
+     .traits = UNARY,
+     ATTRS(ATTR_F("alpha", 1))},
+    {.name = "Shrink",
+     .since = 9,
+     .about = "toward zero by bias; 0 within lambd",
+     PORTS(T_NUMBER, "input", "output"),
+     ROW(shrink),
+     .evali = i_shrink,
+     .traits = UNARY,
      ATTRS(ATTR_F("bias", 0), ATTR_F("lambd", 0.5))},
-    {.name = "PRelu", .since = 16, .about = "x, or slope x where x < 0",
+    {.name = "PRelu",
+     .since = 16,
+     .about = "x, or slope x where x < 0",
      .in = (const PortDef[]){{.name = "X", .types = T_NUMBER, .var = "T"},
                              {.name = "slope", .types = T_NUMBER, .var = "T"},
                              {0}},
-     .out = OUT_T("Y"), .eval1 = e_prelu, .evali = i_prelu, .map = m_prelu, .traits = UNARY},
+     .out = OUT_T("Y"),
+     .eval1 = e_prelu,
+     .evali = i_prelu,
+     .map = m_prelu,
+     .traits = UNARY},
     {0},
 };

@@ -31,8 +31,7 @@ static void cast_contents(Infer *cx, Node *n, DType to)
 
     if (!x || (to != DT_I64 && to != DT_I32 && to != DT_BOOL)) return;
     for (int i = 0; i < count; i++) {
-        if (to == DT_I32 && (x[i]->lo < INT32_MIN ||
-                             (x[i]->hi > INT32_MAX && dim_is_const(x[i]))))
+        if (to == DT_I32 && (x[i]->lo < INT32_MIN || (x[i]->hi > INT32_MAX && dim_is_const(x[i]))))
             return;
         if (to == DT_BOOL && (x[i]->lo < 0 || x[i]->hi > 1)) return;
     }
@@ -65,7 +64,8 @@ static double to_power(double v, Round mode)
     return mode == ROUND_UP && p < v ? p * 2 : p;
 }
 
-/* 64 unsigned bits as a double; rounded to odd, unless to f64, so that a second rounding is right. */
+/* 64 unsigned bits as a double; rounded to odd, unless to f64, so that a second rounding is right.
+ */
 static double double_of_u64(uint64_t v, DType to)
 {
     if (to == DT_F64 || v >> 63 == 0) return (double)v;
@@ -102,8 +102,8 @@ static Status eval_cast(Eval *cx, const Node *n, const Tensor *const *in, Tensor
         return OK;
     }
     if (!(T_MOVABLE & DT_BIT(to)) || !(T_MOVABLE & DT_BIT(in[0]->dtype)))
-        return op_unsupported(n, cx->diag, "a conversion from %s to %s",
-                              dtype_text(in[0]->dtype), dtype_text(to));
+        return op_unsupported(n, cx->diag, "a conversion from %s to %s", dtype_text(in[0]->dtype),
+                              dtype_text(to));
     for (int64_t i = 0; i < in[0]->count; i++)
         cast_element(out[0], in[0], i, saturate, mode);
     return OK;
@@ -121,8 +121,7 @@ static const Sx *to_power_sx(SxTable *t, const Sx *x, Round mode)
     if (mode == ROUND_UP) bits = sx_add(t, bits, sx_const_int(t, DT_U32, 0x7fffff));
     even = sx_bitcast(t, sx_and(t, bits, sx_const_int(t, DT_U32, 0xff800000)), DT_F32);
     if (mode == ROUND_DOWN) even = sx_max(t, even, least); /* within (2^-127, 2^-126) */
-    return sx_select(t,
-                     sx_and(t, sx_lt(t, least, x), sx_le(t, x, sx_const(t, DT_F32, 0x1p127))),
+    return sx_select(t, sx_and(t, sx_lt(t, least, x), sx_le(t, x, sx_const(t, DT_F32, 0x1p127))),
                      even, x);
 }
 
@@ -159,8 +158,7 @@ static Status infer_bitcast(Infer *cx, Node *n)
 {
     DType from = in_type(n, 0)->dtype, to = cast_target(n);
 
-    if (to == DT_NONE || to == DT_STRING || from == DT_STRING ||
-        dtype_bits(to) != dtype_bits(from))
+    if (to == DT_NONE || to == DT_STRING || from == DT_STRING || dtype_bits(to) != dtype_bits(from))
         return op_error(n, cx->diag, "to", "BitCast: %s has not the width of %s", dtype_text(to),
                         dtype_text(from));
     TRY(infer_ranked(cx, n, 0));
@@ -203,25 +201,42 @@ static Status lower_bitcast(Build *b, const Node *n, Value **out)
 /* ---- the table ---- */
 
 #define T_CAST (T_ANY & ~(DT_BIT(DT_C64) | DT_BIT(DT_C128)))
-#define HOW ATTR_I("saturate", 1), ATTR_S("round_mode", "up")
+#define HOW    ATTR_I("saturate", 1), ATTR_S("round_mode", "up")
 
 const OpDef cast_ops[] = {
-    {.name = "Cast", .since = 25, .about = "to another dtype",
+    {.name = "Cast",
+     .since = 25,
+     .about = "to another dtype",
      .in = (const PortDef[]){{.name = "input", .types = T_CAST}, {0}},
      .out = (const PortDef[]){{.name = "output", .types = T_CAST}, {0}},
-     .attr = (const AttrDef[]){ATTR_REQ("to", ATTR_INT), HOW, {0}}, .infer = infer_cast,
-     .eval = eval_cast, .lower = lower_cast, .simplify = simplify_cast, .traits = OP_PURE},
-    {.name = "CastLike", .since = 25, .about = "to the dtype of another tensor",
+     .attr = (const AttrDef[]){ATTR_REQ("to", ATTR_INT), HOW, {0}},
+     .infer = infer_cast,
+     .eval = eval_cast,
+     .lower = lower_cast,
+     .simplify = simplify_cast,
+     .traits = OP_PURE},
+    {.name = "CastLike",
+     .since = 25,
+     .about = "to the dtype of another tensor",
      .in = (const PortDef[]){{.name = "input", .types = T_CAST},
                              {.name = "target_type", .types = T_CAST},
                              {0}},
      .out = (const PortDef[]){{.name = "output", .types = T_CAST}, {0}},
-     .attr = (const AttrDef[]){HOW, {0}}, .infer = infer_cast, .eval = eval_cast,
-     .lower = lower_cast, .simplify = simplify_cast, .traits = OP_PURE},
-    {.name = "BitCast", .since = 26, .about = "the same bits as another dtype",
+     .attr = (const AttrDef[]){HOW, {0}},
+     .infer = infer_cast,
+     .eval = eval_cast,
+     .lower = lower_cast,
+     .simplify = simplify_cast,
+     .traits = OP_PURE},
+    {.name = "BitCast",
+     .since = 26,
+     .about = "the same bits as another dtype",
      .in = (const PortDef[]){{.name = "input", .types = T_ANY & ~T_STRING}, {0}},
      .out = (const PortDef[]){{.name = "output", .types = T_ANY & ~T_STRING}, {0}},
-     .attr = (const AttrDef[]){ATTR_REQ("to", ATTR_INT), {0}}, .infer = infer_bitcast,
-     .eval = eval_bitcast, .lower = lower_bitcast, .traits = OP_PURE},
+     .attr = (const AttrDef[]){ATTR_REQ("to", ATTR_INT), {0}},
+     .infer = infer_bitcast,
+     .eval = eval_bitcast,
+     .lower = lower_bitcast,
+     .traits = OP_PURE},
     {0},
 };

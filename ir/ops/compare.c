@@ -127,27 +127,73 @@ static const Sx *m_isinf(Build *b, const Node *n, const Sx *const *x)
 /* ---- the table ---- */
 
 #define IN2(set)                                                                                   \
-    .in = (const PortDef[]) {{.name = "A", .types = set, .var = "T"},                              \
-                             {.name = "B", .types = set, .var = "T"}, {0}}
-#define IN1(set) .in = (const PortDef[]) {{.name = "X", .types = set, .var = "T"}, {0}}
-#define OUT(n) .out = (const PortDef[]) {{.name = n, .types = T_BOOL}, {0}}
+    .in = (const PortDef[])                                                                        \
+    {                                                                                              \
+        {.name = "A", .types = set, .var = "T"}, {.name = "B", .types = set, .var = "T"},          \
+        {                                                                                          \
+            0                                                                                      \
+        }                                                                                          \
+    }
+#define IN1(set)                                                                                   \
+    .in = (const PortDef[])                                                                        \
+    {                                                                                              \
+        {.name = "X", .types = set, .var = "T"},                                                   \
+        {                                                                                          \
+            0                                                                                      \
+        }                                                                                          \
+    }
+#define OUT(n)                                                                                     \
+    .out = (const PortDef[])                                                                       \
+    {                                                                                              \
+        {.name = n, .types = T_BOOL},                                                              \
+        {                                                                                          \
+            0                                                                                      \
+        }                                                                                          \
+    }
 #define ROW(f)                                                                                     \
     .eval1 = e_##f, .evali = i_##f, .map = m_##f, .infer = infer_##f, .result = DT_BOOL,           \
     .traits = OP_PURE
 
 const OpDef compare_ops[] = {
-    {.name = "Equal", .since = 19, .about = "x = y", IN2(T_NUMBER | T_BOOL | T_STRING), OUT("C"),
-     ROW(equal) | OP_COMMUTES, .eval = eval_equal},
+    {.name = "Equal",
+     .since = 19,
+     .about = "x = y",
+     IN2(T_NUMBER | T_BOOL | T_STRING),
+     OUT("C"),
+     ROW(equal) | OP_COMMUTES,
+     .eval = eval_equal},
     {.name = "Less", .since = 13, .about = "x < y", IN2(T_NUMBER), OUT("C"), ROW(less)},
-    {.name = "LessOrEqual", .since = 16, .about = "x <= y", IN2(T_NUMBER), OUT("C"),
+    {.name = "LessOrEqual",
+     .since = 16,
+     .about = "x <= y",
+     IN2(T_NUMBER),
+     OUT("C"),
      ROW(less_equal)},
     {.name = "Greater", .since = 13, .about = "x > y", IN2(T_NUMBER), OUT("C"), ROW(greater)},
-    {.name = "GreaterOrEqual", .since = 16, .about = "x >= y", IN2(T_NUMBER), OUT("C"),
+    {.name = "GreaterOrEqual",
+     .since = 16,
+     .about = "x >= y",
+     IN2(T_NUMBER),
+     OUT("C"),
      ROW(greater_equal)},
-    {.name = "IsNaN", .since = 20, .about = "is it no number", IN1(T_FLOAT | T_FLOAT_NARROW),
-     OUT("Y"), .eval1 = e_isnan, .map = m_isnan, .result = DT_BOOL, .traits = OP_PURE},
-    {.name = "IsInf", .since = 20, .about = "is it infinite", IN1(T_FLOAT | T_FLOAT_NARROW),
-     OUT("Y"), .eval1 = e_isinf, .map = m_isinf, .result = DT_BOOL, .traits = OP_PURE,
+    {.name = "IsNaN",
+     .since = 20,
+     .about = "is it no number",
+     IN1(T_FLOAT | T_FLOAT_NARROW),
+     OUT("Y"),
+     .eval1 = e_isnan,
+     .map = m_isnan,
+     .result = DT_BOOL,
+     .traits = OP_PURE},
+    {.name = "IsInf",
+     .since = 20,
+     .about = "is it infinite",
+     IN1(T_FLOAT | T_FLOAT_NARROW),
+     OUT("Y"),
+     .eval1 = e_isinf,
+     .map = m_isinf,
+     .result = DT_BOOL,
+     .traits = OP_PURE,
      .attr = (const AttrDef[]){ATTR_I("detect_negative", 1), ATTR_I("detect_positive", 1), {0}}},
     {0},
 };

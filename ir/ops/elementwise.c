@@ -121,8 +121,7 @@ static const Sx *mod_sx(Build *b, const Node *n, const Sx *x, const Sx *y)
     zero = sx_const(t, x->dtype, 0);
     r = sx_rem(t, x, y);
     return sx_select(t,
-                     sx_and(t, sx_ne(t, r, zero),
-                            sx_xor(t, sx_lt(t, r, zero), sx_lt(t, y, zero))),
+                     sx_and(t, sx_ne(t, r, zero), sx_xor(t, sx_lt(t, r, zero), sx_lt(t, y, zero))),
                      sx_add(t, r, y), r);
 }
 static Dim mod_dim(DimTable *t, const Node *n, Dim a, Dim b)
@@ -228,25 +227,17 @@ static double e_sum(const Node *n, const double *x)
 {
     FOLD_ALL(double, r + x[k])
 }
-static const Sx *m_sum(Build *b, const Node *n, const Sx *const *x)
-{
-    FOLD_ALL(const Sx *, sx_add(b->sx, r, x[k]))
-}
-E(mean, e_sum(n, x) / n->n_in)
-M(mean, sx_div(t, m_sum(b, n, x), sx_const_like(b, x[0], n->n_in)))
+static const Sx *m_sum(Build *b, const Node *n, const Sx *const *x){
+    FOLD_ALL(const Sx *, sx_add(b->sx, r, x[k]))} E(mean, e_sum(n, x) / n->n_in)
+    M(mean, sx_div(t, m_sum(b, n, x), sx_const_like(b, x[0], n->n_in)))
 
-/* ---- bits ---- */
+    /* ---- bits ---- */
 
-I(bit_and, x[0] & x[1])
-M(bit_and, sx_and(t, x[0], x[1]))
-I(bit_or, x[0] | x[1])
-M(bit_or, sx_or(t, x[0], x[1]))
-I(bit_xor, x[0] ^ x[1])
-M(bit_xor, sx_xor(t, x[0], x[1]))
-I(bit_not, ~x[0])
-M(bit_not, sx_not(t, x[0]))
+    I(bit_and, x[0] & x[1]) M(bit_and, sx_and(t, x[0], x[1])) I(bit_or, x[0] | x[1])
+        M(bit_or, sx_or(t, x[0], x[1])) I(bit_xor, x[0] ^ x[1]) M(bit_xor, sx_xor(t, x[0], x[1]))
+            I(bit_not, ~x[0]) M(bit_not, sx_not(t, x[0]))
 
-static bool shifts_left(const Node *n)
+                static bool shifts_left(const Node *n)
 {
     return attr_string(n, "direction", "")[0] == 'L';
 }
@@ -289,72 +280,244 @@ M(round, sx_rint(t, x[0]))
 /* ---- the table ---- */
 
 #define OUT(n) .out = OUT_T(n)
-#define IN1(a, set) .in = (const PortDef[]) {{.name = a, .types = set, .var = "T"}, {0}}
+#define IN1(a, set)                                                                                \
+    .in = (const PortDef[])                                                                        \
+    {                                                                                              \
+        {.name = a, .types = set, .var = "T"},                                                     \
+        {                                                                                          \
+            0                                                                                      \
+        }                                                                                          \
+    }
 #define IN2(a, b, set)                                                                             \
-    .in = (const PortDef[]) {{.name = a, .types = set, .var = "T"},                                \
-                             {.name = b, .types = set, .var = "T"}, {0}}
+    .in = (const PortDef[])                                                                        \
+    {                                                                                              \
+        {.name = a, .types = set, .var = "T"}, {.name = b, .types = set, .var = "T"},              \
+        {                                                                                          \
+            0                                                                                      \
+        }                                                                                          \
+    }
 #define IN_ALL(set)                                                                                \
-    .in = (const PortDef[]) {{.name = "data_0", .types = set, .var = "T", .variadic = true}, {0}}
-#define BOTH(f) .eval1 = e_##f, .evali = i_##f, .map = m_##f
+    .in = (const PortDef[])                                                                        \
+    {                                                                                              \
+        {.name = "data_0", .types = set, .var = "T", .variadic = true},                            \
+        {                                                                                          \
+            0                                                                                      \
+        }                                                                                          \
+    }
+#define BOTH(f)  .eval1 = e_##f, .evali = i_##f, .map = m_##f
 #define FLOAT(f) .eval1 = e_##f, .map = m_##f
-#define INT(f) .evali = i_##f, .map = m_##f
-#define UNARY OP_PURE | OP_IN_PLACE
+#define INT(f)   .evali = i_##f, .map = m_##f
+#define UNARY    OP_PURE | OP_IN_PLACE
 
 const OpDef elementwise_ops[] = {
-    {.name = "Add", .since = 14, .about = "x + y", IN2("A", "B", T_NUMBER), OUT("C"), BOTH(add),
-     .infer = infer_add, .traits = UNARY | OP_COMMUTES, .quant = QUANT_RESCALE},
-    {.name = "Sub", .since = 14, .about = "x - y", IN2("A", "B", T_NUMBER), OUT("C"), BOTH(sub),
-     .infer = infer_sub, .traits = UNARY, .quant = QUANT_RESCALE},
-    {.name = "Mul", .since = 14, .about = "x * y", IN2("A", "B", T_NUMBER), OUT("C"), BOTH(mul),
-     .infer = infer_mul, .traits = UNARY | OP_COMMUTES, .quant = QUANT_RESCALE},
-    {.name = "Div", .since = 14, .about = "x / y; integers toward zero",
-     IN2("A", "B", T_NUMBER), OUT("C"), BOTH(div), .infer = infer_div, .traits = UNARY},
-    {.name = "Mod", .since = 13, .about = "remainder, with the sign of y, or of x (fmod)",
-     IN2("A", "B", T_NUMBER), OUT("C"), BOTH(mod), .infer = infer_mod, .traits = UNARY,
-     .attr = (const AttrDef[]){ATTR_I("fmod", 0), {0}}},
-    {.name = "Neg", .since = 13, .about = "-x", IN1("X", T_FLOAT | T_SINT), OUT("Y"), BOTH(neg),
-     .infer = infer_neg, .traits = UNARY, .quant = QUANT_TABLE},
-    {.name = "Abs", .since = 13, .about = "|x|", IN1("X", T_NUMBER), OUT("Y"), BOTH(abs),
-     .infer = infer_abs, .traits = UNARY | OP_IDEMPOTENT, .quant = QUANT_TABLE},
-    {.name = "Sign", .since = 13, .about = "-1, 0 or 1", IN1("input", T_NUMBER), OUT("output"),
-     BOTH(sign), .traits = UNARY | OP_IDEMPOTENT | OP_MONOTONE, .quant = QUANT_TABLE},
-    {.name = "Reciprocal", .since = 13, .about = "1 / x", IN1("X", T_FLOAT), OUT("Y"),
-     FLOAT(reciprocal), .traits = UNARY, .quant = QUANT_TABLE},
-    {.name = "Max", .since = 13, .about = "the greatest; NaN wins", IN_ALL(T_NUMBER), OUT("max"),
-     BOTH(max), .infer = infer_max, .traits = UNARY | OP_COMMUTES},
-    {.name = "Min", .since = 13, .about = "the least; NaN wins", IN_ALL(T_NUMBER), OUT("min"),
-     BOTH(min), .infer = infer_min, .traits = UNARY | OP_COMMUTES},
-    {.name = "Sum", .since = 13, .about = "sum of all inputs", IN_ALL(T_FLOAT), OUT("sum"),
-     FLOAT(sum), .traits = UNARY},
-    {.name = "Mean", .since = 13, .about = "mean of all inputs", IN_ALL(T_FLOAT), OUT("mean"),
-     FLOAT(mean), .traits = UNARY},
-    {.name = "BitwiseAnd", .since = 18, .about = "x & y", IN2("A", "B", T_INT), OUT("C"),
-     INT(bit_and), .traits = UNARY | OP_COMMUTES},
-    {.name = "BitwiseOr", .since = 18, .about = "x | y", IN2("A", "B", T_INT), OUT("C"),
-     INT(bit_or), .traits = UNARY | OP_COMMUTES},
-    {.name = "BitwiseXor", .since = 18, .about = "x ^ y", IN2("A", "B", T_INT), OUT("C"),
-     INT(bit_xor), .traits = UNARY | OP_COMMUTES},
-    {.name = "BitwiseNot", .since = 18, .about = "~x", IN1("X", T_INT), OUT("Y"), INT(bit_not),
+    {.name = "Add",
+     .since = 14,
+     .about = "x + y",
+     IN2("A", "B", T_NUMBER),
+     OUT("C"),
+     BOTH(add),
+     .infer = infer_add,
+     .traits = UNARY | OP_COMMUTES,
+     .quant = QUANT_RESCALE},
+    {.name = "Sub",
+     .since = 14,
+     .about = "x - y",
+     IN2("A", "B", T_NUMBER),
+     OUT("C"),
+     BOTH(sub),
+     .infer = infer_sub,
+     .traits = UNARY,
+     .quant = QUANT_RESCALE},
+    {.name = "Mul",
+     .since = 14,
+     .about = "x * y",
+     IN2("A", "B", T_NUMBER),
+     OUT("C"),
+     BOTH(mul),
+     .infer = infer_mul,
+     .traits = UNARY | OP_COMMUTES,
+     .quant = QUANT_RESCALE},
+    {.name = "Div",
+     .since = 14,
+     .about = "x / y; integers toward zero",
+     IN2("A", "B", T_NUMBER),
+     OUT("C"),
+     BOTH(div),
+     .infer = infer_div,
      .traits = UNARY},
-    {.name = "BitShift", .since = 11, .about = "x << y or x >> y", IN2("X", "Y", T_UINT), OUT("Z"),
-     INT(shift), .infer = infer_shift, .traits = UNARY,
+    {.name = "Mod",
+     .since = 13,
+     .about = "remainder, with the sign of y, or of x (fmod)",
+     IN2("A", "B", T_NUMBER),
+     OUT("C"),
+     BOTH(mod),
+     .infer = infer_mod,
+     .traits = UNARY,
+     .attr = (const AttrDef[]){ATTR_I("fmod", 0), {0}}},
+    {.name = "Neg",
+     .since = 13,
+     .about = "-x",
+     IN1("X", T_FLOAT | T_SINT),
+     OUT("Y"),
+     BOTH(neg),
+     .infer = infer_neg,
+     .traits = UNARY,
+     .quant = QUANT_TABLE},
+    {.name = "Abs",
+     .since = 13,
+     .about = "|x|",
+     IN1("X", T_NUMBER),
+     OUT("Y"),
+     BOTH(abs),
+     .infer = infer_abs,
+     .traits = UNARY | OP_IDEMPOTENT,
+     .quant = QUANT_TABLE},
+    {.name = "Sign",
+     .since = 13,
+     .about = "-1, 0 or 1",
+     IN1("input", T_NUMBER),
+     OUT("output"),
+     BOTH(sign),
+     .traits = UNARY | OP_IDEMPOTENT | OP_MONOTONE,
+     .quant = QUANT_TABLE},
+    {.name = "Reciprocal",
+     .since = 13,
+     .about = "1 / x",
+     IN1("X", T_FLOAT),
+     OUT("Y"),
+     FLOAT(reciprocal),
+     .traits = UNARY,
+     .quant = QUANT_TABLE},
+    {.name = "Max",
+     .since = 13,
+     .about = "the greatest; NaN wins",
+     IN_ALL(T_NUMBER),
+     OUT("max"),
+     BOTH(max),
+     .infer = infer_max,
+     .traits = UNARY | OP_COMMUTES},
+    {.name = "Min",
+     .since = 13,
+     .about = "the least; NaN wins",
+     IN_ALL(T_NUMBER),
+     OUT("min"),
+     BOTH(min),
+     .infer = infer_min,
+     .traits = UNARY | OP_COMMUTES},
+    {.name = "Sum",
+     .since = 13,
+     .about = "sum of all inputs",
+     IN_ALL(T_FLOAT),
+     OUT("sum"),
+     FLOAT(sum),
+     .traits = UNARY},
+    {.name = "Mean",
+     .since = 13,
+     .about = "mean of all inputs",
+     IN_ALL(T_FLOAT),
+     OUT("mean"),
+     FLOAT(mean),
+     .traits = UNARY},
+    {.name = "BitwiseAnd",
+     .since = 18,
+     .about = "x & y",
+     IN2("A", "B", T_INT),
+     OUT("C"),
+     INT(bit_and),
+     .traits = UNARY | OP_COMMUTES},
+    {.name = "BitwiseOr",
+     .since = 18,
+     .about = "x | y",
+     IN2("A", "B", T_INT),
+     OUT("C"),
+     INT(bit_or),
+     .traits = UNARY | OP_COMMUTES},
+    {.name = "BitwiseXor",
+     .since = 18,
+     .about = "x ^ y",
+     IN2("A", "B", T_INT),
+     OUT("C"),
+     INT(bit_xor),
+     .traits = UNARY | OP_COMMUTES},
+    {.name = "BitwiseNot",
+     .since = 18,
+     .about = "~x",
+     IN1("X", T_INT),
+     OUT("Y"),
+     INT(bit_not),
+     .traits = UNARY},
+    {.name = "BitShift",
+     .since = 11,
+     .about = "x << y or x >> y",
+     IN2("X", "Y", T_UINT),
+     OUT("Z"),
+     INT(shift),
+     .infer = infer_shift,
+     .traits = UNARY,
      .attr = (const AttrDef[]){ATTR_REQ("direction", ATTR_STRING), {0}}},
-    {.name = "And", .since = 7, .about = "x and y", IN2("A", "B", T_BOOL), OUT("C"), INT(bit_and),
-     .infer = infer_and, .traits = UNARY | OP_COMMUTES},
-    {.name = "Or", .since = 7, .about = "x or y", IN2("A", "B", T_BOOL), OUT("C"), INT(bit_or),
-     .infer = infer_or, .traits = UNARY | OP_COMMUTES},
-    {.name = "Xor", .since = 7, .about = "either x or y", IN2("A", "B", T_BOOL), OUT("C"),
-     INT(bit_xor), .traits = UNARY | OP_COMMUTES},
-    {.name = "Not", .since = 1, .about = "not x", IN1("X", T_BOOL), OUT("Y"), .evali = i_not,
-     .map = m_bit_not, .infer = infer_not, .traits = UNARY},
-    {.name = "Sqrt", .since = 13, .about = "square root", IN1("X", T_FLOAT), OUT("Y"), FLOAT(sqrt),
-     .traits = UNARY | OP_MONOTONE, .quant = QUANT_TABLE},
-    {.name = "Floor", .since = 13, .about = "the integer below", IN1("X", T_FLOAT), OUT("Y"),
-     FLOAT(floor), .traits = UNARY | OP_MONOTONE | OP_IDEMPOTENT, .quant = QUANT_TABLE},
-    {.name = "Ceil", .since = 13, .about = "the integer above", IN1("X", T_FLOAT), OUT("Y"),
-     FLOAT(ceil), .traits = UNARY | OP_MONOTONE | OP_IDEMPOTENT, .quant = QUANT_TABLE},
-    {.name = "Round", .since = 22, .about = "the nearest integer, ties to even",
-     IN1("X", T_FLOAT), OUT("Y"), FLOAT(round), .traits = UNARY | OP_MONOTONE | OP_IDEMPOTENT,
+    {.name = "And",
+     .since = 7,
+     .about = "x and y",
+     IN2("A", "B", T_BOOL),
+     OUT("C"),
+     INT(bit_and),
+     .infer = infer_and,
+     .traits = UNARY | OP_COMMUTES},
+    {.name = "Or",
+     .since = 7,
+     .about = "x or y",
+     IN2("A", "B", T_BOOL),
+     OUT("C"),
+     INT(bit_or),
+     .infer = infer_or,
+     .traits = UNARY | OP_COMMUTES},
+    {.name = "Xor",
+     .since = 7,
+     .about = "either x or y",
+     IN2("A", "B", T_BOOL),
+     OUT("C"),
+     INT(bit_xor),
+     .traits = UNARY | OP_COMMUTES},
+    {.name = "Not",
+     .since = 1,
+     .about = "not x",
+     IN1("X", T_BOOL),
+     OUT("Y"),
+     .evali = i_not,
+     .map = m_bit_not,
+     .infer = infer_not,
+     .traits = UNARY},
+    {.name = "Sqrt",
+     .since = 13,
+     .about = "square root",
+     IN1("X", T_FLOAT),
+     OUT("Y"),
+     FLOAT(sqrt),
+     .traits = UNARY | OP_MONOTONE,
+     .quant = QUANT_TABLE},
+    {.name = "Floor",
+     .since = 13,
+     .about = "the integer below",
+     IN1("X", T_FLOAT),
+     OUT("Y"),
+     FLOAT(floor),
+     .traits = UNARY | OP_MONOTONE | OP_IDEMPOTENT,
+     .quant = QUANT_TABLE},
+    {.name = "Ceil",
+     .since = 13,
+     .about = "the integer above",
+     IN1("X", T_FLOAT),
+     OUT("Y"),
+     FLOAT(ceil),
+     .traits = UNARY | OP_MONOTONE | OP_IDEMPOTENT,
+     .quant = QUANT_TABLE},
+    {.name = "Round",
+     .since = 22,
+     .about = "the nearest integer, ties to even",
+     IN1("X", T_FLOAT),
+     OUT("Y"),
+     FLOAT(round),
+     .traits = UNARY | OP_MONOTONE | OP_IDEMPOTENT,
      .quant = QUANT_TABLE},
     {0},
 };

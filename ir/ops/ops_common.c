@@ -151,8 +151,7 @@ Dim dim_from_end(Build *b, Dim i, Dim extent)
     if (i->lo >= 0) return i;
     if (i->hi < 0) return dim_add(b->dims, i, extent);
     d = sx_dim(b->sx, i);
-    e = sx_select(b->sx, sx_lt(b->sx, d, sx_i64(b, 0)),
-                  sx_add(b->sx, d, sx_dim(b->sx, extent)), d);
+    e = sx_select(b->sx, sx_lt(b->sx, d, sx_i64(b, 0)), sx_add(b->sx, d, sx_dim(b->sx, extent)), d);
     return dim_of_sx(b, 0, NULL, e, INT64_MIN / 2, INT64_MAX / 2);
 }
 
@@ -168,8 +167,8 @@ void build_require_equal(Build *b, Dim a, Dim b_)
 
 typedef struct Factors {
     int64_t coef;
-    int     n;
-    Dim     atom[64];
+    int n;
+    Dim atom[64];
 } Factors;
 
 static void factors_add(Factors *f, Dim d)

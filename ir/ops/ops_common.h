@@ -10,18 +10,28 @@
 /* All dtypes that kernels move: everything but strings and complex numbers. */
 #define T_MOVABLE (T_ANY & ~(T_STRING | DT_BIT(DT_C64) | DT_BIT(DT_C128)))
 
-#define OUT_T(n) (const PortDef[]) {{.name = n, .types = T_ANY, .var = "T"}, {0}}
+#define OUT_T(n)                                                                                   \
+    (const PortDef[])                                                                              \
+    {                                                                                              \
+        {.name = n, .types = T_ANY, .var = "T"},                                                   \
+        {                                                                                          \
+            0                                                                                      \
+        }                                                                                          \
+    }
 
 /* Refuses an input without a rank. */
 Status infer_ranked(Infer *cx, const Node *n, int input) MUST_USE;
 /* Refuses in lowering what no kernel can move. */
 Status lower_movable(Build *b, const Node *n, DType t) MUST_USE;
 
-/* The elements of an integer or bool tensor of rank 0 or 1 as dims; NULL when they are not known. */
+/* The elements of an integer or bool tensor of rank 0 or 1 as dims; NULL when they are not known.
+ */
 const Dim *contents_of(Infer *cx, const Value *v, int *count);
-/* One element of the contents of an elementwise result from those of its operands; NULL: undecided. */
+/* One element of the contents of an elementwise result from those of its operands; NULL: undecided.
+ */
 typedef Dim (*DimFold)(DimTable *t, const Node *n, const Dim *x);
-/* Types by broadcasting; contents by `fold` where all operands have them. result DT_NONE: of in[0]. */
+/* Types by broadcasting; contents by `fold` where all operands have them. result DT_NONE: of in[0].
+ */
 Status infer_fold(Infer *cx, Node *n, DType result, DimFold fold) MUST_USE;
 /* The elements of an optional input that must be known now; *ints is NULL when it is left out. */
 Status infer_const_ints(Infer *cx, const Node *n, int input, const int64_t **ints,
@@ -44,7 +54,8 @@ static inline const Sx *sx_const_like(Build *b, const Sx *like, double v)
 }
 /* index * stride + offset */
 const Sx *sx_affine(Build *b, const Sx *index, Dim stride, Dim offset);
-/* The index that operand `src`, element e of any integer dtype, names on an axis; *guard: in range. */
+/* The index that operand `src`, element e of any integer dtype, names on an axis; *guard: in range.
+ */
 const Sx *sx_data_index(Build *b, int src, const Sx *e, Dim extent, const Sx **guard);
 /* Conjunction where either may be NULL (true). */
 const Sx *sx_both(Build *b, const Sx *x, const Sx *y);

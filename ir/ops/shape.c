@@ -53,8 +53,8 @@ static Status lower_shape(Build *b, const Node *n, Value **out)
     int from, to;
 
     shape_window(n, in_type(n, 0)->rank, &from, &to);
-    out[0] = to > from ? build_dims(b, to - from, in_type(n, 0)->dim + from)
-                       : build_i64(b, 0, NULL);
+    out[0] =
+        to > from ? build_dims(b, to - from, in_type(n, 0)->dim + from) : build_i64(b, 0, NULL);
     return b->status;
 }
 
@@ -253,8 +253,8 @@ static int64_t range_count(const Tensor *const *in)
         if ((span > 0) != (delta > 0) || span == 0) return 0;
         return span / delta + (span % delta != 0);
     }
-    count = mathd_ceil((tensor_double(in[1], 0) - tensor_double(in[0], 0)) /
-                       tensor_double(in[2], 0));
+    count =
+        mathd_ceil((tensor_double(in[1], 0) - tensor_double(in[0], 0)) / tensor_double(in[2], 0));
     if (count != count || count > (double)DIM_TOP) return -1;
     return count > 0 ? (int64_t)count : 0;
 }
@@ -336,7 +336,8 @@ static Status infer_range(Infer *cx, Node *n)
         count = dim_const(&cx->module->dims, c);
     } else {
         count = range_count_dim(cx, n);
-        if (!count) count = dim_of_sx(cx->build, 3, n->in, range_count_sx(cx->build, n), 0, DIM_TOP);
+        if (!count)
+            count = dim_of_sx(cx->build, 3, n->in, range_count_sx(cx->build, n), 0, DIM_TOP);
     }
     infer_out(cx, n, 0, in_type(n, 0)->dtype, 1, &count);
     range_contents(cx, n, count);
@@ -410,8 +411,8 @@ static Status lower_eye_like(Build *b, const Node *n, Value **out)
 {
     const Type *to = &n->out[0]->type;
     SxTable *t = b->sx;
-    const Sx *on = sx_eq(t, sx_sub(t, sx_index(t, 1), sx_index(t, 0)),
-                         sx_i64(b, attr_int(n, "k", 0)));
+    const Sx *on =
+        sx_eq(t, sx_sub(t, sx_index(t, 1), sx_index(t, 0)), sx_i64(b, attr_int(n, "k", 0)));
 
     out[0] = build_map(b, "eye", 0, NULL, to->dtype, 2, to->dim, sx_cast(t, on, to->dtype));
     return b->status;
@@ -419,36 +420,88 @@ static Status lower_eye_like(Build *b, const Node *n, Value **out)
 
 /* ---- the table ---- */
 
-#define IN_ANY(n) .in = (const PortDef[]){{.name = n, .types = T_ANY}, {0}}
-#define OUT_I64(n) .out = (const PortDef[]){{.name = n, .types = DT_BIT(DT_I64)}, {0}}
-#define OUT_ANY .out = (const PortDef[]){{.name = "output", .types = T_ANY}, {0}}
-#define ATTRS(...) .attr = (const AttrDef[]){__VA_ARGS__, {0}}
-#define ROW(f) .infer = infer_##f, .eval = eval_##f, .lower = lower_##f, .traits = OP_PURE
+#define IN_ANY(n)                                                                                  \
+    .in = (const PortDef[])                                                                        \
+    {                                                                                              \
+        {.name = n, .types = T_ANY},                                                               \
+        {                                                                                          \
+            0                                                                                      \
+        }                                                                                          \
+    }
+#define OUT_I64(n)                                                                                 \
+    .out = (const PortDef[])                                                                       \
+    {                                                                                              \
+        {.name = n, .types = DT_BIT(DT_I64)},                                                      \
+        {                                                                                          \
+            0                                                                                      \
+        }                                                                                          \
+    }
+#define OUT_ANY                                                                                    \
+    .out = (const PortDef[])                                                                       \
+    {                                                                                              \
+        {.name = "output", .types = T_ANY},                                                        \
+        {                                                                                          \
+            0                                                                                      \
+        }                                                                                          \
+    }
+#define ATTRS(...)                                                                                 \
+    .attr = (const AttrDef[])                                                                      \
+    {                                                                                              \
+        __VA_ARGS__,                                                                               \
+        {                                                                                          \
+            0                                                                                      \
+        }                                                                                          \
+    }
+#define ROW(f)  .infer = infer_##f, .eval = eval_##f, .lower = lower_##f, .traits = OP_PURE
 #define T_RANGE (T_FLOAT | DT_BIT(DT_I16) | DT_BIT(DT_I32) | DT_BIT(DT_I64))
 
 const OpDef shape_ops[] = {
-    {.name = "Shape", .since = 25, .about = "the dims, from start to end", IN_ANY("data"),
-     OUT_I64("shape"), ATTRS(ATTR_I("start", 0), ATTR_OPT("end", ATTR_INT)), ROW(shape)},
-    {.name = "Size", .since = 25, .about = "the number of elements", IN_ANY("data"),
-     OUT_I64("size"), ROW(size)},
-    {.name = "Constant", .since = 25, .about = "a value that the model holds",
-     .in = (const PortDef[]){{0}}, OUT_ANY,
+    {.name = "Shape",
+     .since = 25,
+     .about = "the dims, from start to end",
+     IN_ANY("data"),
+     OUT_I64("shape"),
+     ATTRS(ATTR_I("start", 0), ATTR_OPT("end", ATTR_INT)),
+     ROW(shape)},
+    {.name = "Size",
+     .since = 25,
+     .about = "the number of elements",
+     IN_ANY("data"),
+     OUT_I64("size"),
+     ROW(size)},
+    {.name = "Constant",
+     .since = 25,
+     .about = "a value that the model holds",
+     .in = (const PortDef[]){{0}},
+     OUT_ANY,
      ATTRS(ATTR_OPT("value", ATTR_TENSOR), ATTR_OPT("value_int", ATTR_INT),
            ATTR_OPT("value_ints", ATTR_INTS), ATTR_OPT("value_float", ATTR_FLOAT),
            ATTR_OPT("value_floats", ATTR_FLOATS), ATTR_OPT("value_string", ATTR_STRING),
            ATTR_OPT("value_strings", ATTR_STRINGS)),
      ROW(constant)},
-    {.name = "ConstantOfShape", .since = 25, .about = "one value in given dims",
-     .in = (const PortDef[]){{.name = "input", .types = DT_BIT(DT_I64)}, {0}}, OUT_ANY,
-     ATTRS(ATTR_OPT("value", ATTR_TENSOR)), ROW(constant_of_shape)},
-    {.name = "Range", .since = 27, .about = "start, start + delta, ... below limit",
+    {.name = "ConstantOfShape",
+     .since = 25,
+     .about = "one value in given dims",
+     .in = (const PortDef[]){{.name = "input", .types = DT_BIT(DT_I64)}, {0}},
+     OUT_ANY,
+     ATTRS(ATTR_OPT("value", ATTR_TENSOR)),
+     ROW(constant_of_shape)},
+    {.name = "Range",
+     .since = 27,
+     .about = "start, start + delta, ... below limit",
      .in = (const PortDef[]){{.name = "start", .types = T_RANGE, .var = "T"},
                              {.name = "limit", .types = T_RANGE, .var = "T"},
                              {.name = "delta", .types = T_RANGE, .var = "T"},
                              {0}},
-     .out = OUT_T("output"), ATTRS(ATTR_I("stash_type", 1)), ROW(range)},
-    {.name = "EyeLike", .since = 22, .about = "ones on a diagonal",
-     .in = (const PortDef[]){{.name = "input", .types = T_NUMBER | T_BOOL}, {0}}, OUT_ANY,
-     ATTRS(ATTR_I("k", 0), ATTR_OPT("dtype", ATTR_INT)), ROW(eye_like)},
+     .out = OUT_T("output"),
+     ATTRS(ATTR_I("stash_type", 1)),
+     ROW(range)},
+    {.name = "EyeLike",
+     .since = 22,
+     .about = "ones on a diagonal",
+     .in = (const PortDef[]){{.name = "input", .types = T_NUMBER | T_BOOL}, {0}},
+     OUT_ANY,
+     ATTRS(ATTR_I("k", 0), ATTR_OPT("dtype", ATTR_INT)),
+     ROW(eye_like)},
     {0},
 };
