@@ -506,7 +506,8 @@ static Dim choose(DimTable *t, DimKind kind, Dim a, Dim b)
     Dim known = absorb(t, kind, a, b);
     if (!known) known = absorb(t, kind, b, a);
     if (known) return known;
-    bool swap = dim_is_const(a) || (!dim_is_const(b) && b->id < a->id); /* constants stand last */
+    bool swap =
+        dim_is_const(a) || (!dim_is_const(b) && dim_compare(b, a) < 0); /* constants stand last */
     return swap ? atom(t, kind, b, a) : atom(t, kind, a, b);
 }
 

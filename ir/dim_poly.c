@@ -30,10 +30,36 @@ Poly poly_of(Dim d, PolyView *view)
 /* < 0 when x comes before y. */
 static int compare_atoms(const DimTerm *x, const DimTerm *y)
 {
-    if (x->n != y->n) return y->n - x->n;
-    for (int i = 0; i < x->n; i++)
-        if (x->atom[i] != y->atom[i]) return x->atom[i]->id < y->atom[i]->id ? -1 : 1;
-    return 0;
+    int order = y->n - x->n;
+    for (int i = 0; i < x->n && order == 0; i++)
+        order = dim_compare(x->atom[i], y->atom[i]);
+    return order;
+}
+
+static int compare_numbers(int64_t x, int64_t y)
+{
+    return (x > y) - (x < y);
+}
+
+static int compare_terms(Dim x, Dim y)
+{
+    int order = x->n_term - y->n_term;
+    for (int i = 0; i < x->n_term && order == 0; i++) {
+        order = compare_atoms(&x->term[i], &y->term[i]);
+        if (order == 0) order = compare_numbers(x->term[i].coef, y->term[i].coef);
+    }
+    return order;
+}
+
+int dim_compare(Dim x, Dim y)
+{
+    if (x == y) return 0;
+    if (x->kind != y->kind) return x->kind < y->kind ? -1 : 1;
+    if (x->kind == DIM_CONST) return compare_numbers(x->value, y->value);
+    if (x->kind == DIM_SYM) return compare_numbers(x->id, y->id);
+    if (x->kind == DIM_POLY) return compare_terms(x, y);
+    int order = dim_compare(x->a, y->a);
+    return order ? order : dim_compare(x->b, y->b);
 }
 
 bool poly_term_equal(const DimTerm *x, const DimTerm *y)
@@ -77,7 +103,7 @@ static bool term_mul(Arena *a, const DimTerm *x, const DimTerm *y, DimTerm *out)
     }
     out->atom = ARENA_ARRAY(a, Dim, out->n);
     for (int i = 0, j = 0; i + j < out->n;) {
-        bool first = j == y->n || (i < x->n && x->atom[i]->id <= y->atom[j]->id);
+        bool first = j == y->n || (i < x->n && dim_compare(x->atom[i], y->atom[j]) <= 0);
         out->atom[i + j] = first ? x->atom[i] : y->atom[j];
         i += first;
         j += !first;

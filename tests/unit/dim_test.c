@@ -136,6 +136,24 @@ static void test_symbols(Arena *a)
     CHECK(dim_ceil_div(&t, parse(&t, "4*m+1"), dim_const(&t, 4)) == parse(&t, "m+1"));
 }
 
+/* The order of terms does not depend on what was made first. */
+static void test_order(Arena *a)
+{
+    static const char *const atoms[] = {"m/3", "n/2", "min(m,4)", "n%5"};
+    Text forward, backward;
+    for (int turn = 0; turn < 2; turn++) {
+        DimTable t;
+        Text *out = turn ? &backward : &forward;
+        table(&t, a);
+        Dim sum = dim_const(&t, 1);
+        for (int i = 0; i < 4; i++)
+            sum = dim_add(&t, parse(&t, atoms[turn ? 3 - i : i]), sum);
+        text_init(out, a);
+        dim_print(out, dim_max(&t, dim_mul(&t, sum, sum), parse(&t, "n*n*m")));
+    }
+    CHECK_STR(forward.s, backward.s);
+}
+
 static void test_limits(Arena *a)
 {
     DimTable t;
@@ -268,6 +286,7 @@ int main(void)
     test_facts(a);
     test_proofs(a);
     test_symbols(a);
+    test_order(a);
     test_limits(a);
     test_random(a);
     arena_free(a);
