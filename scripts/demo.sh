@@ -51,7 +51,7 @@ main()
     echo "$right of $all right (the first character of the name is the digit that was meant)"
 
     title "time of one inference, one thread"
-    $DEMO/digits --input image=random --bench --threads 1 || stop "digits --bench failed"
+    $DEMO/digits --input image=$IMAGES/3_1438.png --bench --threads 1 || stop "digits --bench failed"
 
     cat <<-TRY
 
