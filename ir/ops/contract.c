@@ -1,4 +1,400 @@
-/* contract.c: the operators of this family. */
+/* contract.c: MatMul, Gemm, Einsum: sums of products. Convolution is in conv.c. */
+#include <string.h>
+
+#include "ir/ops/dot.h"
 #include "ir/ops/family.h"
 
-const OpDef contract_ops[] = {{0}};
+DType dot_dtype(DType t)
+{
+    switch (dtype_kind(t)) {
+    case KIND_FLOAT:
+        return compute_dtype(t);
+    case KIND_INT:
+    case KIND_UINT:
+        return dtype_bits(t) < 32 ? DT_I32 : t;
+    case KIND_BOOL:
+        return DT_I32;
+    case KIND_COMPLEX:
+    case KIND_STRING:
+        break;
+    }
+    return t;
+}
+
+Value *build_dot(Build *b, const Dot *x)
+{
+    DType acc = x->acc != DT_NONE ? x->acc : dot_dtype(x->a->dtype);
+    Acc dot = {.monoid = MONOID_DOT,
+               .dtype = acc,
+               .body = sx_cast(b->sx, x->a, acc),
+               .body2 = sx_cast(b->sx, x->b, acc)};
+    SumOrder order = x->lanes && dtype_is_float(acc) ? ORDER_LANES64 : ORDER_CHAIN;
+
+    return build_reduce(b, x->label, x->n_in, x->in, x->rank, x->dims, x->n_reduce, x->reduce,
+                        order, dot, x->out, x->value);
+}
+
+/* ---- MatMul ---- */
+
+/* numpy.matmul: 1-d operands get a dim of 1 that the result drops. */
+typedef struct MatMul {
+    int batch; /* rank of the broadcast batch */
+    Dim batch_dim[MAX_RANK];
+    bool vector_a, vector_b;
+    Dim m, n, k;
+} MatMul;
+
+static Type batch_type(const Type *t)
+{
+    return type_tensor(t->dtype, t->rank > 2 ? t->rank - 2 : 0, t->dim);
+}
+
+static Status matmul_read(Infer *cx, Node *n, MatMul *x)
+{
+    const Type *a = in_type(n, 0), *b = in_type(n, 1);
+    Type ba = batch_type(a), bb = batch_type(b);
+    Dim kb;
+
+    if (a->rank == RANK_UNKNOWN || b->rank == RANK_UNKNOWN)
+        return op_unsupported(n, cx->diag, "an operand of unknown rank");
+    if (a->rank == 0 || b->rank == 0)
+        return op_error(n, cx->diag, NULL, "%s: operands must not be scalars", node_op_name(n));
+    x->vector_a = a->rank == 1;
+    x->vector_b = b->rank == 1;
+    x->m = x->vector_a ? NULL : a->dim[a->rank - 2];
+    x->n = x->vector_b ? NULL : b->dim[b->rank - 1];
+    x->k = a->dim[a->rank - 1];
+    kb = x->vector_b ? b->dim[0] : b->dim[b->rank - 2];
+    if (dim_distinct(&cx->module->dims, x->k, kb))
+        return op_error(n, cx->diag, NULL, "%s: inner dims %lld and %lld differ", node_op_name(n),
+                        (long long)x->k->lo, (long long)kb->lo);
+    if (dim_is_const(kb)) x->k = kb;
+    return infer_broadcast_dims(cx, n, 2, (const Type *[]){&ba, &bb}, &x->batch, x->batch_dim);
+}
+
+static int matmul_dims(const MatMul *x, Dim *dims)
+{
+    int rank = x->batch;
+
+    memcpy(dims, x->batch_dim, sizeof(Dim) * (size_t)x->batch);
+    if (!x->vector_a) dims[rank++] = x->m;
+    if (!x->vector_b) dims[rank++] = x->n;
+    return rank;
+}
+
+static Status infer_matmul(Infer *cx, Node *n)
+{
+    MatMul x;
+    Dim dims[MAX_RANK + 2];
+
+    TRY(matmul_read(cx, n, &x));
+    infer_out(cx, n, 0, n->op->result != DT_NONE ? n->op->result : in_type(n, 0)->dtype,
+              matmul_dims(&x, dims), dims);
+    return OK;
+}
+
+/* Batch indices of an operand of rank `rank`: aligned at the right of the result's batch. */
+static void batch_index(Build *b, const Value *v, const MatMul *x, const Sx **idx)
+{
+    int own = v->type.rank - 2;
+
+    for (int i = 0; i < own; i++) {
+        int at = i + x->batch - own;
+        Dim d = v->type.dim[i];
+        const Sx *e = sx_index(b->sx, at);
+
+        if (dim_is(d, 1))
+            e = sx_i64(b, 0);
+        else if (d != x->batch_dim[at] && d->lo <= 1)
+            e = sx_select(b->sx, sx_eq(b->sx, sx_dim(b->sx, d), sx_i64(b, 1)), sx_i64(b, 0), e);
+        idx[i] = e;
+    }
+}
+
+static bool few_constant_columns(const Value *w, Dim n)
+{
+    return w->data && dim_is_const(n) && n->value <= 4;
+}
+
+/* The product of in[0] and in[1], as expressions in `d`, whose other fields the caller may change.
+ */
+static Status matmul_dot(Build *b, const Node *n, Dot *d, MatMul *x, Dim *dims, const Sx **ia,
+                         const Sx **ib)
+{
+    Infer cx = {.module = b->module, .build = b, .diag = b->diag};
+    Value *va = n->in[0], *vb = n->in[1];
+    int ra = va->type.rank, rb = vb->type.rank, rank;
+
+    TRY(matmul_read(&cx, (Node *)(uintptr_t)n, x));
+    rank = matmul_dims(x, dims);
+    batch_index(b, va, x, ia);
+    batch_index(b, vb, x, ib);
+    ia[ra - 1] = sx_index(b->sx, rank);
+    if (!x->vector_a) ia[ra - 2] = sx_index(b->sx, x->batch);
+    ib[x->vector_b ? 0 : rb - 2] = sx_index(b->sx, rank);
+    if (!x->vector_b) ib[rb - 1] = sx_index(b->sx, rank - 1);
+    *d = (Dot){.label = "matmul",
+               .n_in = 2,
+               .in = n->in,
+               .rank = rank,
+               .n_reduce = 1,
+               .dims = dims,
+               .reduce = &x->k,
+               .a = sx_at(b, 0, va, ia),
+               .b = sx_at(b, 1, vb, ib),
+               .out = n->out[0]->type.dtype,
+               .lanes = x->vector_b || few_constant_columns(vb, x->n)};
+    return OK;
+}
+
+static Status lower_matmul(Build *b, const Node *n, Value **out)
+{
+    MatMul x;
+    Dot d;
+    Dim dims[MAX_RANK + 2];
+    const Sx *ia[MAX_RANK], *ib[MAX_RANK];
+
+    TRY(matmul_dot(b, n, &d, &x, dims, ia, ib));
+    out[0] = build_dot(b, &d);
+    return b->status;
+}
+
+/* ---- evaluation shared by MatMul and its integer form: element (i, j) of batch `at` ---- */
+
+typedef struct Zero { /* zero points, by row of a and column of b */
+    const Tensor *a, *b;
+} Zero;
+
+static int64_t zero_at(const Tensor *z, int64_t i)
+{
+    return !z ? 0 : tensor_int(z, z->count == 1 ? 0 : i);
+}
+
+static Status eval_product(Eval *cx, const Node *n, const Tensor *a, const Tensor *b, Zero zero,
+                           DType type, Tensor **out)
+{
+    int64_t m = a->rank == 1 ? 1 : a->dim[a->rank - 2], k = a->dim[a->rank - 1];
+    int64_t c = b->rank == 1 ? 1 : b->dim[b->rank - 1];
+    int64_t kb = b->rank == 1 ? b->dim[0] : b->dim[b->rank - 2];
+    int64_t dims[MAX_RANK], index[MAX_RANK] = {0}, sa[MAX_RANK], sb[MAX_RANK];
+    Tensor ba = {.rank = a->rank > 2 ? a->rank - 2 : 0, .dim = a->dim};
+    Tensor bb = {.rank = b->rank > 2 ? b->rank - 2 : 0, .dim = b->dim};
+    int batch = ba.rank > bb.rank ? ba.rank : bb.rank, rank = batch;
+    int64_t e = 0;
+
+    if (k != kb)
+        return op_error(n, cx->diag, NULL, "%s: inner dims %lld and %lld differ", node_op_name(n),
+                        (long long)k, (long long)kb);
+    eval_broadcast_strides(&ba, batch, sa);
+    eval_broadcast_strides(&bb, batch, sb);
+    for (int i = 0; i < batch; i++) {
+        int64_t da = i < batch - ba.rank ? 1 : ba.dim[i - (batch - ba.rank)];
+        int64_t db = i < batch - bb.rank ? 1 : bb.dim[i - (batch - bb.rank)];
+        if (da != db && da != 1 && db != 1)
+            return op_error(n, cx->diag, NULL, "%s: batch dims %lld and %lld do not broadcast",
+                            node_op_name(n), (long long)da, (long long)db);
+        dims[i] = da == 1 ? db : da;
+    }
+    if (a->rank > 1) dims[rank++] = m;
+    if (b->rank > 1) dims[rank++] = c;
+    TRY(eval_out(cx, n, out, type, rank, dims));
+    if (!(*out)->count) return OK;
+    do {
+        int64_t pa = 0, pb = 0;
+        for (int i = 0; i < batch; i++) {
+            pa += index[i] * sa[i];
+            pb += index[i] * sb[i];
+        }
+        for (int64_t i = 0; i < m; i++)
+            for (int64_t j = 0; j < c; j++, e++) {
+                double sum = 0;
+                int64_t isum = 0;
+                bool floats = dtype_is_float(a->dtype);
+                for (int64_t p = 0; p < k; p++) {
+                    int64_t qa = pa * m * k + i * k + p, qb = pb * k * c + p * c + j;
+                    if (floats)
+                        sum += tensor_double(a, qa) * tensor_double(b, qb);
+                    else
+                        isum = (int64_t)((uint64_t)isum +
+                                         (uint64_t)(tensor_int(a, qa) - zero_at(zero.a, i)) *
+                                             (uint64_t)(tensor_int(b, qb) - zero_at(zero.b, j)));
+                }
+                if (floats)
+                    tensor_set_double(*out, e, sum);
+                else
+                    tensor_set_int(*out, e, isum);
+            }
+    } while (eval_next(batch, dims, index));
+    return OK;
+}
+
+static Status eval_matmul(Eval *cx, const Node *n, const Tensor *const *in, Tensor **out)
+{
+    return eval_product(cx, n, in[0], in[1], (Zero){0}, in[0]->dtype, &out[0]);
+}
+
+/* ---- MatMulInteger: zero points per tensor, per row of A or column of B ---- */
+
+static Status eval_matmul_integer(Eval *cx, const Node *n, const Tensor *const *in, Tensor **out)
+{
+    Zero z = {n->n_in > 2 ? in[2] : NULL, n->n_in > 3 ? in[3] : NULL};
+    return eval_product(cx, n, in[0], in[1], z, DT_I32, &out[0]);
+}
+
+/* i32(x) - i32(zero), the zero point read along index `at` when it has more than one element. */
+static const Sx *less_zero(Build *b, const Sx *x, int src, const Value *zero, const Sx *at)
+{
+    const Sx *z, *idx[MAX_RANK], *wide = sx_cast(b->sx, x, DT_I32);
+
+    if (!zero) return wide;
+    for (int i = 0; i < zero->type.rank; i++) /* [M] or [M, 1] or [1] */
+        idx[i] = dim_is(zero->type.dim[i], 1) ? sx_i64(b, 0) : at;
+    z = sx_at(b, src, zero, idx);
+    return sx_sub(b->sx, wide, sx_cast(b->sx, z, DT_I32));
+}
+
+static Status lower_matmul_integer(Build *b, const Node *n, Value **out)
+{
+    MatMul x;
+    Dot d;
+    Dim dims[MAX_RANK + 2];
+    const Sx *ia[MAX_RANK], *ib[MAX_RANK];
+    Value *in[4] = {n->in[0], n->in[1]};
+    Value *za = has_in(n, 2) ? n->in[2] : NULL, *zb = has_in(n, 3) ? n->in[3] : NULL;
+
+    TRY(matmul_dot(b, n, &d, &x, dims, ia, ib));
+    d.in = in;
+    if (za) in[d.n_in++] = za;
+    d.a = less_zero(b, d.a, 2, za, x.vector_a ? sx_i64(b, 0) : sx_index(b->sx, x.batch));
+    if (zb) in[d.n_in++] = zb;
+    d.b =
+        less_zero(b, d.b, d.n_in - 1, zb, x.vector_b ? sx_i64(b, 0) : sx_index(b->sx, d.rank - 1));
+    d.acc = DT_I32;
+    d.out = DT_I32;
+    d.lanes = false;
+    out[0] = build_dot(b, &d);
+    return b->status;
+}
+
+/* ---- Gemm: alpha A' B' + beta C ---- */
+
+static Status infer_gemm(Infer *cx, Node *n)
+{
+    const Type *a = in_type(n, 0), *b = in_type(n, 1);
+    int ta = attr_int(n, "transA", 0) != 0, tb = attr_int(n, "transB", 0) != 0;
+
+    if (a->rank != 2 || b->rank != 2)
+        return op_error(n, cx->diag, NULL, "Gemm: A and B must have rank 2");
+    if (dim_distinct(&cx->module->dims, a->dim[!ta], b->dim[tb]))
+        return op_error(n, cx->diag, NULL, "Gemm: inner dims differ");
+    infer_out(cx, n, 0, a->dtype, 2, (Dim[]){a->dim[ta], b->dim[!tb]});
+    return OK;
+}
+
+static Status eval_gemm(Eval *cx, const Node *n, const Tensor *const *in, Tensor **out)
+{
+    int ta = attr_int(n, "transA", 0) != 0, tb = attr_int(n, "transB", 0) != 0;
+    int64_t m = in[0]->dim[ta], k = in[0]->dim[!ta], c = in[1]->dim[!tb], sc[2] = {0};
+    double alpha = attr_float(n, "alpha", 1), beta = attr_float(n, "beta", 1);
+    bool bias = n->n_in > 2 && in[2], floats = dtype_is_float(in[0]->dtype);
+
+    if (k != in[1]->dim[tb]) return op_error(n, cx->diag, NULL, "Gemm: inner dims differ");
+    TRY(eval_out(cx, n, &out[0], in[0]->dtype, 2, (int64_t[]){m, c}));
+    if (bias && in[2]->rank > 2) return op_error(n, cx->diag, "C", "Gemm: C has rank above 2");
+    if (bias) eval_broadcast_strides(in[2], 2, sc);
+    for (int64_t i = 0; i < m; i++)
+        for (int64_t j = 0; j < c; j++) {
+            double sum = 0;
+            int64_t isum = 0;
+            for (int64_t p = 0; p < k; p++) {
+                int64_t qa = ta ? p * m + i : i * k + p, qb = tb ? j * k + p : p * c + j;
+                if (floats)
+                    sum += tensor_double(in[0], qa) * tensor_double(in[1], qb);
+                else
+                    isum += tensor_int(in[0], qa) * tensor_int(in[1], qb);
+            }
+            if (floats) {
+                sum *= alpha;
+                if (bias) sum += beta * tensor_double(in[2], i * sc[0] + j * sc[1]);
+                tensor_set_double(out[0], i * c + j, sum);
+            } else {
+                double v = alpha * (double)isum;
+                if (bias) v += beta * (double)tensor_int(in[2], i * sc[0] + j * sc[1]);
+                tensor_set_int(out[0], i * c + j, (int64_t)v);
+            }
+        }
+    return OK;
+}
+
+static const Sx *scaled(Build *b, const Sx *x, double factor)
+{
+    return factor == 1 ? x : sx_mul(b->sx, x, sx_const(b->sx, x->dtype, factor));
+}
+
+static Status lower_gemm(Build *b, const Node *n, Value **out)
+{
+    const Type *t = &n->out[0]->type;
+    int ta = attr_int(n, "transA", 0) != 0, tb = attr_int(n, "transB", 0) != 0;
+    const Sx *i = sx_index(b->sx, 0), *j = sx_index(b->sx, 1), *k = sx_index(b->sx, 2), *value;
+    DType acc = dot_dtype(t->dtype);
+    Dot d = {.label = "gemm",
+             .n_in = has_in(n, 2) ? 3 : 2,
+             .in = n->in,
+             .rank = 2,
+             .n_reduce = 1,
+             .dims = t->dim,
+             .out = t->dtype};
+
+    d.reduce = &n->in[1]->type.dim[tb];
+    d.a = sx_at(b, 0, n->in[0], ta ? (const Sx *[]){k, i} : (const Sx *[]){i, k});
+    d.b = sx_at(b, 1, n->in[1], tb ? (const Sx *[]){j, k} : (const Sx *[]){k, j});
+    d.lanes = !ta && few_constant_columns(n->in[1], t->dim[1]);
+    value = scaled(b, sx_acc(b->sx, 0, acc), attr_float(n, "alpha", 1));
+    if (has_in(n, 2) && attr_float(n, "beta", 1) != 0) {
+        const Sx *c = sx_cast(b->sx, sx_operand(b, 2, n->in[2], 2, t->dim), acc);
+        value = sx_add(b->sx, value, scaled(b, c, attr_float(n, "beta", 1)));
+    }
+    d.value = sx_cast(b->sx, value, t->dtype);
+    out[0] = build_dot(b, &d);
+    return b->status;
+}
+
+#define T_PRODUCT  (T_FLOAT | T_INT)
+#define T_BYTE     (DT_BIT(DT_U8) | DT_BIT(DT_I8))
+
+const OpDef contract_ops[] = {
+    {.name = "MatMul",
+     .since = 13,
+     .about = "numpy.matmul",
+     IN({"A", T_PRODUCT, "T"}, {"B", T_PRODUCT, "T"}),
+     OUT({"Y", T_PRODUCT, "T"}),
+     .traits = OP_PURE,
+     .quant = QUANT_CONTRACT,
+     .infer = infer_matmul,
+     .eval = eval_matmul,
+     .lower = lower_matmul},
+    {.name = "MatMulInteger",
+     .since = 10,
+     .about = "product of 8-bit integers less their zero points, in i32",
+     IN({"A", T_BYTE, "T1"}, {"B", T_BYTE, "T2"}, {"a_zero_point", T_BYTE, "T1", true},
+                 {"b_zero_point", T_BYTE, "T2", true}),
+     OUT({"Y", DT_BIT(DT_I32), "T3"}),
+     .traits = OP_PURE,
+     .quant = QUANT_FLOAT,
+     .result = DT_I32,
+     .infer = infer_matmul,
+     .eval = eval_matmul_integer,
+     .lower = lower_matmul_integer},
+    {.name = "Gemm",
+     .since = 13,
+     .about = "alpha A' B' + beta C",
+     IN({"A", T_PRODUCT, "T"}, {"B", T_PRODUCT, "T"}, {"C", T_PRODUCT, "T", true}),
+     OUT({"Y", T_PRODUCT, "T"}),
+     ATTRS(ATTR_F("alpha", 1), ATTR_F("beta", 1), ATTR_I("transA", 0), ATTR_I("transB", 0)),
+     .traits = OP_PURE,
+     .quant = QUANT_CONTRACT,
+     .infer = infer_gemm,
+     .eval = eval_gemm,
+     .lower = lower_gemm},
+    {0},
+};

@@ -4,6 +4,11 @@
 
 #include "ir/op.h"
 
+/* Parts of a row: IN({"X", T_FLOAT, "T"}), OUT(...), ATTRS(ATTR_I("axis", 0)). */
+#define IN(...) .in = (const PortDef[]){__VA_ARGS__, {0}}
+#define OUT(...) .out = (const PortDef[]){__VA_ARGS__, {0}}
+#define ATTRS(...) .attr = (const AttrDef[]){__VA_ARGS__, {0}}
+
 #define FAMILY(x) extern const OpDef x##_ops[];
 #include "ir/ops/families.def"
 #undef FAMILY
