@@ -359,15 +359,15 @@ static Status lower_gemm(Build *b, const Node *n, Value **out)
     return b->status;
 }
 
-#define T_PRODUCT  (T_FLOAT | T_INT)
-#define T_BYTE     (DT_BIT(DT_U8) | DT_BIT(DT_I8))
+#define T_PRODUCT (T_FLOAT | T_INT)
+#define T_BYTE    (DT_BIT(DT_U8) | DT_BIT(DT_I8))
 
 const OpDef contract_ops[] = {
     {.name = "MatMul",
      .since = 13,
      .about = "numpy.matmul",
-     IN({"A", T_PRODUCT, "T"}, {"B", T_PRODUCT, "T"}),
-     OUT({"Y", T_PRODUCT, "T"}),
+     ROW_IN({"A", T_PRODUCT, "T"}, {"B", T_PRODUCT, "T"}),
+     ROW_OUT({"Y", T_PRODUCT, "T"}),
      .traits = OP_PURE,
      .quant = QUANT_CONTRACT,
      .infer = infer_matmul,
@@ -376,9 +376,9 @@ const OpDef contract_ops[] = {
     {.name = "MatMulInteger",
      .since = 10,
      .about = "product of 8-bit integers less their zero points, in i32",
-     IN({"A", T_BYTE, "T1"}, {"B", T_BYTE, "T2"}, {"a_zero_point", T_BYTE, "T1", true},
-                 {"b_zero_point", T_BYTE, "T2", true}),
-     OUT({"Y", DT_BIT(DT_I32), "T3"}),
+     ROW_IN({"A", T_BYTE, "T1"}, {"B", T_BYTE, "T2"}, {"a_zero_point", T_BYTE, "T1", true},
+            {"b_zero_point", T_BYTE, "T2", true}),
+     ROW_OUT({"Y", DT_BIT(DT_I32), "T3"}),
      .traits = OP_PURE,
      .quant = QUANT_FLOAT,
      .result = DT_I32,
@@ -388,9 +388,9 @@ const OpDef contract_ops[] = {
     {.name = "Gemm",
      .since = 13,
      .about = "alpha A' B' + beta C",
-     IN({"A", T_PRODUCT, "T"}, {"B", T_PRODUCT, "T"}, {"C", T_PRODUCT, "T", true}),
-     OUT({"Y", T_PRODUCT, "T"}),
-     ATTRS(ATTR_F("alpha", 1), ATTR_F("beta", 1), ATTR_I("transA", 0), ATTR_I("transB", 0)),
+     ROW_IN({"A", T_PRODUCT, "T"}, {"B", T_PRODUCT, "T"}, {"C", T_PRODUCT, "T", true}),
+     ROW_OUT({"Y", T_PRODUCT, "T"}),
+     ROW_ATTRS(ATTR_F("alpha", 1), ATTR_F("beta", 1), ATTR_I("transA", 0), ATTR_I("transB", 0)),
      .traits = OP_PURE,
      .quant = QUANT_CONTRACT,
      .infer = infer_gemm,

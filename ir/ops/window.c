@@ -80,7 +80,7 @@ Status window_read(Module *m, const Node *n, int n_spatial, const Dim *in, const
                    Diag *d, Window *w)
 {
     int64_t pads[2 * MAX_RANK];
-    AutoPad pad;
+    AutoPad pad = PAD_EXPLICIT;
 
     memset(w, 0, sizeof *w);
     w->n = n_spatial;
@@ -126,7 +126,7 @@ Status window_eval(Eval *cx, const Node *n, int n_spatial, const int64_t *in, co
 {
     Arena *a = arena_new(0);
     Module m = {.arena = a};
-    Dim dims[MAX_RANK];
+    Dim dims[MAX_RANK] = {0};
     Window x;
     Status s;
 
