@@ -5,12 +5,14 @@
  *
  *     file      [ModelProto  graph [GraphProto  node [NodeProto  attribute [... ]]]]
  *     stack      model ------------ graph ---------- node ------------ attribute
- *     skeleton  the same nesting; each length takes five bytes and is filled in when its message ends
+ *     skeleton  the same nesting; each length takes five bytes and is filled in when its message
+ * ends
  *
  * Limits: the stack holds 3 messages for each level of graphs, so that protobuf-c, which recurses,
  * needs about 1 KiB of stack for each. What the skeleton will decode to is charged before it is
  * decoded. A message that stands several times where the schema has one is merged by the decoder;
- * as merging copies, MERGES_MAX of them are accepted. Groups do not occur in ONNX and are refused. */
+ * as merging copies, MERGES_MAX of them are accepted. Groups do not occur in ONNX and are refused.
+ */
 #include "frontend/onnx/onnx_wire.h"
 
 #include <stdlib.h>
@@ -290,8 +292,7 @@ static Status put_part(Scan *s, const Frame *f)
 
 static Status open_message(Scan *s, Descriptor type, size_t begin, size_t end)
 {
-    if (s->depth == s->depth_max)
-        return scan_error(s, "messages are nested deeper than the limit");
+    if (s->depth == s->depth_max) return scan_error(s, "messages are nested deeper than the limit");
     if (type == &onnx__graph_proto__descriptor && ++s->graphs > s->limits->depth)
         return scan_error(s, "graphs are nested deeper than the limit");
     if (type == &onnx__node_proto__descriptor && ++s->nodes > s->limits->nodes)
@@ -381,8 +382,8 @@ static Status scan_field(Scan *s)
     Field f = protobuf_c_message_descriptor_get_field(top->type, tag.field);
     if (!f) return OK;
     WireKind kind = kind_of(f);
-    bool packed = tag.wire == WIRE_BYTES && kind != WIRE_BYTES &&
-                  f->label == PROTOBUF_C_LABEL_REPEATED;
+    bool packed =
+        tag.wire == WIRE_BYTES && kind != WIRE_BYTES && f->label == PROTOBUF_C_LABEL_REPEATED;
     if (tag.wire != kind && !packed) return OK; /* as other readers do: an unknown field */
     if (is_payload(top->type, tag.field)) return take_payload(s, top, f, tag.wire, value);
     if (packed) return put_packed(s, f, value);
@@ -458,7 +459,7 @@ WireCursor wire_cursor(const OnnxWire *w, size_t n_parts, const uint32_t *parts,
 static bool cursor_field(WireCursor *c, WireSpan *value, unsigned *wire)
 {
     for (;;) {
-        uint64_t tag, n = 0;
+        uint64_t tag = 0, n = 0;
         while (c->at == c->end) {
             if (c->next_part == c->n_parts) return false;
             uint32_t part = c->parts[c->next_part++];

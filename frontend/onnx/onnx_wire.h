@@ -44,7 +44,7 @@ typedef struct WireCursor {
     size_t n_parts, next_part;
     uint32_t field;
     WireKind kind;
-    const uint8_t *at, *end;         /* in the current part */
+    const uint8_t *at, *end;            /* in the current part */
     const uint8_t *packed, *packed_end; /* in a packed run of it */
 } WireCursor;
 

@@ -1,0 +1,221 @@
+/* onnx_control.c: nodes that hold graphs.
+ *
+ * The types of a body's arguments follow from what goes in. For values that a loop carries that is
+ * the type of the first round alone; whether it holds for all of them is seen when the body has
+ * been imported: where the body gives another dim than it took, the dim becomes a symbol of the
+ * body's own, where it gives another rank, the rank becomes unknown, and the body is imported
+ * again. Each round makes something wider, so it ends; after ROUNDS everything is made wide at
+ * once. */
+#include <string.h>
+
+#include "frontend/onnx/onnx_import.h"
+
+enum { ROUNDS = 4 };
+
+static Status infer_node(Importer *im, Node *n)
+{
+    Build before = build_at(n->parent, n, n->origin, im->diag);
+    Infer cx = {.module = im->module, .build = &before, .diag = im->diag};
+
+    TRY(op_infer(&cx, n));
+    return before.status;
+}
+
+/* A body whose loop-carried values are args [first, first + n) and results [result, result + n). */
+typedef struct Carried {
+    int n_types;
+    Type *types;
+    bool (*wide)[MAX_RANK]; /* dims that are symbols of the body already */
+    int first, n, result;
+} Carried;
+
+static void widen_dims(Importer *im, Type *t, bool *wide, const Type *other)
+{
+    Dim *dim = ARENA_ARRAY(im->arena, Dim, t->rank);
+
+    for (int i = 0; i < t->rank; i++) {
+        dim[i] = t->dim[i];
+        if (wide[i] || (other && dim_equal(dim[i], other->dim[i]))) continue;
+        dim[i] = dim_fresh(&im->module->dims, "c", 0, INT32_MAX);
+        wide[i] = true;
+    }
+    t->dim = dim;
+}
+
+/* Make t as wide as `other` needs; true when it was changed. other NULL: as wide as can be. */
+static bool widen(Importer *im, Type *t, bool *wide, const Type *other)
+{
+    if (t->kind == TYPE_SEQUENCE || t->kind == TYPE_OPTIONAL) {
+        bool inner[MAX_RANK] = {0};
+        Type *elem = ARENA_NEW(im->arena, Type);
+        if (!t->elem || (other && (other->kind != t->kind || !other->elem))) return false;
+        if (other && type_equal(t->elem, other->elem)) return false;
+        if (t->elem->kind == TYPE_TENSOR && t->elem->rank == RANK_UNKNOWN) return false;
+        *elem = *t->elem;
+        /* a symbol for each length would need one for each element: only the rank can be kept */
+        if (!widen(im, elem, inner, NULL)) return false;
+        elem->rank = RANK_UNKNOWN;
+        elem->dim = NULL;
+        t->elem = elem;
+        return true;
+    }
+    if (t->kind != TYPE_TENSOR || t->rank == RANK_UNKNOWN) return false;
+    if (other && other->kind != TYPE_TENSOR) return false;
+    if (other && other->rank != t->rank) {
+        t->rank = RANK_UNKNOWN;
+        t->dim = NULL;
+        return true;
+    }
+    for (int i = 0; i < t->rank; i++) {
+        if (wide[i] || (other && dim_equal(t->dim[i], other->dim[i]))) continue;
+        widen_dims(im, t, wide, other);
+        return true;
+    }
+    return false;
+}
+
+/* Widen all carried arguments to what the body gives back; body NULL: all the way. */
+static bool widen_carried(Importer *im, Carried *c, const Region *body)
+{
+    bool changed = false;
+
+    for (int i = 0; i < c->n; i++) {
+        int k = c->result + i;
+        if (body && (k >= body->n_result || body->result[k] == im->poison)) continue;
+        const Type *other = body ? &body->result[k]->type : NULL;
+        changed |= widen(im, &c->types[c->first + i], c->wide[i], other);
+    }
+    return changed;
+}
+
+static Status try_body(Importer *im, const GraphArg *g, Node *n, const Carried *c)
+{
+    n->region[0] = region_new(im->module, n);
+    return import_region(im, g, n->region[0], c->n_types, c->types);
+}
+
+/* One import whose faults are not told unless they end everything. */
+static Status try_quietly(Importer *im, const GraphArg *g, Node *n, const Carried *c)
+{
+    Diag *told = im->diag, quiet;
+
+    diag_init(&quiet, im->scratch);
+    im->diag = im->tensors.diag = &quiet;
+    im->tentative++;
+    Status s = try_body(im, g, n, c);
+    im->tentative--;
+    im->diag = im->tensors.diag = told;
+    if (s != OK && s != ERR_MODEL && s != ERR_UNSUPPORTED) diag_merge(told, &quiet);
+    return s;
+}
+
+static Status import_loop_body(Importer *im, const GraphArg *g, Node *n, Carried *c)
+{
+    for (int round = 0;; round++) {
+        Status s = try_quietly(im, g, n, c);
+        if (s != OK && s != ERR_MODEL && s != ERR_UNSUPPORTED) return s;
+        bool wider = s == OK && round < ROUNDS ? widen_carried(im, c, n->region[0])
+                                               : widen_carried(im, c, NULL);
+        if (wider) continue;
+        return s == OK ? OK : try_body(im, g, n, c); /* once more, to tell the faults */
+    }
+}
+
+static Status import_loop(Importer *im, const GraphArg *g, Node *n)
+{
+    Carried c = {.first = 2, .result = 1};
+
+    c.n = n->n_in > 2 ? n->n_in - 2 : 0;
+    c.n_types = c.n + 2;
+    c.types = ARENA_ARRAY(im->scratch, Type, c.n_types);
+    c.wide = arena_try(im->scratch, (size_t)c.n, sizeof *c.wide);
+    if (!c.types || !c.wide) return import_limits(im);
+    c.types[0] = type_tensor(DT_I64, 0, NULL);
+    c.types[1] = type_tensor(DT_BOOL, 0, NULL);
+    for (int i = 0; i < c.n; i++)
+        if (n->in[i + 2]) c.types[i + 2] = n->in[i + 2]->type;
+    return import_loop_body(im, g, n, &c);
+}
+
+/* The type of one slice of a scanned input. */
+static Type slice_type(Importer *im, const Type *t, int64_t axis)
+{
+    Type slice = *t;
+    Dim *dim;
+
+    if (t->kind != TYPE_TENSOR || t->rank < 1) return slice;
+    if (axis < 0) axis += t->rank;
+    if (axis < 0 || axis >= t->rank) return slice; /* inference says so */
+    dim = ARENA_ARRAY(im->arena, Dim, t->rank);
+    for (int i = 0, k = 0; i < t->rank; i++)
+        if (i != axis) dim[k++] = t->dim[i];
+    slice.rank--;
+    slice.dim = dim;
+    return slice;
+}
+
+static Status import_scan(Importer *im, const GraphArg *g, Node *n)
+{
+    int64_t scanned = attr_int(n, "num_scan_inputs", 0);
+    int n_axes;
+    const int64_t *axes = attr_ints(n, "scan_input_axes", &n_axes);
+    Carried c = {0};
+
+    if (scanned < 1 || scanned > n->n_in)
+        return op_error(n, im->diag, "num_scan_inputs", "Scan: %lld scanned of %d inputs",
+                        (long long)scanned, n->n_in);
+    c.n = n->n_in - (int)scanned;
+    c.n_types = n->n_in;
+    c.types = ARENA_ARRAY(im->scratch, Type, c.n_types);
+    c.wide = arena_try(im->scratch, (size_t)c.n, sizeof *c.wide);
+    if (!c.types || !c.wide) return import_limits(im);
+    for (int i = 0; i < n->n_in; i++) {
+        if (!n->in[i]) continue;
+        int k = i - c.n;
+        c.types[i] = n->in[i]->type;
+        if (k >= 0) c.types[i] = slice_type(im, &n->in[i]->type, k < n_axes ? axes[k] : 0);
+    }
+    return import_loop_body(im, g, n, &c);
+}
+
+/* The body sees one element of each sequence. */
+static Status import_sequence_map(Importer *im, const GraphArg *g, Node *n)
+{
+    Type *types = arena_try(im->scratch, (size_t)n->n_in, sizeof *types);
+
+    if (!types) return import_limits(im);
+    for (int i = 0; i < n->n_in; i++) {
+        if (!n->in[i]) continue;
+        types[i] = n->in[i]->type;
+        if (types[i].kind == TYPE_SEQUENCE && types[i].elem) types[i] = *types[i].elem;
+    }
+    return import_region(im, g, n->region[0], n->n_in, types);
+}
+
+typedef struct HolderRow {
+    const char *op;
+    Status (*import)(Importer *im, const GraphArg *g, Node *n);
+} HolderRow;
+
+static const HolderRow holders[] = {
+    {"Loop", import_loop}, {"Scan", import_scan}, {"SequenceMap", import_sequence_map}};
+
+static Status import_bodies(Importer *im, Draft *x, Node *n)
+{
+    for (int i = 0; i < x->n_graph; i++)
+        node_add_region(n);
+    for (size_t i = 0; i < sizeof holders / sizeof *holders; i++)
+        if (x->n_graph == 1 && !*x->domain && strcmp(holders[i].op, x->op) == 0)
+            return holders[i].import(im, &x->graph[0], n);
+    for (int i = 0; i < x->n_graph; i++)
+        TRY(import_region(im, &x->graph[i], n->region[i], 0, NULL));
+    return OK;
+}
+
+Status import_held(Importer *im, Draft *x, Node *n)
+{
+    TRY(import_bodies(im, x, n));
+    for (int i = 0; i < n->n_region; i++)
+        if (region_poisoned(im, n->region[i])) return OK;
+    return infer_node(im, n);
+}

@@ -1,0 +1,148 @@
+/* onnx_import.h: from decoded messages to the graph; what the files of this folder share.
+ *
+ * Glossary
+ *   scope    names of values in one graph or function body; a graph within a node sees outer scopes
+ *   code     whose nodes are being imported: the model's, or one call of a function, with the
+ *            versions of operators that it was written in and the attributes of the call
+ *   draft    a node being brought to the newest form, before it is made: names resolved to values,
+ *            attributes read, graphs not yet imported
+ *   poison   stands for the results of a node that could not be imported; what reads it is skipped,
+ *            so that one fault is told once and all faults of a model are told together */
+#ifndef INGOT_FRONTEND_ONNX_IMPORT_H
+#define INGOT_FRONTEND_ONNX_IMPORT_H
+
+#include "frontend/onnx/onnx_tensor.h"
+#include "ir/op.h"
+
+enum { ONNX_NEWEST = 27 }; /* opset of ai.onnx that the op table's meanings are of */
+
+typedef struct Scope {
+    const struct Scope *outer;
+    Map values; /* name -> Value */
+} Scope;
+
+/* An attribute given to a function: where it was written decides what its names mean. */
+typedef struct Actual {
+    const char *name;
+    const Onnx__AttributeProto *proto;
+    const struct Code *code;
+    const Scope *scope;
+} Actual;
+
+typedef struct Code {
+    size_t n_opset;
+    Onnx__OperatorSetIdProto **opset;
+    const struct Code *model;            /* versions that a function does not state */
+    const Onnx__FunctionProto *function; /* NULL: the model itself */
+    const struct Code *caller;
+    const char *prefix; /* of node names in messages: "call/" */
+    int n_actual;
+    const Actual *actual;
+    int depth;
+} Code;
+
+typedef struct GraphArg {
+    const Onnx__GraphProto *graph;
+    const Code *code;
+    const Scope *scope;
+} GraphArg;
+
+typedef struct Draft {
+    const char *domain, *op; /* domain "" is ai.onnx */
+    int64_t version;
+    int n_in, n_out, n_attr, n_graph;
+    Value **in;         /* has room for DRAFT_INPUTS more */
+    const bool *wanted; /* [n_out] */
+    Attr *attr;         /* has room for DRAFT_ATTRS more */
+    GraphArg *graph;    /* attr[].i of kind ATTR_REGION counts here */
+    const Origin *origin;
+    Build *build;   /* at the place of the node */
+    Value **result; /* [n_out] when an upgrade has built the results itself */
+} Draft;
+
+enum { DRAFT_INPUTS = 4, DRAFT_ATTRS = 6 };
+
+typedef struct Importer {
+    Module *module;
+    Arena *arena;   /* of the module */
+    Arena *scratch; /* gone after the import */
+    Diag *diag;
+    const FrontendOptions *options;
+    const Onnx__ModelProto *proto;
+    TensorSource tensors;
+    Map functions;  /* "domain name overload" -> FunctionProto */
+    Map attributes; /* AttributeProto -> Attr: read once */
+    Value *poison;
+    Value *absent; /* an input of a function that its caller leaves out */
+    int depth;     /* of graphs and functions being imported */
+    Status failed; /* the first fault of a node; the import goes on */
+    int tentative; /* > 0: faults are not told and end the attempt */
+    int64_t nodes, max_nodes;
+    size_t arena_start, memory_limit;
+} Importer;
+
+/* onnx_import.c */
+Status import_model(Importer *im) MUST_USE;
+/* The nodes of `graph` into r, which is empty: arguments, constants, nodes, results. `types` are
+ * those of the arguments, or NULL: as the graph declares them. */
+Status import_region(Importer *im, const GraphArg *g, Region *r, int n_types,
+                     const Type *types) MUST_USE;
+/* Nodes in any order into r, with the names of `scope`. `graph_index`: counts nodes for messages.
+ */
+Status import_nodes(Importer *im, Region *r, size_t n, Onnx__NodeProto *const *nodes, Scope *scope,
+                    const Code *code) MUST_USE;
+Status import_limits(Importer *im) MUST_USE;
+Scope *scope_new(Importer *im, const Scope *outer);
+Value *scope_find(const Scope *s, const char *name);
+const char *import_name(Importer *im, const char *name);
+const char *node_label(const Onnx__NodeProto *p);
+/* A fault of one node: noted, so that the import can go on; or to be passed on at once. */
+Status import_fault(Importer *im, Status s) MUST_USE;
+Status import_define(Importer *im, Scope *scope, const char *name, Value *v, Where where) MUST_USE;
+bool region_poisoned(const Importer *im, const Region *r);
+
+/* onnx_order.c: an order of nodes in which values are defined before they are read. */
+Status order_nodes(Importer *im, size_t n, Onnx__NodeProto *const *nodes, const Code *code,
+                   size_t *order) MUST_USE;
+
+/* onnx_node.c: one node, or the call of a function, at the end of r. */
+Status import_node(Importer *im, Region *r, const Onnx__NodeProto *p, int64_t index, Scope *scope,
+                   const Code *code) MUST_USE;
+
+/* onnx_types.c */
+Status import_type(Importer *im, const Onnx__TypeProto *p, Where where, Type *out) MUST_USE;
+
+/* onnx_attr.c: *out is NULL when a reference to an attribute of the function has no value. Graphs
+ * are left to the caller: `graph` is set. */
+Status import_attr(Importer *im, const Code *code, const Scope *scope,
+                   const Onnx__AttributeProto *p, Where where, const Attr **out,
+                   GraphArg *graph) MUST_USE;
+/* Follow references to what was written; false when there is no value. */
+bool attr_actual(const Code **code, const Scope **scope, const Onnx__AttributeProto **p);
+
+/* onnx_control.c: the regions of a node that holds some, then its inference. */
+Status import_held(Importer *im, Draft *x, Node *n) MUST_USE;
+
+/* onnx_function.c */
+const Onnx__FunctionProto *function_find(Importer *im, const char *domain, const char *name,
+                                         const char *overload);
+Status functions_init(Importer *im) MUST_USE;
+/* The body of f at the end of r, with the call's inputs (NULL: left out); out[k] is the k-th output
+ * of f. */
+Status import_call(Importer *im, Region *r, const Onnx__FunctionProto *f,
+                   const Onnx__NodeProto *call, const Origin *origin, int n_in, Value *const *in,
+                   const Scope *scope, const Code *code, Value **out) MUST_USE;
+
+/* onnx_upgrade.c: to the newest form; ERR_UNSUPPORTED when that cannot be done. */
+Status upgrade(Importer *im, Draft *x) MUST_USE;
+/* Is there a way to import this operator at all? */
+bool upgrade_known(const char *domain, const char *op, int64_t version);
+const Attr *draft_attr(const Draft *x, const char *name);
+
+/* onnx_missing.c: says all operators that cannot be imported; ERR_UNSUPPORTED when there are any.
+ */
+Status check_missing(Importer *im, const Code *code) MUST_USE;
+int64_t opset_version(const Code *code, const char *domain); /* -1: not stated */
+const char *plain_domain_of(const char *domain);             /* "" for ai.onnx */
+
+#endif
