@@ -20,7 +20,7 @@ int64_t opset_version(const Code *code, const char *domain)
 
 typedef struct Missing {
     const char *op, *domain, *node;
-    int64_t version, count;
+    int64_t version, count, index;
 } Missing;
 
 typedef struct Search {
@@ -30,7 +30,8 @@ typedef struct Search {
     Status status;
 } Search;
 
-static void note_missing(Search *s, const Onnx__NodeProto *p, const char *domain, int64_t version)
+static void note_missing(Search *s, const Onnx__NodeProto *p, size_t index, const char *domain,
+                         int64_t version)
 {
     const char *op = p->op_type ? p->op_type : "";
     const char *key = arena_printf(s->im->scratch, "%s\n%s\n%lld", op, domain, (long long)version);
@@ -38,7 +39,11 @@ static void note_missing(Search *s, const Onnx__NodeProto *p, const char *domain
 
     if (!m) {
         m = ARENA_NEW(s->im->scratch, Missing);
-        *m = (Missing){.op = op, .domain = domain, .version = version, .node = node_label(p)};
+        *m = (Missing){.op = op,
+                       .domain = domain,
+                       .version = version,
+                       .node = node_label(p),
+                       .index = (int64_t)index};
         map_set(&s->missing, key, m);
     }
     m->count++;
@@ -58,7 +63,7 @@ static void search_function(Search *s, const Onnx__FunctionProto *f, const Code 
     search_nodes(s, f->n_node, f->node, &body);
 }
 
-static void search_node(Search *s, const Onnx__NodeProto *p, const Code *code)
+static void search_node(Search *s, const Onnx__NodeProto *p, size_t index, const Code *code)
 {
     const char *domain = plain_domain_of(p->domain);
     const char *op = p->op_type ? p->op_type : "";
@@ -68,7 +73,7 @@ static void search_node(Search *s, const Onnx__NodeProto *p, const Code *code)
         search_function(s, f, code);
     } else {
         int64_t version = opset_version(code, domain);
-        if (!upgrade_known(domain, op, version)) note_missing(s, p, domain, version);
+        if (!upgrade_known(domain, op, version)) note_missing(s, p, index, domain, version);
     }
     for (size_t i = 0; i < p->n_attribute; i++)
         if (p->attribute[i]->g)
@@ -92,7 +97,7 @@ static Status check_versions(Importer *im, const Code *code, const char *who)
 static void search_nodes(Search *s, size_t n, Onnx__NodeProto *const *nodes, const Code *code)
 {
     for (size_t i = 0; i < n; i++)
-        search_node(s, nodes[i], code);
+        search_node(s, nodes[i], i, code);
 }
 
 static Status tell_missing(Search *s)
@@ -103,7 +108,7 @@ static Status tell_missing(Search *s)
 
     for (size_t i = 0; map_next(&s->missing, &i, &key, &value);) {
         const Missing *m = value;
-        Where where = {.file = s->im->module->file, .node = m->node};
+        Where where = {.file = s->im->module->file, .node = m->node, .index = m->index};
         status = diag(s->im->diag, ERR_UNSUPPORTED, where,
                       "the operator %s of %s, version %lld, is not supported (%lld node%s)", m->op,
                       *m->domain ? m->domain : "ai.onnx", (long long)m->version,
