@@ -60,8 +60,8 @@ Value *build_concat(Build *b, int n, Value *const *in, int axis);
 Value *build_cast(Build *b, Value *v, DType t);
 /* out[i...] = v[i[perm^-1]]: numpy transpose; axis k of the result is axis perm[k] of v. */
 Value *build_transpose(Build *b, Value *v, const int *perm);
-/* Runtime call; out types given. Fresh symbols among their dims are the call's to define: node_define
- * each. */
+/* Runtime call; out types given. Fresh symbols among their dims are the call's to define:
+ * node_define each. */
 Node *build_call(Build *b, const char *name, int n_in, Value *const *in, int n_out, const Type *out,
                  int n_ints, const int64_t *ints, int n_floats, const double *floats);
 /* Symbol bound to element `k` of the integer tensor v at run time, within [lo, hi]. */

@@ -89,7 +89,8 @@ typedef enum NodeKind {
                   results */
     NODE_LOOP  /* ONNX Loop: in[0] trip count i64 or NULL, in[1] condition bool or NULL, in[2..]
                 * carried;  region[0] (iteration i64, condition bool, carried...) -> (condition,
-                * carried..., scan...);  out = carried..., scan outputs stacked along a new first axis
+                * carried..., scan...);  out = carried..., scan outputs stacked along a new first
+                * axis
                 */
 } NodeKind;
 

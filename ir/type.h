@@ -1,5 +1,5 @@
-/* type.h: what a value is: a tensor of dtype and dims, a sequence, an optional or a map; and constant
- * tensors. */
+/* type.h: what a value is: a tensor of dtype and dims, a sequence, an optional or a map; and
+ * constant tensors. */
 #ifndef INGOT_IR_TYPE_H
 #define INGOT_IR_TYPE_H
 
@@ -19,38 +19,39 @@ typedef enum TypeKind {
 } TypeKind;
 
 typedef struct Type {
-    TypeKind           kind;
-    DType              dtype; /* TENSOR; DT_NONE while unknown. MAP: of the keys */
-    int                rank;  /* TENSOR; RANK_UNKNOWN when only the run can tell */
-    const Dim         *dim;   /* [rank] */
-    const struct Type *elem;  /* SEQUENCE, OPTIONAL, MAP */
+    TypeKind kind;
+    DType dtype;             /* TENSOR; DT_NONE while unknown. MAP: of the keys */
+    int rank;                /* TENSOR; RANK_UNKNOWN when only the run can tell */
+    const Dim *dim;          /* [rank] */
+    const struct Type *elem; /* SEQUENCE, OPTIONAL, MAP */
 } Type;
 
 Type type_tensor(DType dtype, int rank, const Dim *dim); /* keeps the pointer */
 bool type_equal(const Type *a, const Type *b);
-bool type_is_static(const Type *t);                      /* a tensor whose dims are all constants */
-Dim  type_count(DimTable *t, const Type *type);          /* number of elements */
-void type_print(Text *out, const Type *t);               /* f32[2,n+1], f32[*], seq(f32[n]), ... */
+bool type_is_static(const Type *t);            /* a tensor whose dims are all constants */
+Dim type_count(DimTable *t, const Type *type); /* number of elements */
+void type_print(Text *out, const Type *t);     /* f32[2,n+1], f32[*], seq(f32[n]), ... */
 const char *type_parse(DimTable *t, Arena *a, const char *s, Type *out); /* NULL when malformed */
 
 /* A constant or evaluated tensor: dense, row-major. Immutable once it is part of a graph. */
 typedef struct Tensor {
-    DType    dtype;
-    int      rank;
-    int64_t *dim;   /* [rank] */
-    int64_t  count; /* elements */
-    size_t   bytes; /* at data; strings: count * sizeof(StringRef) */
-    void    *data;
+    DType dtype;
+    int rank;
+    int64_t *dim;  /* [rank] */
+    int64_t count; /* elements */
+    size_t bytes;  /* at data; strings: count * sizeof(StringRef) */
+    void *data;
 } Tensor;
 
 typedef struct StringRef { /* same layout as ingot_string */
     const char *s;
-    int64_t     n;
+    int64_t n;
 } StringRef;
 
 /* The one computation of a tensor's size: false on negative dims, rank > MAX_RANK, or overflow. */
-bool    tensor_size(DType t, int rank, const int64_t *dim, int64_t *count, size_t *bytes);
-/* New, zeroed. NULL when too large for the arena. tensor_wrap keeps the pointer to data (a mapped file). */
+bool tensor_size(DType t, int rank, const int64_t *dim, int64_t *count, size_t *bytes);
+/* New, zeroed. NULL when too large for the arena. tensor_wrap keeps the pointer to data (a mapped
+ * file). */
 Tensor *tensor_new(Arena *a, DType t, int rank, const int64_t *dim);
 Tensor *tensor_wrap(Arena *a, DType t, int rank, const int64_t *dim, const void *data);
 Tensor *tensor_scalar_double(Arena *a, DType t, double v);
