@@ -7,8 +7,23 @@
     }
 F(exp)
 F(log)
-F(expm1) F(log1p) F(sin) F(cos) F(tan) F(asin) F(acos) F(atan) F(sinh) F(cosh) F(tanh) F(asinh)
-    F(acosh) F(atanh) F(erf) double mathd_pow(double x, double y)
+F(expm1)
+F(log1p)
+F(sin)
+F(cos)
+F(tan)
+F(asin)
+F(acos)
+F(atan)
+F(sinh)
+F(cosh)
+F(tanh)
+F(asinh)
+F(acosh)
+F(atanh)
+F(erf)
+
+double mathd_pow(double x, double y)
 {
     return pow(x, y);
 }
