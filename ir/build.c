@@ -182,37 +182,54 @@ static bool operands_ok(Build *b, int n_in, Value *const *in)
     return true;
 }
 
-Node *build_stage(Build *b, const char *label, int n_in, Value *const *in, const Stage *stage,
-                  int n_result, const Type *types)
+static bool stages_ok(Build *b, const char *label, int n_stage, const Stage *stage)
+{
+    for (int k = 0; k < n_stage; k++)
+        for (int i = 0; i < stage[k].n_out; i++)
+            if (!stage[k].out[i].value) {
+                build_fail(
+                    b, diag(b->diag, ERR_BUG, (Where){.node = label}, "a kernel without value"));
+                return false;
+            }
+    return true;
+}
+
+Node *build_rows(Build *b, const char *label, int n_in, Value *const *in, int n_outer, int n_stage,
+                 const Stage *stage, int n_result, const Type *types)
 {
     Arena *a = b->module->arena;
     Node *n;
     Kernel *k;
 
-    if (!operands_ok(b, n_in, in)) return NULL;
-    for (int i = 0; i < stage->n_out; i++)
-        if (!stage->out[i].value) {
-            build_fail(b, diag(b->diag, ERR_BUG, (Where){.node = label}, "a kernel without value"));
-            return NULL;
-        }
+    if (!operands_ok(b, n_in, in) || !stages_ok(b, label, n_stage, stage)) return NULL;
     n = node_new(b->region, b->before, NODE_KERNEL, n_in, in, n_result, b->origin);
     k = ARENA_NEW(a, Kernel);
     k->label = intern(&b->module->names, label);
-    k->n_stage = 1;
-    k->stage = ARENA_NEW(a, Stage);
-    k->stage[0] = stage_copy(a, stage);
+    k->n_outer = n_outer;
+    k->n_stage = n_stage;
+    k->stage = ARENA_ARRAY(a, Stage, n_stage);
+    for (int i = 0; i < n_stage; i++)
+        k->stage[i] = stage_copy(a, &stage[i]);
     n->kernel = k;
-    for (int i = 0; i < stage->n_out; i++) {
-        const StageOut *o = &k->stage[0].out[i];
-        if (o->result < 0) continue;
-        n->out[o->result]->type =
-            types ? types[o->result] : type_tensor(o->dtype, stage->rank, k->stage[0].extent);
-        if (types) {
-            Type *t = &n->out[o->result]->type;
-            t->dim = arena_copy(a, t->dim, sizeof(Dim) * (size_t)t->rank);
-        }
+    for (int i = 0; i < n_result; i++) {
+        n->out[i]->type = types[i];
+        n->out[i]->type.dim = arena_copy(a, types[i].dim, sizeof(Dim) * (size_t)types[i].rank);
     }
     return n;
+}
+
+Node *build_stage(Build *b, const char *label, int n_in, Value *const *in, const Stage *stage,
+                  int n_result, const Type *types)
+{
+    Type own[8] = {0};
+
+    if (!types) {
+        for (int i = 0; i < stage->n_out; i++)
+            own[stage->out[i].result] =
+                type_tensor(stage->out[i].dtype, stage->rank, stage->extent);
+        types = own;
+    }
+    return build_rows(b, label, n_in, in, 0, 1, stage, n_result, types);
 }
 
 Value *build_map(Build *b, const char *label, int n_in, Value *const *in, DType out, int rank,

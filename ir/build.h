@@ -53,6 +53,10 @@ Value *build_reduce(Build *b, const char *label, int n_in, Value *const *in, int
 /* types[k] of result k: NULL takes dtype of the StageOut and the stage's domain. */
 Node *build_stage(Build *b, const char *label, int n_in, Value *const *in, const Stage *stage,
                   int n_result, const Type *types);
+/* Several stages (copied) that share their first n_outer domain dims: the row kernels of kernel.h.
+ * Stage i loads the first result of stage j as operand ~j. types[k] is the type of result k. */
+Node *build_rows(Build *b, const char *label, int n_in, Value *const *in, int n_outer, int n_stage,
+                 const Stage *stage, int n_result, const Type *types);
 Value *build_reshape(Build *b, Value *v, int rank,
                      const Dim *dims); /* v itself when nothing changes */
 Value *build_concat(Build *b, int n, Value *const *in, int axis);
