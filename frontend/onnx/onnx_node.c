@@ -208,6 +208,9 @@ static Status import_operator(Importer *im, Region *r, const Onnx__NodeProto *p,
     Build b = build_at(r, NULL, x->origin, im->diag);
 
     x->version = opset_version(code, x->domain);
+    if (x->version < 1)
+        return diag(im->diag, ERR_MODEL, where, "%s: the model states no version of ai.onnx",
+                    x->op);
     x->wanted = wanted_outputs(im, p, &x->n_out);
     if (!x->wanted) return import_limits(im);
     x->build = &b;

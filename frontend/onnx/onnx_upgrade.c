@@ -386,7 +386,9 @@ bool upgrade_known(const char *domain, const char *op, int64_t version)
     for (int i = 0; i < N_ROWS; i++) {
         const UpgradeRow *r = &rows[i];
         if (r->before != ALWAYS || strcmp(r->op, op) != 0) continue;
-        if (r->apply != rename_op || op_find(domain, r->name)) return version > 0;
+        if (r->apply == resize_empty || r->apply == split_evenly) continue;
+        const char *now = r->apply == resize_corners ? "Resize" : r->name;
+        if (!now || op_find(domain, now)) return version > 0;
     }
     return false;
 }
