@@ -12,15 +12,16 @@ set(core_sources ${runtime_sources})
 list(REMOVE_ITEM core_sources ${driver_sources})
 
 # Always optimised, never with a sanitizer or debug information, whatever this build is: artifacts do not depend on it.
-function(embedded_runtime name)
+# The driver is compiled for size: it only moves files, and a small model's program is mostly driver.
+function(embedded_runtime name level)
   add_library(${name} STATIC ${ARGN})
   target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE_DIR}/include)
   target_compile_definitions(${name} PRIVATE _GNU_SOURCE NDEBUG INGOT_VERSION="${PROJECT_VERSION}")
-  target_compile_options(${name} PRIVATE -O2 -g0 -fPIC -ffunction-sections -fdata-sections -fvisibility=hidden
+  target_compile_options(${name} PRIVATE ${level} -g0 -fPIC -ffunction-sections -fdata-sections -fvisibility=hidden
     -fno-asynchronous-unwind-tables -ffp-contract=off -fno-math-errno -fno-trapping-math)
 endfunction()
-embedded_runtime(ingot_rt_core ${core_sources})
-embedded_runtime(ingot_rt_driver ${driver_sources})
+embedded_runtime(ingot_rt_core -O2 ${core_sources})
+embedded_runtime(ingot_rt_driver -Os ${driver_sources})
 
 # One file of assembler statements takes the bytes in: symbols as codegen/link/embedded.h declares them.
 set(embed_macro [=[

@@ -16,7 +16,7 @@ static Status link_with(LinkJob *j, const char *path)
     link_job_arg(j, arena_printf(j->arena, "-Wl,--defsym=ingot_main_model=%s_model", j->in->name));
     link_job_arg(j, "-Wl,--gc-sections");
     link_job_arg(j, "-Wl,--as-needed");
-    link_job_arg(j, "-Wl,-z,noexecstack,-z,relro,-z,now");
+    link_job_arg(j, "-Wl,-z,noexecstack,-z,relro,-z,now,-z,noseparate-code");
     if (!j->in->keep_symbols) link_job_arg(j, "-s");
     link_job_arg(j, "-pthread");
     link_job_arg(j, "-lm");
