@@ -203,10 +203,13 @@ Where node_where(const Node *n); /* for messages */
 Where node_where_attr(const Node *n, const char *attr);
 const char *node_op_name(const Node *n); /* for messages and text only */
 
-/* Text. Values print as %12 or %"name"; constants above 16 elements by digest into a side table
- * (see graph_parse). `stage` of the verifier adds rules. */
+/* Text. Values print as %12 or %"name"; constants above 16 elements by digest
+ * (graph_print_data gives the elements; ir/graph_text.h the whole form). `stage` of the verifier adds rules. */
 typedef enum GraphStage { STAGE_IMPORTED, STAGE_INFERRED, STAGE_LOWERED, STAGE_FUSED } GraphStage;
 void graph_print(const Module *m, Text *out);
+/* The elements of the constants that graph_print names by digest: with these lines before or behind
+ * it, the text is complete. */
+void graph_print_data(const Module *m, Text *out);
 Status graph_parse(Arena *arena, const char *text, const char *file, Module **out,
                    Diag *d) MUST_USE;
 Status graph_verify(const Module *m, GraphStage stage, Diag *d) MUST_USE;
