@@ -134,6 +134,15 @@ static Affine *load_address(Nest *n, const Stage *s, const Sx *e)
 
 static void walk(Walk *w, const Sx *e);
 
+static void count_node(NestStage *s, const Sx *e)
+{
+    int bytes = dtype_bytes(e->dtype);
+    bool index = bytes == 8 && e->dtype != DT_F64 && e->op != SX_LOAD && e->op != SX_ACC;
+
+    s->n_node++;
+    if (!index && bytes > s->widest) s->widest = bytes;
+}
+
 static void keep_address(Walk *w, const Sx *e, Affine *x)
 {
     map_set(&w->s->address, e, x);
@@ -145,6 +154,7 @@ static void walk(Walk *w, const Sx *e)
 {
     if (map_has(&w->seen, e)) return;
     map_set(&w->seen, e, (void *)e);
+    count_node(w->s, e);
     if (e->op == SX_LOAD) {
         keep_address(w, e, load_address(w->nest, w->s->stage, e));
         if (e->guarded) walk(w, e->arg[e->n - 1]);
@@ -199,7 +209,10 @@ void nest_addresses(Nest *n, int stage, bool *bare)
     map_init(&w.seen, n->arena, false);
     map_init(&s->address, n->arena, false);
     s->store = ARENA_ARRAY(n->arena, Affine *, s->stage->n_out);
+    s->widest = 1;
     for (int a = 0; a < s->stage->n_acc; a++) {
+        if (dtype_bytes(s->stage->acc[a].dtype) > s->widest && !nest_is_arg(s->stage->acc[a].monoid))
+            s->widest = dtype_bytes(s->stage->acc[a].dtype);
         walk(&w, s->stage->acc[a].body);
         if (s->stage->acc[a].body2) walk(&w, s->stage->acc[a].body2);
     }

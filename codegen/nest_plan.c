@@ -50,22 +50,18 @@ static int64_t lanes_cost(Nest *n, const NestStage *s, int index)
     return cost;
 }
 
-static bool is_arg(Monoid m)
-{
-    return m >= MONOID_ARGMIN_FIRST;
-}
-
 /* Whether lanes may run along the innermost reduction index. */
-static bool reduction_has_lanes(const Stage *s)
+static bool reduction_has_lanes(const NestStage *n)
 {
+    const Stage *s = n->stage;
     bool integers = true;
 
-    if (!s->n_reduce || !s->n_acc) return false;
+    if (!s->n_acc) return false;
     for (int i = 0; i < s->n_acc; i++) {
-        if (is_arg(s->acc[i].monoid)) return false;
+        if (nest_is_arg(s->acc[i].monoid)) return false;
         integers = integers && !dtype_is_float(s->acc[i].dtype);
     }
-    return integers || s->order == ORDER_LANES64;
+    return integers || n->lanes;
 }
 
 static bool too_wide(DType d)
@@ -100,7 +96,6 @@ static bool scatter_allows(Nest *n, const NestStage *s, int loop)
 
 static int best_lanes(Nest *n, const NestStage *s)
 {
-    bool chain = s->stage->n_reduce && s->stage->order == ORDER_LANES64;
     int best = -1;
     int64_t least = INT64_MAX;
 
@@ -109,9 +104,7 @@ static int best_lanes(Nest *n, const NestStage *s)
         bool reduction = l >= s->n_domain;
 
         if (extent < 2 || s->loop[l].last == s->stage->scan_axis) continue;
-        if (reduction ? l != s->n_loop - 1 || !reduction_has_lanes(s->stage)
-                      : chain && reduction_has_lanes(s->stage) && s->n_loop > s->n_domain)
-            continue;
+        if (reduction ? l != s->n_loop - 1 || !reduction_has_lanes(s) : s->lanes) continue;
         if (!reduction && !scatter_allows(n, s, l)) continue;
         lanes = extent < LANES_GUESS ? extent : LANES_GUESS;
         cost = lanes_cost(n, s, s->loop[l].last) * LANES_GUESS / lanes;
@@ -140,6 +133,8 @@ static void order_loops(Nest *n, NestStage *s)
 {
     int end = s->n_domain - 1;
 
+    s->lanes = s->stage->order == ORDER_LANES64 && s->stage->n_reduce && s->n_loop > s->n_domain &&
+               s->loop[s->n_loop - 1].last == s->n_index - 1;
     s->vec = stage_is_wide(s) ? -1 : best_lanes(n, s);
     for (int l = 0; l < s->n_domain; l++) {
         if (s->loop[l].last == s->stage->scan_axis) {

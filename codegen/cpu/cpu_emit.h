@@ -1,0 +1,149 @@
+/* cpu_emit.h: the state of emitting one kernel, shared by the cpu_*.c files that do it.
+ *
+ * Levels. Code is written into a stack of levels: level 0 is the function's entry, each open loop is
+ * one more. A level's `tail` is the block at whose end its next instruction goes; blocks are closed
+ * when the loop inside them is closed. So anything can be put at the end of any level at any time,
+ * and every expression is put at the shallowest level where all that it needs is known: invariant
+ * work is hoisted by construction.
+ *
+ * Lanes. Within a variant of the vector loop, an expression either varies along the lanes (then it is
+ * a vector of f->lanes elements, one for each of f->unroll sub-vectors) or is a scalar. With lanes ==
+ * 1 the same code emits scalars. */
+#ifndef INGOT_CODEGEN_CPU_EMIT_H
+#define INGOT_CODEGEN_CPU_EMIT_H
+
+#include "codegen/cpu/cpu_llvm.h"
+#include "codegen/nest.h"
+#include "ingot/ingot_rt.h"
+
+enum { CPU_UNROLL = 16, CPU_LEVELS = NEST_INDICES + 4 };
+
+/* What is known of an expression, and its values. */
+typedef struct CpuVal {
+    unsigned stamp; /* `depth` and `varies` hold while it equals CpuFn.stamp */
+    int depth;
+    bool varies;
+    int level;                  /* of the values */
+    LLVMValueRef v[CPU_UNROLL]; /* one when it does not vary */
+    LLVMValueRef splat;
+} CpuVal;
+
+typedef struct CpuFn {
+    CpuModule *m;
+    LLVMBuilderRef b;
+    Arena *arena;
+    const Nest *nest;
+    LLVMValueRef fn, args, begin, end, scratch;
+    LLVMValueRef *ptr, *dim; /* loaded in the entry when first asked for */
+    int level;
+    LLVMBasicBlockRef tail[CPU_LEVELS];
+    LLVMBasicBlockRef entry; /* holds nothing but stack memory */
+    LLVMBasicBlockRef start; /* behind it */
+    Status failed;
+
+    const NestStage *s;
+    int stage_level; /* where the stage begins: locals of earlier stages are ready */
+    LLVMValueRef loop_value[NEST_INDICES];
+    int loop_level[NEST_INDICES];
+    LLVMValueRef from[NEST_INDICES], to[NEST_INDICES]; /* bounds of loops that tasks have cut */
+    int load_floor; /* loads must not be hoisted above this level: an empty loop lies there */
+    int vec;        /* loop whose points are lanes now, or -1 */
+    int lanes, unroll;
+    int active;                    /* sub-vectors that have any lane to do */
+    LLVMValueRef mask[CPU_UNROLL]; /* active lanes; NULL: all */
+    LLVMValueRef *acc; /* [n_acc * CPU_UNROLL] */
+    bool acc_varies;
+    int acc_level;
+    LLVMValueRef old[CPU_UNROLL]; /* NEST_OLD */
+    int old_level;
+    LLVMValueRef *local; /* [n_stage] LOCAL_REGISTER */
+    unsigned stamp;
+    Map vals;
+} CpuFn;
+
+/* ---- cpu_value.c: expressions */
+CpuVal *cpu_info(CpuFn *f, const Sx *e); /* depth and varies, up to date */
+bool cpu_varies(CpuFn *f, const Sx *e);
+LLVMValueRef cpu_value(CpuFn *f, const Sx *e, int u);  /* scalar, or vector when it varies */
+LLVMValueRef cpu_vector(CpuFn *f, const Sx *e, int u); /* of f->lanes in any case */
+void cpu_forget(CpuFn *f);       /* all values; another stage begins */
+void cpu_drop(CpuFn *f, int level); /* values of a level that is closed */
+void cpu_restamp(CpuFn *f);      /* loops, lanes or accumulators have changed */
+void cpu_at(CpuFn *f, int level);
+LLVMValueRef cpu_dim(CpuFn *f, Dim d);
+LLVMValueRef cpu_ptr(CpuFn *f, int k);
+void cpu_bug(CpuFn *f, const char *what);
+
+/* ---- cpu_sx.c: operations on values */
+LLVMTypeRef cpu_type(const CpuModule *m, DType d);     /* of a value */
+LLVMTypeRef cpu_mem_type(const CpuModule *m, DType d); /* of an element in memory */
+LLVMTypeRef cpu_lanes_type(LLVMTypeRef t, int lanes);  /* t itself for 1 */
+LLVMValueRef cpu_const(const CpuModule *m, DType d, uint64_t bits);
+LLVMValueRef cpu_splat(CpuFn *f, LLVMValueRef v, int lanes);
+LLVMValueRef cpu_splat_const(LLVMValueRef v, int lanes);
+LLVMValueRef cpu_iota(CpuFn *f, LLVMTypeRef t, int lanes);
+/* One operation; `like` gives op, dtypes and constant arguments; a[] are its arguments. */
+LLVMValueRef cpu_apply(CpuFn *f, const Sx *like, LLVMValueRef *a);
+/* acc (+) x. */
+LLVMValueRef cpu_combine(CpuFn *f, Monoid m, DType d, LLVMValueRef acc, LLVMValueRef x);
+LLVMValueRef cpu_fma(CpuFn *f, DType d, LLVMValueRef a, LLVMValueRef b, LLVMValueRef c);
+LLVMValueRef cpu_compare(CpuFn *f, SxOp op, DType d, LLVMValueRef a, LLVMValueRef b);
+LLVMValueRef cpu_call1(CpuFn *f, const char *intrinsic, LLVMValueRef a);
+LLVMValueRef cpu_call2(CpuFn *f, const char *intrinsic, LLVMValueRef a, LLVMValueRef b);
+
+/* ---- cpu_memory.c: loads, stores, addresses */
+LLVMValueRef cpu_load(CpuFn *f, const Sx *e, int u);
+/* The elements from the start of an operand to lane 0 of sub-vector u, terms that vary left out. */
+LLVMValueRef cpu_offset(CpuFn *f, const Affine *x, int u);
+void cpu_store(CpuFn *f, int out, LLVMValueRef v, int u);
+LLVMValueRef cpu_load_old(CpuFn *f, int out, int u, LLVMValueRef mask);
+void cpu_store_masked(CpuFn *f, int out, LLVMValueRef v, int u, LLVMValueRef mask);
+LLVMValueRef cpu_check(CpuFn *f, const Sx *e, int u);
+LLVMValueRef cpu_lane_limit(CpuFn *f, LLVMValueRef limit); /* i64 -> i1 lanes: lane < limit */
+LLVMValueRef cpu_stack(CpuFn *f, LLVMTypeRef t, int n); /* aligned stack memory of n elements */
+LLVMValueRef cpu_element(CpuFn *f, DType d, LLVMValueRef base, LLVMValueRef offset);
+LLVMValueRef cpu_from_mem(CpuFn *f, DType d, LLVMValueRef v);
+LLVMValueRef cpu_to_mem(CpuFn *f, DType d, LLVMValueRef v);
+bool cpu_can_mask(const CpuFn *f); /* every access of the stage along the lanes */
+
+/* ---- cpu_loop.c: loops */
+typedef struct CpuLoop {
+    LLVMBasicBlockRef header, exit;
+    LLVMValueRef index, step;
+    int n;
+    LLVMValueRef *carry; /* [n] within the loop; behind it: the last values */
+    LLVMValueRef *init;
+} CpuLoop;
+/* for (index = lo; index < hi; index += step); opens a level. */
+CpuLoop cpu_loop_open(CpuFn *f, LLVMValueRef lo, LLVMValueRef hi, int64_t step, int n_carry,
+                      LLVMValueRef *init);
+void cpu_loop_close(CpuFn *f, CpuLoop *l, LLVMValueRef *next);
+typedef struct CpuIf {
+    LLVMBasicBlockRef test, join;
+} CpuIf;
+/* if (condition) { ... }; opens a level. */
+CpuIf cpu_if_open(CpuFn *f, LLVMValueRef condition);
+void cpu_if_close(CpuFn *f, CpuIf *c);
+/* A level without code of its own: one turn of a loop that is written out. */
+void cpu_turn_open(CpuFn *f);
+void cpu_turn_close(CpuFn *f);
+LLVMBasicBlockRef cpu_block(CpuFn *f);
+/* Code of a level goes on in another block. */
+void cpu_move(CpuFn *f, int level, LLVMBasicBlockRef to);
+
+/* ---- cpu_reduce.c: accumulators. They travel through loops as `carry`, an array of values. */
+int cpu_carry_count(const CpuFn *f);
+void cpu_carry_start(CpuFn *f, LLVMValueRef *carry);   /* identities */
+void cpu_carry_add(CpuFn *f, LLVMValueRef *carry);     /* the bodies at the current point */
+void cpu_carry_publish(CpuFn *f, LLVMValueRef *carry); /* ACC is this from now on */
+/* Accumulators of the current domain point(s), from the whole reduction. */
+void cpu_reduce(CpuFn *f);
+/* ---- cpu_lanes.c: a reduction along its innermost index in 64 lanes */
+void cpu_reduce_lanes(CpuFn *f);
+/* ---- cpu_kernel.c */
+int cpu_native_lanes(const CpuFn *f);
+/* A kernel's function, at level 0; close writes the return. */
+void cpu_fn_open(CpuFn *f, CpuModule *m, const Nest *n, const char *name);
+Status cpu_fn_close(CpuFn *f);
+
+#endif

@@ -1,0 +1,16 @@
+/* cpu_gemm.h: the fast road of contractions: register tiles over packed panels. Tried before the
+ * generic loops, which do every contraction that it declines. */
+#ifndef INGOT_CODEGEN_CPU_GEMM_H
+#define INGOT_CODEGEN_CPU_GEMM_H
+
+#include "codegen/cpu/cpu_module.h"
+#include "codegen/nest.h"
+
+typedef struct CpuGemm CpuGemm;
+
+/* *out is NULL when this kernel is not for it. Else n->abi is its own (tasks, grain, packed weights,
+ * scratch; dims that it needs are added). One thread at a time per Module. */
+Status cpu_gemm_prepare(Arena *arena, Nest *n, const CpuIsa *isa, Diag *d, CpuGemm **out) MUST_USE;
+Status cpu_gemm_emit(CpuModule *m, const CpuGemm *g, const char *name) MUST_USE;
+
+#endif

@@ -1,0 +1,433 @@
+/* cpu_kernel.c: a Nest -> one LLVM function.
+ *
+ *     for each task: the indices that it counts
+ *         for each stage: its domain loops, the vector loop last
+ *             main part, `unroll` vectors a turn; then the rest, masked or one by one
+ *                 reduction or scan, values, stores
+ */
+#include "codegen/cpu/cpu_kernel.h"
+
+#include <string.h>
+
+#include "codegen/cpu/cpu_emit.h"
+#include "codegen/cpu/cpu_gemm.h"
+
+struct CpuKernel {
+    Nest *nest;
+    const CpuIsa *isa;
+    CpuGemm *gemm; /* NULL: the generic loops */
+};
+
+static const Sx *expand(void *context, SxTable *t, const Sx *e)
+{
+    return sx_expand(t, e, ((const CpuIsa *)context)->f16);
+}
+
+Status cpu_kernel_prepare(Arena *arena, Module *m, const Node *n, const CpuIsa *isa, Diag *d,
+                          CpuKernel **out)
+{
+    CpuKernel *k = ARENA_NEW(arena, CpuKernel);
+
+    k->isa = isa;
+    TRY(nest_build(arena, m, n, expand, (void *)(uintptr_t)isa, d, &k->nest));
+    TRY(cpu_gemm_prepare(arena, k->nest, isa, d, &k->gemm));
+    *out = k;
+    return OK;
+}
+
+const KernelAbi *cpu_kernel_abi(const CpuKernel *k)
+{
+    return &k->nest->abi;
+}
+
+/* ---- Points: values and stores */
+
+int cpu_native_lanes(const CpuFn *f)
+{
+    int bytes = f->m->isa->vector_bytes, lanes;
+
+    if (!bytes) return 1;
+    lanes = bytes / (f->s->widest > 0 ? f->s->widest : 1);
+    return lanes < 4 ? 4 : lanes > 64 ? 64 : lanes;
+}
+
+static void scatter_point(CpuFn *f, int j, int u)
+{
+    const StageOut *o = &f->s->stage->out[j];
+    const Sx *g = o->dst_guard;
+    LLVMValueRef guard = NULL, mask = f->mask[u], v;
+    bool lanes = f->lanes > 1 && g && cpu_varies(f, g);
+    CpuIf branch = {0};
+
+    if (g) guard = lanes ? cpu_vector(f, g, u) : cpu_value(f, g, u);
+    cpu_at(f, f->level);
+    if (lanes) mask = mask ? LLVMBuildAnd(f->b, mask, guard, "") : guard;
+    if (guard && !lanes) branch = cpu_if_open(f, guard);
+    f->old_level = f->level;
+    cpu_restamp(f);
+    if (o->combine != COMBINE_SET) f->old[u] = cpu_load_old(f, j, u, mask);
+    v = f->lanes > 1 ? cpu_vector(f, f->s->value[j], u) : cpu_value(f, f->s->value[j], u);
+    cpu_store_masked(f, j, v, u, mask);
+    if (guard && !lanes) cpu_if_close(f, &branch);
+    cpu_drop(f, f->level); /* the next point reads what this one wrote */
+    cpu_restamp(f);
+}
+
+/* All values are known before the first is stored: a result may have an operand's memory. */
+static void store_point(CpuFn *f)
+{
+    const Stage *s = f->s->stage;
+    LLVMValueRef *v = ARENA_ARRAY(f->arena, LLVMValueRef, s->n_out * CPU_UNROLL);
+
+    for (int u = 0; u < f->unroll; u++)
+        for (int j = 0; j < s->n_out; j++)
+            if (!s->out[j].dst)
+                v[j * CPU_UNROLL + u] = f->lanes > 1 ? cpu_vector(f, f->s->value[j], u)
+                                                     : cpu_value(f, f->s->value[j], u);
+    for (int u = 0; u < f->unroll; u++)
+        for (int j = 0; j < s->n_out; j++) {
+            if (s->out[j].dst)
+                scatter_point(f, j, u);
+            else if (j == 0 && f->s->local == LOCAL_REGISTER)
+                f->local[f->s - f->nest->stage] = v[0];
+            else
+                cpu_store(f, j, v[j * CPU_UNROLL + u], u);
+        }
+}
+
+static void scan_points(CpuFn *f)
+{
+    int l = f->s->scan, n;
+    LLVMValueRef *carry, hi = cpu_dim(f, f->s->loop[l].extent);
+    CpuLoop loop;
+
+    f->acc_varies = f->lanes > 1;
+    n = cpu_carry_count(f);
+    carry = ARENA_ARRAY(f->arena, LLVMValueRef, n);
+    cpu_carry_start(f, carry);
+    loop = cpu_loop_open(f, cpu_i64(f->m, 0), hi, 1, n, carry);
+    f->loop_value[l] = loop.index;
+    f->loop_level[l] = f->level;
+    cpu_restamp(f);
+    for (int i = 0; i < n; i++)
+        carry[i] = loop.carry[i];
+    cpu_carry_add(f, carry);
+    cpu_carry_publish(f, carry);
+    store_point(f);
+    cpu_loop_close(f, &loop, carry);
+}
+
+static void point(CpuFn *f)
+{
+    const NestStage *s = f->s;
+
+    f->active = f->unroll;
+    if (s->scan >= 0) {
+        scan_points(f);
+        return;
+    }
+    if (s->stage->n_acc && (s->lanes || (s->vec >= s->n_domain && cpu_native_lanes(f) > 1)))
+        cpu_reduce_lanes(f);
+    else if (s->stage->n_acc)
+        cpu_reduce(f);
+    store_point(f);
+}
+
+/* ---- The vector loop */
+
+static void loop_at(CpuFn *f, int l, LLVMValueRef index)
+{
+    f->loop_value[l] = index;
+    f->loop_level[l] = f->level;
+    cpu_restamp(f);
+}
+
+typedef struct Variant {
+    int lanes, unroll;
+    bool masked;
+} Variant;
+
+/* One part [from, to) of the vector loop. */
+static void part(CpuFn *f, int l, LLVMValueRef from, LLVMValueRef to, Variant v)
+{
+    CpuLoop loop = cpu_loop_open(f, from, to, (int64_t)v.lanes * v.unroll, 0, NULL);
+
+    f->vec = v.lanes > 1 ? l : -1;
+    f->lanes = v.lanes;
+    f->unroll = v.unroll;
+    loop_at(f, l, loop.index);
+    if (v.masked) {
+        cpu_at(f, f->level);
+        f->mask[0] = cpu_lane_limit(f, LLVMBuildSub(f->b, to, loop.index, ""));
+    }
+    point(f);
+    f->mask[0] = NULL;
+    cpu_loop_close(f, &loop, NULL);
+    f->vec = -1;
+    f->lanes = f->unroll = 1;
+}
+
+/* The largest multiple of step within [from, to), as an end. */
+static LLVMValueRef whole_steps(CpuFn *f, LLVMValueRef from, LLVMValueRef to, int64_t step)
+{
+    LLVMValueRef n, rest;
+
+    cpu_at(f, f->level);
+    n = LLVMBuildSub(f->b, to, from, "");
+    rest = LLVMBuildAnd(f->b, n, cpu_i64(f->m, step - 1), "");
+    return LLVMBuildSub(f->b, to, rest, "");
+}
+
+/* Whether every [from, to) of loop l is a multiple of n. */
+static bool divides(const CpuFn *f, int l, int64_t n)
+{
+    Dim e = f->s->loop[l].extent;
+
+    if (!dim_is_const(e) || e->value % n) return false;
+    return !f->from[l] || f->nest->block % n == 0;
+}
+
+static int vectors_a_turn(const CpuFn *f)
+{
+    const NestStage *s = f->s;
+    int n = s->n_node;
+
+    if (s->scan >= 0) return 1;
+    if (s->stage->n_acc) return n <= 40 ? 4 : n <= 120 ? 2 : 1;
+    return n <= 10 ? 4 : n <= 30 ? 2 : 1;
+}
+
+static void vector_loop(CpuFn *f, int l, LLVMValueRef from, LLVMValueRef to)
+{
+    int64_t extent = nest_guess(f->s->loop[l].extent);
+    bool known = dim_is_const(f->s->loop[l].extent), masks = cpu_can_mask(f);
+    int lanes = cpu_native_lanes(f), unroll = vectors_a_turn(f);
+
+    while (known && lanes > 1 && (masks ? lanes / 2 >= extent : lanes > extent))
+        lanes /= 2;
+    while (unroll > 1 && (int64_t)lanes * unroll > extent)
+        unroll /= 2;
+    if (lanes > 1 && (!known || extent >= lanes)) {
+        LLVMValueRef end = whole_steps(f, from, to, (int64_t)lanes * unroll);
+        part(f, l, from, end, (Variant){lanes, unroll, false});
+        if (divides(f, l, (int64_t)lanes * unroll)) return;
+        from = end;
+    }
+    if (lanes > 1 && masks) {
+        part(f, l, from, to, (Variant){lanes, 1, true});
+        return;
+    }
+    if (lanes > 1 && unroll > 1) {
+        LLVMValueRef end = whole_steps(f, from, to, lanes);
+        part(f, l, from, end, (Variant){lanes, 1, false});
+        if (divides(f, l, lanes)) return;
+        from = end;
+    }
+    part(f, l, from, to, (Variant){1, 1, false});
+}
+
+static void domain_loop(CpuFn *f, int l)
+{
+    const NestStage *s = f->s;
+    LLVMValueRef from, to;
+    int floor = f->load_floor;
+
+    if (l == s->n_domain || l == s->scan) {
+        f->vec = -1;
+        f->lanes = f->unroll = 1;
+        point(f);
+        return;
+    }
+    from = f->from[l] ? f->from[l] : cpu_i64(f->m, 0);
+    to = f->to[l] ? f->to[l] : cpu_dim(f, s->loop[l].extent);
+    if (l == s->vec) {
+        vector_loop(f, l, from, to);
+        return;
+    }
+    CpuLoop loop = cpu_loop_open(f, from, to, 1, 0, NULL);
+    loop_at(f, l, loop.index);
+    if (f->nest->kernel->n_stage > 1 && s->loop[l].extent->lo < 1) f->load_floor = f->level;
+    domain_loop(f, l + 1);
+    cpu_loop_close(f, &loop, NULL);
+    f->load_floor = floor;
+}
+
+/* ---- Stages and tasks */
+
+static void stages(CpuFn *f, int first_loop)
+{
+    for (int i = 0; i < f->nest->kernel->n_stage && f->failed == OK; i++) {
+        const NestStage *s = &f->nest->stage[i];
+
+        f->s = s;
+        f->stage_level = f->level;
+        f->acc = ARENA_ARRAY(f->arena, LLVMValueRef, s->stage->n_acc * CPU_UNROLL);
+        for (int l = first_loop; l < NEST_INDICES; l++)
+            f->loop_level[l] = f->level;
+        cpu_forget(f);
+        domain_loop(f, first_loop);
+    }
+}
+
+static void outer_loop(CpuFn *f, int l)
+{
+    int floor = f->load_floor;
+    LLVMValueRef from, to;
+
+    if (f->nest->kernel->n_stage == 1 || l == f->nest->n_outer) {
+        stages(f, l);
+        return;
+    }
+    from = f->from[l] ? f->from[l] : cpu_i64(f->m, 0);
+    to = f->to[l] ? f->to[l] : cpu_dim(f, f->nest->stage[0].loop[l].extent);
+    CpuLoop loop = cpu_loop_open(f, from, to, 1, 0, NULL);
+    loop_at(f, l, loop.index);
+    if (f->nest->stage[0].loop[l].extent->lo < 1) f->load_floor = f->level;
+    outer_loop(f, l + 1);
+    cpu_loop_close(f, &loop, NULL);
+    f->load_floor = floor;
+}
+
+static void cut(CpuFn *f, int l, LLVMValueRef first, LLVMValueRef last)
+{
+    LLVMValueRef extent = cpu_dim(f, f->nest->stage[0].loop[l].extent);
+    LLVMValueRef block = cpu_i64(f->m, f->nest->block);
+
+    cpu_at(f, f->level);
+    f->from[l] = LLVMBuildMul(f->b, first, block, "");
+    f->to[l] = cpu_call2(f, "llvm.smin", LLVMBuildMul(f->b, last, block, ""), extent);
+}
+
+static void task(CpuFn *f, LLVMValueRef t)
+{
+    const Nest *n = f->nest;
+    LLVMValueRef extent, at;
+
+    if (n->block) {
+        extent = cpu_dim(f, n->blocks);
+        cpu_at(f, f->level);
+        at = LLVMBuildURem(f->b, t, extent, "");
+        t = LLVMBuildUDiv(f->b, t, extent, "");
+        cut(f, n->n_task, at, LLVMBuildAdd(f->b, at, cpu_i64(f->m, 1), ""));
+    }
+    for (int l = n->n_task - 1; l >= 0; l--) {
+        at = t;
+        if (l > 0) {
+            extent = cpu_dim(f, n->stage[0].loop[l].extent);
+            cpu_at(f, f->level);
+            at = LLVMBuildURem(f->b, t, extent, "");
+            t = LLVMBuildUDiv(f->b, t, extent, "");
+        }
+        loop_at(f, l, at);
+    }
+    outer_loop(f, n->n_task);
+}
+
+static void tasks(CpuFn *f)
+{
+    CpuLoop loop;
+
+    f->s = &f->nest->stage[0];
+    if (f->nest->n_task == 0) {
+        if (f->nest->block) cut(f, 0, f->begin, f->end);
+        outer_loop(f, 0);
+        return;
+    }
+    loop = cpu_loop_open(f, f->begin, f->end, 1, 0, NULL);
+    task(f, loop.index);
+    cpu_loop_close(f, &loop, NULL);
+}
+
+/* Scatters start from a copy, unless the planner has given both the same memory. */
+static void copy_inits(CpuFn *f)
+{
+    for (int i = 0; i < f->nest->kernel->n_stage; i++) {
+        const NestStage *s = &f->nest->stage[i];
+        for (int j = 0; j < s->stage->n_out; j++) {
+            const StageOut *o = &s->stage->out[j];
+            LLVMValueRef from, to, bytes, is_same;
+
+            if (!o->dst) continue;
+            from = cpu_ptr(f, o->init);
+            to = cpu_ptr(f, f->nest->abi.n_in + o->result);
+            bytes = cpu_dim(f, s->copied[j]);
+            cpu_at(f, 0);
+            bytes = LLVMBuildMul(f->b, bytes, cpu_i64(f->m, dtype_bytes(o->dtype)), "");
+            is_same = LLVMBuildICmp(f->b, LLVMIntEQ, from, to, "");
+            bytes = LLVMBuildSelect(f->b, is_same, cpu_i64(f->m, 0), bytes, "");
+            LLVMBuildMemCpy(f->b, to, 1, from, 1, bytes);
+        }
+    }
+}
+
+/* Nothing to do when a loop of the domain is empty: behind this, loads of operands are safe anywhere
+ * in front of the loops. */
+static void leave_if_empty(CpuFn *f, LLVMBasicBlockRef leave)
+{
+    const NestStage *s = &f->nest->stage[0];
+    int n = f->nest->kernel->n_stage > 1 ? f->nest->n_outer : s->n_domain;
+
+    for (int l = 0; l < n; l++) {
+        LLVMBasicBlockRef on;
+        LLVMValueRef extent, empty;
+
+        if (s->loop[l].extent->lo >= 1) continue;
+        on = cpu_block(f);
+        extent = cpu_dim(f, s->loop[l].extent);
+        cpu_at(f, 0);
+        empty = LLVMBuildICmp(f->b, LLVMIntSLT, extent, cpu_i64(f->m, 1), "");
+        LLVMBuildCondBr(f->b, empty, leave, on);
+        cpu_move(f, 0, on);
+    }
+}
+
+static LLVMValueRef kernel_function(CpuModule *m, const char *name)
+{
+    LLVMTypeRef params[] = {m->ptr, m->i64, m->i64, m->ptr};
+
+    return cpu_function(m, name, LLVMFunctionType(m->void_type, params, 4, 0), true);
+}
+
+void cpu_fn_open(CpuFn *f, CpuModule *m, const Nest *n, const char *name)
+{
+    *f = (CpuFn){.m = m, .b = m->b, .arena = m->arena, .nest = n, .vec = -1, .lanes = 1};
+    f->unroll = f->active = 1;
+    f->fn = kernel_function(m, name);
+    f->args = LLVMGetParam(f->fn, 0);
+    f->begin = LLVMGetParam(f->fn, 1);
+    f->end = LLVMGetParam(f->fn, 2);
+    f->scratch = LLVMGetParam(f->fn, 3);
+    f->ptr = ARENA_ARRAY(f->arena, LLVMValueRef, n->abi.n_in + n->abi.n_out);
+    f->dim = ARENA_ARRAY(f->arena, LLVMValueRef, n->abi.n_dim);
+    f->local = ARENA_ARRAY(f->arena, LLVMValueRef, n->kernel->n_stage);
+    f->stamp = 1;
+    map_init(&f->vals, f->arena, false);
+    f->entry = cpu_block(f);
+    f->start = f->tail[0] = cpu_block(f);
+}
+
+Status cpu_fn_close(CpuFn *f)
+{
+    cpu_at(f, 0);
+    LLVMBuildRetVoid(f->b);
+    LLVMPositionBuilderAtEnd(f->b, f->entry);
+    LLVMBuildBr(f->b, f->start);
+    return f->failed;
+}
+
+Status cpu_kernel_emit(CpuModule *m, const CpuKernel *k, const char *name)
+{
+    CpuFn *f = ARENA_NEW(m->arena, CpuFn);
+    LLVMBasicBlockRef leave;
+
+    if (k->gemm) return cpu_gemm_emit(m, k->gemm, name);
+    cpu_fn_open(f, m, k->nest, name);
+    leave = cpu_block(f);
+    copy_inits(f);
+    leave_if_empty(f, leave);
+    tasks(f);
+    cpu_at(f, 0);
+    LLVMBuildBr(f->b, leave);
+    cpu_move(f, 0, leave);
+    return cpu_fn_close(f);
+}

@@ -1,0 +1,358 @@
+/* cpu_memory.c: operands and results in memory.
+ *
+ * By its address along the lanes a load is: contiguous (one vector load, masked where a guard
+ * varies), uniform (a scalar, splat), or neither (gather). A guard that does not vary selects the
+ * address: where it is false the load reads a block of zeros, so there is no branch. */
+#include "codegen/cpu/cpu_emit.h"
+
+static unsigned align_of(DType d)
+{
+    int bytes = dtype_bytes(d);
+
+    return (unsigned)(bytes > 8 ? 8 : bytes);
+}
+
+LLVMValueRef cpu_from_mem(CpuFn *f, DType d, LLVMValueRef v)
+{
+    LLVMTypeRef t = LLVMTypeOf(v);
+    int lanes = LLVMGetTypeKind(t) == LLVMVectorTypeKind ? (int)LLVMGetVectorSize(t) : 1;
+
+    if (d == DT_BOOL) return LLVMBuildICmp(f->b, LLVMIntNE, v, LLVMConstNull(t), "");
+    if (cpu_type(f->m, d) != cpu_mem_type(f->m, d))
+        return LLVMBuildTrunc(f->b, v, cpu_lanes_type(cpu_type(f->m, d), lanes), "");
+    return v;
+}
+
+LLVMValueRef cpu_to_mem(CpuFn *f, DType d, LLVMValueRef v)
+{
+    LLVMTypeRef t = LLVMTypeOf(v);
+    int lanes = LLVMGetTypeKind(t) == LLVMVectorTypeKind ? (int)LLVMGetVectorSize(t) : 1;
+    LLVMTypeRef to = cpu_lanes_type(cpu_mem_type(f->m, d), lanes);
+
+    if (t == to) return v;
+    return d != DT_BOOL && dtype_is_signed(d) ? LLVMBuildSExt(f->b, v, to, "")
+                                              : LLVMBuildZExt(f->b, v, to, "");
+}
+
+LLVMValueRef cpu_element(CpuFn *f, DType d, LLVMValueRef base, LLVMValueRef offset)
+{
+    return LLVMBuildGEP2(f->b, cpu_mem_type(f->m, d), base, &offset, 1, "");
+}
+
+LLVMValueRef cpu_stack(CpuFn *f, LLVMTypeRef t, int n)
+{
+    LLVMValueRef p;
+
+    LLVMPositionBuilderAtEnd(f->b, f->entry);
+    p = LLVMBuildAlloca(f->b, LLVMArrayType2(t, (uint64_t)n), "");
+    LLVMSetAlignment(p, 64);
+    return p;
+}
+
+/* ---- Addresses */
+
+typedef struct Piece {
+    int depth;
+    LLVMValueRef v; /* scalar; NULL: the vector loop's, see lane0 */
+    Dim coef;
+    const Sx *e;
+} Piece;
+
+static void add_piece(Piece *p, int *n, Piece x)
+{
+    int i = (*n)++;
+
+    for (; i > 0 && p[i - 1].depth > x.depth; i--)
+        p[i] = p[i - 1];
+    p[i] = x;
+}
+
+static LLVMValueRef times(CpuFn *f, LLVMValueRef v, Dim coef, int depth)
+{
+    LLVMValueRef c;
+
+    if (dim_is(coef, 1)) return v;
+    c = cpu_dim(f, coef);
+    cpu_at(f, depth);
+    return LLVMBuildMul(f->b, v, c, "");
+}
+
+static LLVMValueRef plus(CpuFn *f, LLVMValueRef a, LLVMValueRef b, int depth)
+{
+    if (!a) return b;
+    cpu_at(f, depth);
+    return LLVMBuildAdd(f->b, a, b, "");
+}
+
+LLVMValueRef cpu_offset(CpuFn *f, const Affine *x, int u)
+{
+    int n = 0, n_loop = f->s->n_loop;
+    Piece *p = ARENA_ARRAY(f->arena, Piece, n_loop + x->n_term);
+    LLVMValueRef sum = dim_is(x->base, 0) ? NULL : cpu_dim(f, x->base), part;
+
+    for (int l = 0; l < n_loop; l++) {
+        Dim c = x->coef[f->s->loop[l].last];
+        if (c) add_piece(p, &n, (Piece){f->loop_level[l], f->loop_value[l], c, NULL});
+    }
+    for (int i = 0; i < x->n_term; i++) {
+        const CpuVal *info = cpu_info(f, x->term[i].e);
+        if (info->varies && f->lanes > 1) continue;
+        add_piece(p, &n, (Piece){info->depth, NULL, x->term[i].coef, x->term[i].e});
+    }
+    for (int i = 0; i < n; i++) {
+        part = p[i].v ? p[i].v : cpu_value(f, p[i].e, u);
+        part = times(f, part, p[i].coef, p[i].depth);
+        sum = plus(f, sum, part, p[i].depth);
+    }
+    if (u && f->vec >= 0 && x->coef[f->s->loop[f->vec].last]) {
+        Dim c = x->coef[f->s->loop[f->vec].last];
+        part = times(f, cpu_i64(f->m, (int64_t)u * f->lanes), c, 0);
+        sum = plus(f, sum, part, n ? p[n - 1].depth : 0);
+    }
+    return sum ? sum : cpu_i64(f->m, 0);
+}
+
+static bool terms_vary(CpuFn *f, const Affine *x)
+{
+    for (int i = 0; i < x->n_term; i++) {
+        if (cpu_varies(f, x->term[i].e)) return true;
+    }
+    return false;
+}
+
+/* Element offsets of all lanes. */
+static LLVMValueRef lane_offsets(CpuFn *f, const Affine *x, int u, int depth)
+{
+    LLVMValueRef base = cpu_offset(f, x, u), sum, part, c;
+    Dim coef = f->vec >= 0 ? x->coef[f->s->loop[f->vec].last] : NULL;
+
+    cpu_at(f, depth);
+    sum = cpu_splat(f, base, f->lanes);
+    if (coef) {
+        part = cpu_iota(f, f->m->i64, f->lanes);
+        if (!dim_is(coef, 1)) {
+            c = cpu_dim(f, coef);
+            cpu_at(f, depth);
+            part = LLVMBuildMul(f->b, part, cpu_splat(f, c, f->lanes), "");
+        }
+        sum = LLVMBuildAdd(f->b, sum, part, "");
+    }
+    for (int i = 0; i < x->n_term; i++) {
+        if (!cpu_varies(f, x->term[i].e)) continue;
+        part = cpu_vector(f, x->term[i].e, u);
+        c = cpu_dim(f, x->term[i].coef);
+        cpu_at(f, depth);
+        if (!dim_is(x->term[i].coef, 1))
+            part = LLVMBuildMul(f->b, part, cpu_splat(f, c, f->lanes), "");
+        sum = LLVMBuildAdd(f->b, sum, part, "");
+    }
+    return sum;
+}
+
+static LLVMValueRef operand(CpuFn *f, int src)
+{
+    const Nest *n = f->nest;
+    LLVMValueRef at;
+
+    if (src >= 0) return cpu_ptr(f, src);
+    const NestStage *s = &n->stage[~src];
+    if (s->local == LOCAL_NONE) return cpu_ptr(f, n->abi.n_in + s->stage->out[0].result);
+    at = cpu_dim(f, s->local_at);
+    cpu_at(f, 0);
+    return LLVMBuildGEP2(f->b, f->m->i8, f->scratch, &at, 1, "");
+}
+
+/* ---- Masks */
+
+LLVMValueRef cpu_lane_limit(CpuFn *f, LLVMValueRef limit)
+{
+    LLVMValueRef narrow;
+
+    limit = cpu_call2(f, "llvm.smin", limit, cpu_i64(f->m, f->lanes));
+    limit = cpu_call2(f, "llvm.smax", limit, cpu_i64(f->m, 0));
+    narrow = LLVMBuildTrunc(f->b, limit, f->m->i32, "");
+    return LLVMBuildICmp(f->b, LLVMIntSLT, cpu_iota(f, f->m->i32, f->lanes),
+                         cpu_splat(f, narrow, f->lanes), "");
+}
+
+static LLVMValueRef both(CpuFn *f, LLVMValueRef a, LLVMValueRef b)
+{
+    return !a ? b : !b ? a : LLVMBuildAnd(f->b, a, b, "");
+}
+
+static bool narrow_access(DType d)
+{
+    return dtype_bytes(d) != 4 && dtype_bytes(d) != 8;
+}
+
+bool cpu_can_mask(const CpuFn *f)
+{
+    size_t i = 0;
+    const void *key;
+    void *x;
+
+    if (f->m->isa->mask_any) return true;
+    if (!f->m->isa->mask32) return false;
+    while (map_next(&f->s->address, &i, &key, &x)) {
+        const Sx *e = key;
+        if (e->op == SX_LOAD && narrow_access(e->dtype)) return false;
+    }
+    for (int j = 0; j < f->s->stage->n_out; j++) {
+        if (narrow_access(f->s->stage->out[j].dtype)) return false;
+    }
+    return true;
+}
+
+static LLVMValueRef masked_load(CpuFn *f, DType d, LLVMValueRef p, LLVMValueRef mask)
+{
+    LLVMTypeRef t = cpu_lanes_type(cpu_mem_type(f->m, d), f->lanes);
+    LLVMTypeRef types[] = {t, f->m->ptr};
+    LLVMValueRef args[] = {p, cpu_i32(f->m, (int)align_of(d)), mask, LLVMConstNull(t)};
+
+    return cpu_intrinsic(f->m, "llvm.masked.load", 2, types, 4, args);
+}
+
+static LLVMValueRef plain_load(CpuFn *f, DType d, LLVMValueRef p, int lanes)
+{
+    LLVMValueRef v = LLVMBuildLoad2(f->b, cpu_lanes_type(cpu_mem_type(f->m, d), lanes), p, "");
+
+    LLVMSetAlignment(v, align_of(d));
+    return v;
+}
+
+/* Without masks in hardware the lanes that are off read a zero, which needs no branches. */
+static LLVMValueRef gather(CpuFn *f, DType d, LLVMValueRef base, LLVMValueRef offsets,
+                           LLVMValueRef mask)
+{
+    LLVMTypeRef t = cpu_lanes_type(cpu_mem_type(f->m, d), f->lanes), types[2];
+    LLVMValueRef p = LLVMBuildGEP2(f->b, cpu_mem_type(f->m, d), base, &offsets, 1, "");
+    LLVMValueRef all = cpu_splat_const(LLVMConstInt(f->m->i1, 1, 0), f->lanes);
+
+    types[0] = t;
+    types[1] = LLVMTypeOf(p);
+    if (mask && !f->m->isa->mask_any) {
+        p = LLVMBuildSelect(f->b, mask, p, cpu_splat(f, cpu_zeros(f->m), f->lanes), "");
+        mask = NULL;
+    }
+    LLVMValueRef args[] = {p, cpu_i32(f->m, (int)align_of(d)), mask ? mask : all,
+                           LLVMConstNull(t)};
+    return cpu_intrinsic(f->m, "llvm.masked.gather", 2, types, 4, args);
+}
+
+/* ---- Loads */
+
+static LLVMValueRef scalar_load(CpuFn *f, const Sx *e, const Affine *x, int u, LLVMValueRef guard,
+                                int depth)
+{
+    LLVMValueRef base = operand(f, e->src), offset = cpu_offset(f, x, u), p;
+
+    cpu_at(f, depth);
+    p = cpu_element(f, e->dtype, base, offset);
+    if (guard) p = LLVMBuildSelect(f->b, guard, p, cpu_zeros(f->m), "");
+    return cpu_from_mem(f, e->dtype, plain_load(f, e->dtype, p, 1));
+}
+
+static LLVMValueRef contiguous_load(CpuFn *f, const Sx *e, const Affine *x, int u,
+                                    LLVMValueRef guard, LLVMValueRef mask, int depth)
+{
+    LLVMValueRef base = operand(f, e->src), offset = cpu_offset(f, x, u), p, v;
+
+    cpu_at(f, depth);
+    p = cpu_element(f, e->dtype, base, offset);
+    if (guard) p = LLVMBuildSelect(f->b, guard, p, cpu_zeros(f->m), "");
+    v = mask ? masked_load(f, e->dtype, p, mask) : plain_load(f, e->dtype, p, f->lanes);
+    return cpu_from_mem(f, e->dtype, v);
+}
+
+static LLVMValueRef gather_load(CpuFn *f, const Sx *e, const Affine *x, int u, LLVMValueRef guard,
+                                LLVMValueRef mask, int depth)
+{
+    LLVMValueRef base = operand(f, e->src), offsets = lane_offsets(f, x, u, depth);
+
+    cpu_at(f, depth);
+    if (guard) mask = both(f, mask, cpu_splat(f, guard, f->lanes));
+    return cpu_from_mem(f, e->dtype, gather(f, e->dtype, base, offsets, mask));
+}
+
+LLVMValueRef cpu_load(CpuFn *f, const Sx *e, int u)
+{
+    const Affine *x = map_get(&f->s->address, e);
+    const CpuVal *info = cpu_info(f, e);
+    const Sx *g = e->guarded ? e->arg[e->n - 1] : NULL;
+    int depth = info->depth, along = f->vec >= 0 ? f->s->loop[f->vec].last : -1;
+    LLVMValueRef guard = NULL, mask = NULL;
+
+    if (e->src < 0 && f->nest->stage[~e->src].local == LOCAL_REGISTER) return f->local[~e->src];
+    if (g && (f->lanes == 1 || !cpu_varies(f, g)))
+        guard = cpu_value(f, g, u);
+    else if (g)
+        mask = cpu_vector(f, g, u);
+    if (!info->varies || f->lanes == 1) return scalar_load(f, e, x, u, guard, depth);
+    cpu_at(f, depth);
+    mask = both(f, mask, f->mask[u]);
+    if (!terms_vary(f, x) && affine_is_coef(x, along, 1))
+        return contiguous_load(f, e, x, u, guard, mask, depth);
+    return gather_load(f, e, x, u, guard, mask, depth);
+}
+
+/* ---- Stores */
+
+static LLVMValueRef result(CpuFn *f, int out)
+{
+    const StageOut *o = &f->s->stage->out[out];
+
+    if (o->result >= 0) return cpu_ptr(f, f->nest->abi.n_in + o->result);
+    return operand(f, ~(int)(f->s - f->nest->stage));
+}
+
+static void scatter_lanes(CpuFn *f, DType d, LLVMValueRef base, LLVMValueRef offsets,
+                          LLVMValueRef v, LLVMValueRef mask)
+{
+    LLVMValueRef p = LLVMBuildGEP2(f->b, cpu_mem_type(f->m, d), base, &offsets, 1, "");
+    LLVMTypeRef types[] = {LLVMTypeOf(v), LLVMTypeOf(p)};
+    LLVMValueRef all = cpu_splat_const(LLVMConstInt(f->m->i1, 1, 0), f->lanes);
+    LLVMValueRef args[] = {v, p, cpu_i32(f->m, (int)align_of(d)), mask ? mask : all};
+
+    cpu_intrinsic(f->m, "llvm.masked.scatter", 2, types, 4, args);
+}
+
+void cpu_store_masked(CpuFn *f, int out, LLVMValueRef v, int u, LLVMValueRef mask)
+{
+    DType d = f->s->stage->out[out].dtype;
+    const Affine *x = f->s->store[out];
+    LLVMValueRef base = result(f, out), offset, p, s;
+    bool gathers = f->lanes > 1 && !affine_is_coef(x, f->s->loop[f->vec].last, 1);
+
+    offset = gathers ? lane_offsets(f, x, u, f->level) : cpu_offset(f, x, u);
+    cpu_at(f, f->level);
+    v = cpu_to_mem(f, d, v);
+    if (gathers) {
+        scatter_lanes(f, d, base, offset, v, mask);
+        return;
+    }
+    p = cpu_element(f, d, base, offset);
+    if (f->lanes > 1 && mask) {
+        LLVMTypeRef types[] = {LLVMTypeOf(v), f->m->ptr};
+        LLVMValueRef args[] = {v, p, cpu_i32(f->m, (int)align_of(d)), mask};
+        cpu_intrinsic(f->m, "llvm.masked.store", 2, types, 4, args);
+        return;
+    }
+    s = LLVMBuildStore(f->b, v, p);
+    LLVMSetAlignment(s, align_of(d));
+}
+
+void cpu_store(CpuFn *f, int out, LLVMValueRef v, int u)
+{
+    cpu_store_masked(f, out, v, u, f->mask[u]);
+}
+
+LLVMValueRef cpu_load_old(CpuFn *f, int out, int u, LLVMValueRef mask)
+{
+    DType d = f->s->stage->out[out].dtype;
+    LLVMValueRef base = result(f, out), offset = cpu_offset(f, f->s->store[out], u), p, v;
+
+    cpu_at(f, f->level);
+    p = cpu_element(f, d, base, offset);
+    v = f->lanes > 1 && mask ? masked_load(f, d, p, mask) : plain_load(f, d, p, f->lanes);
+    return cpu_from_mem(f, d, v);
+}

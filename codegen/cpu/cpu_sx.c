@@ -1,0 +1,442 @@
+/* cpu_sx.c: the operations of sx.def on LLVM values, scalars and vectors alike.
+ *
+ * Nothing here may give poison: amounts of shifts are masked, divisors made safe, floats clamped
+ * before they become integers; then a select puts in what sx.def says. No fast-math flag is ever
+ * set, and nothing is contracted. f16 and bf16 are their bits (i16), f8 and f4 too (i8). */
+#include "codegen/cpu/cpu_emit.h"
+
+#include <math.h>
+#include <string.h>
+
+#define NEVER ((LLVMValueRef)0)
+
+/* ---- Types and constants */
+
+LLVMTypeRef cpu_type(const CpuModule *m, DType d)
+{
+    if (d == DT_F32) return m->f32;
+    if (d == DT_F64) return m->f64;
+    if (d == DT_BOOL) return m->i1;
+    if (DT_BIT(d) & T_FLOAT_NARROW) return m->i8;
+    return LLVMIntTypeInContext(m->cx, (unsigned)dtype_bits(d));
+}
+
+LLVMTypeRef cpu_mem_type(const CpuModule *m, DType d)
+{
+    return dtype_bits(d) < 8 || d == DT_BOOL ? m->i8 : cpu_type(m, d);
+}
+
+LLVMTypeRef cpu_lanes_type(LLVMTypeRef t, int lanes)
+{
+    return lanes > 1 ? LLVMVectorType(t, (unsigned)lanes) : t;
+}
+
+LLVMValueRef cpu_const(const CpuModule *m, DType d, uint64_t bits)
+{
+    float f;
+    uint32_t b32 = (uint32_t)bits;
+    LLVMTypeRef type = cpu_type(m, d);
+
+    if (d == DT_F64) return LLVMConstBitCast(LLVMConstInt(m->i64, bits, 0), m->f64);
+    if (d != DT_F32) return LLVMConstInt(type, bits, 0);
+    memcpy(&f, &b32, sizeof f);
+    return LLVMConstBitCast(LLVMConstInt(m->i32, b32, 0), m->f32);
+}
+
+LLVMValueRef cpu_splat_const(LLVMValueRef v, int lanes)
+{
+    LLVMValueRef all[64];
+
+    if (lanes <= 1) return v;
+    for (int i = 0; i < lanes; i++)
+        all[i] = v;
+    return LLVMConstVector(all, (unsigned)lanes);
+}
+
+LLVMValueRef cpu_splat(CpuFn *f, LLVMValueRef v, int lanes)
+{
+    LLVMTypeRef type = cpu_lanes_type(LLVMTypeOf(v), lanes);
+    LLVMTypeRef zeros = cpu_lanes_type(f->m->i32, lanes);
+    LLVMValueRef first;
+
+    if (lanes <= 1) return v;
+    if (LLVMIsConstant(v)) return cpu_splat_const(v, lanes);
+    first = LLVMBuildInsertElement(f->b, LLVMGetPoison(type), v, cpu_i32(f->m, 0), "");
+    return LLVMBuildShuffleVector(f->b, first, LLVMGetPoison(type), LLVMConstNull(zeros), "");
+}
+
+LLVMValueRef cpu_iota(CpuFn *f, LLVMTypeRef t, int lanes)
+{
+    LLVMValueRef all[64];
+
+    (void)f;
+    for (int i = 0; i < lanes; i++)
+        all[i] = LLVMConstInt(t, (unsigned long long)i, 0);
+    return lanes > 1 ? LLVMConstVector(all, (unsigned)lanes) : all[0];
+}
+
+/* The constant of `like`'s element type in the shape of `like`. */
+static LLVMValueRef same(CpuFn *f, LLVMValueRef like, DType d, uint64_t bits)
+{
+    LLVMTypeRef t = LLVMTypeOf(like);
+    int lanes = LLVMGetTypeKind(t) == LLVMVectorTypeKind ? (int)LLVMGetVectorSize(t) : 1;
+
+    return cpu_splat_const(cpu_const(f->m, d, bits), lanes);
+}
+
+static LLVMValueRef same_double(CpuFn *f, LLVMValueRef like, DType d, double v)
+{
+    float narrow = (float)v;
+    uint32_t b32;
+    uint64_t b64;
+
+    memcpy(&b32, &narrow, sizeof b32);
+    memcpy(&b64, &v, sizeof b64);
+    return same(f, like, d, d == DT_F32 ? b32 : b64);
+}
+
+/* The type of `like` with other elements. */
+static LLVMTypeRef shaped(LLVMValueRef like, LLVMTypeRef element)
+{
+    LLVMTypeRef t = LLVMTypeOf(like);
+
+    return LLVMGetTypeKind(t) == LLVMVectorTypeKind ? LLVMVectorType(element, LLVMGetVectorSize(t))
+                                                    : element;
+}
+
+LLVMValueRef cpu_call1(CpuFn *f, const char *intrinsic, LLVMValueRef a)
+{
+    LLVMTypeRef t = LLVMTypeOf(a);
+
+    return cpu_intrinsic(f->m, intrinsic, 1, &t, 1, &a);
+}
+
+LLVMValueRef cpu_call2(CpuFn *f, const char *intrinsic, LLVMValueRef a, LLVMValueRef b)
+{
+    LLVMTypeRef t = LLVMTypeOf(a);
+    LLVMValueRef args[] = {a, b};
+
+    return cpu_intrinsic(f->m, intrinsic, 1, &t, 2, args);
+}
+
+static LLVMValueRef call_flag(CpuFn *f, const char *intrinsic, LLVMValueRef a)
+{
+    LLVMTypeRef t = LLVMTypeOf(a);
+    LLVMValueRef args[] = {a, LLVMConstInt(f->m->i1, 0, 0)};
+
+    return cpu_intrinsic(f->m, intrinsic, 1, &t, 2, args);
+}
+
+static LLVMValueRef select_of(CpuFn *f, LLVMValueRef c, LLVMValueRef a, LLVMValueRef b)
+{
+    return LLVMBuildSelect(f->b, c, a, b, "");
+}
+
+static bool is_real(DType d)
+{
+    return d == DT_F32 || d == DT_F64;
+}
+
+/* ---- Comparisons, minimum, maximum */
+
+LLVMValueRef cpu_compare(CpuFn *f, SxOp op, DType d, LLVMValueRef a, LLVMValueRef b)
+{
+    bool is_signed = dtype_is_signed(d) && d != DT_BOOL;
+    LLVMRealPredicate real = op == SX_EQ   ? LLVMRealOEQ
+                             : op == SX_NE ? LLVMRealUNE
+                             : op == SX_LT ? LLVMRealOLT
+                                           : LLVMRealOLE;
+    LLVMIntPredicate integer = op == SX_EQ   ? LLVMIntEQ
+                               : op == SX_NE ? LLVMIntNE
+                               : op == SX_LT ? (is_signed ? LLVMIntSLT : LLVMIntULT)
+                                             : (is_signed ? LLVMIntSLE : LLVMIntULE);
+
+    return is_real(d) ? LLVMBuildFCmp(f->b, real, a, b, "")
+                      : LLVMBuildICmp(f->b, integer, a, b, "");
+}
+
+static bool is_number(const Sx *e)
+{
+    double v;
+
+    return e && e->op == SX_CONST && sx_is_const(e, &v) && !isnan(v);
+}
+
+/* MAX: (a < b || b != b) ? b : a. With b a number that is one maxps(b, a); with a a number, the
+ * unordered comparison is the whole condition. */
+static LLVMValueRef real_extreme(CpuFn *f, const Sx *like, bool max, LLVMValueRef a, LLVMValueRef b)
+{
+    LLVMRealPredicate ordered = max ? LLVMRealOLT : LLVMRealOGT;
+    LLVMRealPredicate unordered = max ? LLVMRealULT : LLVMRealUGT;
+    LLVMValueRef r;
+
+    if (like && !is_number(like->arg[1]) && is_number(like->arg[0]))
+        return select_of(f, LLVMBuildFCmp(f->b, unordered, a, b, ""), b, a);
+    r = select_of(f, LLVMBuildFCmp(f->b, ordered, a, b, ""), b, a);
+    if (like && is_number(like->arg[1])) return r;
+    return select_of(f, LLVMBuildFCmp(f->b, LLVMRealUNO, b, b, ""), b, r);
+}
+
+static LLVMValueRef extreme(CpuFn *f, const Sx *like, DType d, bool max, LLVMValueRef a,
+                            LLVMValueRef b)
+{
+    bool is_signed = dtype_is_signed(d);
+
+    if (is_real(d)) return real_extreme(f, like, max, a, b);
+    if (d == DT_BOOL) return max ? LLVMBuildOr(f->b, a, b, "") : LLVMBuildAnd(f->b, a, b, "");
+    return cpu_call2(f,
+                     is_signed ? (max ? "llvm.smax" : "llvm.smin")
+                               : (max ? "llvm.umax" : "llvm.umin"),
+                     a, b);
+}
+
+/* ---- Arithmetic */
+
+LLVMValueRef cpu_fma(CpuFn *f, DType d, LLVMValueRef a, LLVMValueRef b, LLVMValueRef c)
+{
+    LLVMTypeRef t = LLVMTypeOf(a);
+    LLVMValueRef args[] = {a, b, c};
+
+    if (!is_real(d)) return LLVMBuildAdd(f->b, LLVMBuildMul(f->b, a, b, ""), c, "");
+    if (f->m->isa->fma) return cpu_intrinsic(f->m, "llvm.fma", 1, &t, 3, args);
+    return LLVMBuildFAdd(f->b, LLVMBuildFMul(f->b, a, b, ""), c, "");
+}
+
+/* Quotient or remainder; by zero 0, the least by -1 the least, its remainder 0. */
+static LLVMValueRef divide(CpuFn *f, const Sx *e, LLVMValueRef a, LLVMValueRef b, bool rem)
+{
+    DType d = e->dtype;
+    bool is_signed = dtype_is_signed(d);
+    const Sx *k = e->arg[1];
+    bool safe = k->op == SX_CONST && k->bits != 0 && !(is_signed && (int64_t)k->bits == -1);
+    LLVMValueRef zero = same(f, a, d, 0), one = same(f, a, d, 1), is_zero = NEVER, is_minus = NEVER;
+    LLVMValueRef q, by = b;
+
+    if (!safe) {
+        is_zero = LLVMBuildICmp(f->b, LLVMIntEQ, b, zero, "");
+        by = select_of(f, is_zero, one, by);
+        if (is_signed) {
+            is_minus = LLVMBuildICmp(f->b, LLVMIntEQ, b, same(f, a, d, UINT64_MAX), "");
+            by = select_of(f, is_minus, one, by);
+        }
+    }
+    if (rem)
+        q = is_signed ? LLVMBuildSRem(f->b, a, by, "") : LLVMBuildURem(f->b, a, by, "");
+    else
+        q = is_signed ? LLVMBuildSDiv(f->b, a, by, "") : LLVMBuildUDiv(f->b, a, by, "");
+    if (is_minus && !rem) q = select_of(f, is_minus, LLVMBuildNeg(f->b, a, ""), q);
+    return is_zero && !rem ? select_of(f, is_zero, zero, q) : q;
+}
+
+static LLVMValueRef shift(CpuFn *f, const Sx *e, LLVMValueRef a, LLVMValueRef b)
+{
+    DType d = e->dtype;
+    uint64_t bits = (uint64_t)dtype_bits(d);
+    bool arithmetic = e->op == SX_SHR && dtype_is_signed(d);
+    LLVMValueRef last = same(f, a, d, bits - 1), ok, by, r;
+
+    if (arithmetic) return LLVMBuildAShr(f->b, a, cpu_call2(f, "llvm.umin", b, last), "");
+    by = cpu_call2(f, "llvm.umin", b, last);
+    r = e->op == SX_SHL ? LLVMBuildShl(f->b, a, by, "") : LLVMBuildLShr(f->b, a, by, "");
+    ok = LLVMBuildICmp(f->b, LLVMIntULE, b, last, "");
+    return select_of(f, ok, r, same(f, a, d, 0));
+}
+
+/* ---- Conversions */
+
+/* Toward zero, saturating, NaN 0. The limits are powers of two or, for narrow integers, exact. */
+static LLVMValueRef real_to_int(CpuFn *f, DType from, DType to, LLVMValueRef a)
+{
+    bool is_signed = dtype_is_signed(to);
+    int bits = dtype_bits(to);
+    DType by = bits < 32 ? DT_I32 : to; /* through i32: narrow conversions scalarise */
+    double top = ldexp(1, is_signed ? bits - 1 : bits), low = is_signed ? -top : 0;
+    uint64_t most = is_signed ? (UINT64_C(1) << (bits - 1)) - 1
+                              : (bits == 64 ? UINT64_MAX : (UINT64_C(1) << bits) - 1);
+    LLVMValueRef high = same_double(f, a, from, top), least = same_double(f, a, from, low);
+    LLVMValueRef under = LLVMBuildFCmp(f->b, LLVMRealOLT, a, high, "");
+    LLVMValueRef over = LLVMBuildFCmp(f->b, LLVMRealOGE, a, high, "");
+    LLVMValueRef x = select_of(f, under, a, same(f, a, from, 0)), r;
+
+    x = select_of(f, LLVMBuildFCmp(f->b, LLVMRealOGT, x, least, ""), x, least);
+    r = is_signed || bits < 32
+            ? LLVMBuildFPToSI(f->b, x, shaped(a, cpu_type(f->m, by)), "")
+            : LLVMBuildFPToUI(f->b, x, shaped(a, cpu_type(f->m, by)), "");
+    r = select_of(f, over, same(f, a, by, most), r);
+    return by == to ? r : LLVMBuildTrunc(f->b, r, shaped(a, cpu_type(f->m, to)), "");
+}
+
+static LLVMValueRef half(CpuFn *f, LLVMValueRef a, bool to_f32)
+{
+    LLVMValueRef h;
+
+    if (to_f32) {
+        h = LLVMBuildBitCast(f->b, a, shaped(a, f->m->f16), "");
+        return LLVMBuildFPExt(f->b, h, shaped(a, f->m->f32), "");
+    }
+    h = LLVMBuildFPTrunc(f->b, a, shaped(a, f->m->f16), "");
+    return LLVMBuildBitCast(f->b, h, shaped(a, f->m->i16), "");
+}
+
+static LLVMValueRef int_to_int(CpuFn *f, DType from, DType to, LLVMValueRef a)
+{
+    LLVMTypeRef t = shaped(a, cpu_type(f->m, to));
+    int wide = dtype_bits(to), own = from == DT_BOOL ? 1 : dtype_bits(from);
+
+    if (wide < own) return LLVMBuildTrunc(f->b, a, t, "");
+    if (wide == own) return a;
+    return from != DT_BOOL && dtype_is_signed(from) ? LLVMBuildSExt(f->b, a, t, "")
+                                                    : LLVMBuildZExt(f->b, a, t, "");
+}
+
+static LLVMValueRef cast(CpuFn *f, const Sx *e, LLVMValueRef a)
+{
+    DType from = e->arg[0]->dtype, to = e->dtype;
+    LLVMTypeRef t = shaped(a, cpu_type(f->m, to));
+    bool int_from = dtype_is_int(from) || from == DT_BOOL;
+
+    if (to == DT_BOOL) {
+        if (is_real(from))
+            return LLVMBuildFCmp(f->b, LLVMRealUNE, a, same(f, a, from, 0), "");
+        return LLVMBuildICmp(f->b, LLVMIntNE, a, same(f, a, from, 0), "");
+    }
+    if (int_from && dtype_is_int(to)) return int_to_int(f, from, to, a);
+    if (int_from && is_real(to))
+        return dtype_is_signed(from) && from != DT_BOOL ? LLVMBuildSIToFP(f->b, a, t, "")
+                                                        : LLVMBuildUIToFP(f->b, a, t, "");
+    if (is_real(from) && dtype_is_int(to)) return real_to_int(f, from, to, a);
+    if (from == DT_F32 && to == DT_F64) return LLVMBuildFPExt(f->b, a, t, "");
+    if (from == DT_F64 && to == DT_F32) return LLVMBuildFPTrunc(f->b, a, t, "");
+    if (from == DT_F16 && to == DT_F32) return half(f, a, true);
+    if (from == DT_F32 && to == DT_F16) return half(f, a, false);
+    cpu_bug(f, "a conversion that sx_expand should have written out");
+    return LLVMConstNull(t);
+}
+
+/* ---- Operation by operation */
+
+static LLVMValueRef arithmetic(CpuFn *f, const Sx *e, LLVMValueRef *a)
+{
+    bool real = is_real(e->dtype);
+
+    switch ((int)e->op) {
+    case SX_NEG:
+        return real ? LLVMBuildFNeg(f->b, a[0], "") : LLVMBuildNeg(f->b, a[0], "");
+    case SX_ABS:
+        if (real) return cpu_call1(f, "llvm.fabs", a[0]);
+        return dtype_is_signed(e->dtype) ? call_flag(f, "llvm.abs", a[0]) : a[0];
+    case SX_ADD:
+        return real ? LLVMBuildFAdd(f->b, a[0], a[1], "") : LLVMBuildAdd(f->b, a[0], a[1], "");
+    case SX_SUB:
+        return real ? LLVMBuildFSub(f->b, a[0], a[1], "") : LLVMBuildSub(f->b, a[0], a[1], "");
+    case SX_MUL:
+        return real ? LLVMBuildFMul(f->b, a[0], a[1], "") : LLVMBuildMul(f->b, a[0], a[1], "");
+    case SX_DIV:
+        return real ? LLVMBuildFDiv(f->b, a[0], a[1], "") : divide(f, e, a[0], a[1], false);
+    case SX_REM:
+        return divide(f, e, a[0], a[1], true);
+    case SX_MIN:
+    case SX_MAX:
+        return extreme(f, e, e->dtype, e->op == SX_MAX, a[0], a[1]);
+    case SX_FMA:
+        return cpu_fma(f, e->dtype, a[0], a[1], a[2]);
+    default:
+        return NEVER;
+    }
+}
+
+static LLVMValueRef rounding(CpuFn *f, const Sx *e, LLVMValueRef *a)
+{
+    switch ((int)e->op) {
+    case SX_SQRT:
+        return cpu_call1(f, "llvm.sqrt", a[0]);
+    case SX_FLOOR:
+        return cpu_call1(f, "llvm.floor", a[0]);
+    case SX_CEIL:
+        return cpu_call1(f, "llvm.ceil", a[0]);
+    case SX_TRUNC:
+        return cpu_call1(f, "llvm.trunc", a[0]);
+    case SX_RINT:
+        return cpu_call1(f, "llvm.nearbyint", a[0]);
+    case SX_COPYSIGN:
+        return cpu_call2(f, "llvm.copysign", a[0], a[1]);
+    default:
+        return NEVER;
+    }
+}
+
+static LLVMValueRef bits(CpuFn *f, const Sx *e, LLVMValueRef *a)
+{
+    switch ((int)e->op) {
+    case SX_AND:
+        return LLVMBuildAnd(f->b, a[0], a[1], "");
+    case SX_OR:
+        return LLVMBuildOr(f->b, a[0], a[1], "");
+    case SX_XOR:
+        return LLVMBuildXor(f->b, a[0], a[1], "");
+    case SX_NOT:
+        return LLVMBuildNot(f->b, a[0], "");
+    case SX_SHL:
+    case SX_SHR:
+        return shift(f, e, a[0], a[1]);
+    case SX_CTLZ:
+        return call_flag(f, "llvm.ctlz", a[0]);
+    case SX_POPCNT:
+        return cpu_call1(f, "llvm.ctpop", a[0]);
+    default:
+        return NEVER;
+    }
+}
+
+LLVMValueRef cpu_apply(CpuFn *f, const Sx *e, LLVMValueRef *a)
+{
+    LLVMValueRef r;
+
+    switch ((int)e->op) {
+    case SX_EQ:
+    case SX_NE:
+    case SX_LT:
+    case SX_LE:
+        return cpu_compare(f, e->op, e->arg[0]->dtype, a[0], a[1]);
+    case SX_SELECT:
+        return select_of(f, a[0], a[1], a[2]);
+    case SX_CAST:
+        return cast(f, e, a[0]);
+    case SX_BITCAST:
+        return LLVMBuildBitCast(f->b, a[0], shaped(a[0], cpu_type(f->m, e->dtype)), "");
+    default:
+        r = arithmetic(f, e, a);
+        if (!r) r = rounding(f, e, a);
+        if (!r) r = bits(f, e, a);
+        if (r) return r;
+        cpu_bug(f, "an operation that sx_expand should have written out");
+        return LLVMConstNull(LLVMTypeOf(a[0]));
+    }
+}
+
+LLVMValueRef cpu_combine(CpuFn *f, Monoid m, DType d, LLVMValueRef acc, LLVMValueRef x)
+{
+    bool real = is_real(d);
+
+    switch (m) {
+    case MONOID_SUM:
+    case MONOID_DOT:
+        return real ? LLVMBuildFAdd(f->b, acc, x, "") : LLVMBuildAdd(f->b, acc, x, "");
+    case MONOID_PROD:
+        return real ? LLVMBuildFMul(f->b, acc, x, "") : LLVMBuildMul(f->b, acc, x, "");
+    case MONOID_MIN:
+    case MONOID_MAX:
+        return extreme(f, NULL, d, m == MONOID_MAX, acc, x);
+    case MONOID_AND:
+        return LLVMBuildAnd(f->b, acc, x, "");
+    case MONOID_OR:
+        return LLVMBuildOr(f->b, acc, x, "");
+    case MONOID_ARGMIN_FIRST:
+    case MONOID_ARGMIN_LAST:
+    case MONOID_ARGMAX_FIRST:
+    case MONOID_ARGMAX_LAST:
+        break;
+    }
+    cpu_bug(f, "an extreme's position has no combination");
+    return acc;
+}
