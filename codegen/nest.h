@@ -58,9 +58,9 @@ typedef struct NestStage {
     const Sx *
         *value;  /* [n_out] what is stored: StageOut.value, for scatters combined with NEST_OLD */
     Dim *copied; /* [n_out] scatters: elements of the result */
-    int widest;    /* bytes of the widest element that is computed with, indices aside */
-    int n_node;    /* expressions outside addresses */
-    bool lanes;    /* ORDER_LANES64, and there is more than one lane */
+    int widest;  /* bytes of the widest element that is computed with, indices aside */
+    int n_node;  /* expressions outside addresses */
+    bool lanes;  /* ORDER_LANES64, and there is more than one lane */
     LocalKind local;
     Dim local_at; /* SCRATCH: bytes from the worker's scratch */
 } NestStage;
@@ -91,7 +91,10 @@ static inline int nest_loop_of(const NestStage *s, int k)
 }
 /* Number of `d` in abi.dim, or -1 (constants). */
 int nest_dim(const Nest *n, Dim d);
-static inline bool nest_is_arg(Monoid m) { return m >= MONOID_ARGMIN_FIRST; }
+static inline bool nest_is_arg(Monoid m)
+{
+    return m >= MONOID_ARGMIN_FIRST;
+}
 /* For planning: the value of a constant, a guess for the others. */
 int64_t nest_guess(Dim d);
 static inline bool affine_is_coef(const Affine *a, int k, int64_t v)

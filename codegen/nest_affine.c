@@ -211,7 +211,8 @@ void nest_addresses(Nest *n, int stage, bool *bare)
     s->store = ARENA_ARRAY(n->arena, Affine *, s->stage->n_out);
     s->widest = 1;
     for (int a = 0; a < s->stage->n_acc; a++) {
-        if (dtype_bytes(s->stage->acc[a].dtype) > s->widest && !nest_is_arg(s->stage->acc[a].monoid))
+        if (dtype_bytes(s->stage->acc[a].dtype) > s->widest &&
+            !nest_is_arg(s->stage->acc[a].monoid))
             s->widest = dtype_bytes(s->stage->acc[a].dtype);
         walk(&w, s->stage->acc[a].body);
         if (s->stage->acc[a].body2) walk(&w, s->stage->acc[a].body2);

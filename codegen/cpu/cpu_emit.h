@@ -1,14 +1,14 @@
 /* cpu_emit.h: the state of emitting one kernel, shared by the cpu_*.c files that do it.
  *
- * Levels. Code is written into a stack of levels: level 0 is the function's entry, each open loop is
- * one more. A level's `tail` is the block at whose end its next instruction goes; blocks are closed
- * when the loop inside them is closed. So anything can be put at the end of any level at any time,
- * and every expression is put at the shallowest level where all that it needs is known: invariant
- * work is hoisted by construction.
+ * Levels. Code is written into a stack of levels: level 0 is the function's entry, each open loop
+ * is one more. A level's `tail` is the block at whose end its next instruction goes; blocks are
+ * closed when the loop inside them is closed. So anything can be put at the end of any level at any
+ * time, and every expression is put at the shallowest level where all that it needs is known:
+ * invariant work is hoisted by construction.
  *
- * Lanes. Within a variant of the vector loop, an expression either varies along the lanes (then it is
- * a vector of f->lanes elements, one for each of f->unroll sub-vectors) or is a scalar. With lanes ==
- * 1 the same code emits scalars. */
+ * Lanes. Within a variant of the vector loop, an expression either varies along the lanes (then it
+ * is a vector of f->lanes elements, one for each of f->unroll sub-vectors) or is a scalar. With
+ * lanes == 1 the same code emits scalars. */
 #ifndef INGOT_CODEGEN_CPU_EMIT_H
 #define INGOT_CODEGEN_CPU_EMIT_H
 
@@ -51,7 +51,7 @@ typedef struct CpuFn {
     int lanes, unroll;
     int active;                    /* sub-vectors that have any lane to do */
     LLVMValueRef mask[CPU_UNROLL]; /* active lanes; NULL: all */
-    LLVMValueRef *acc; /* [n_acc * CPU_UNROLL] */
+    LLVMValueRef *acc;             /* [n_acc * CPU_UNROLL] */
     bool acc_varies;
     int acc_level;
     LLVMValueRef old[CPU_UNROLL]; /* NEST_OLD */
@@ -66,9 +66,9 @@ CpuVal *cpu_info(CpuFn *f, const Sx *e); /* depth and varies, up to date */
 bool cpu_varies(CpuFn *f, const Sx *e);
 LLVMValueRef cpu_value(CpuFn *f, const Sx *e, int u);  /* scalar, or vector when it varies */
 LLVMValueRef cpu_vector(CpuFn *f, const Sx *e, int u); /* of f->lanes in any case */
-void cpu_forget(CpuFn *f);       /* all values; another stage begins */
-void cpu_drop(CpuFn *f, int level); /* values of a level that is closed */
-void cpu_restamp(CpuFn *f);      /* loops, lanes or accumulators have changed */
+void cpu_forget(CpuFn *f);                             /* all values; another stage begins */
+void cpu_drop(CpuFn *f, int level);                    /* values of a level that is closed */
+void cpu_restamp(CpuFn *f); /* loops, lanes or accumulators have changed */
 void cpu_at(CpuFn *f, int level);
 LLVMValueRef cpu_dim(CpuFn *f, Dim d);
 LLVMValueRef cpu_ptr(CpuFn *f, int k);
@@ -100,7 +100,7 @@ LLVMValueRef cpu_load_old(CpuFn *f, int out, int u, LLVMValueRef mask);
 void cpu_store_masked(CpuFn *f, int out, LLVMValueRef v, int u, LLVMValueRef mask);
 LLVMValueRef cpu_check(CpuFn *f, const Sx *e, int u);
 LLVMValueRef cpu_lane_limit(CpuFn *f, LLVMValueRef limit); /* i64 -> i1 lanes: lane < limit */
-LLVMValueRef cpu_stack(CpuFn *f, LLVMTypeRef t, int n); /* aligned stack memory of n elements */
+LLVMValueRef cpu_stack(CpuFn *f, LLVMTypeRef t, int n);    /* aligned stack memory of n elements */
 LLVMValueRef cpu_element(CpuFn *f, DType d, LLVMValueRef base, LLVMValueRef offset);
 LLVMValueRef cpu_from_mem(CpuFn *f, DType d, LLVMValueRef v);
 LLVMValueRef cpu_to_mem(CpuFn *f, DType d, LLVMValueRef v);

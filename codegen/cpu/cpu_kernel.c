@@ -360,8 +360,8 @@ static void copy_inits(CpuFn *f)
     }
 }
 
-/* Nothing to do when a loop of the domain is empty: behind this, loads of operands are safe anywhere
- * in front of the loops. */
+/* Nothing to do when a loop of the domain is empty: behind this, loads of operands are safe
+ * anywhere in front of the loops. */
 static void leave_if_empty(CpuFn *f, LLVMBasicBlockRef leave)
 {
     const NestStage *s = &f->nest->stage[0];

@@ -148,8 +148,7 @@ static void rest_known(CpuFn *f, int64_t from, int64_t to, LLVMValueRef *carry)
     at_index(f, f->s->n_loop - 1, cpu_i64(f->m, from));
     f->active = (int)((rest + f->lanes - 1) / f->lanes);
     cpu_at(f, f->level);
-    if (rest % f->lanes)
-        f->mask[f->active - 1] = cpu_lane_limit(f, cpu_i64(f->m, rest % f->lanes));
+    if (rest % f->lanes) f->mask[f->active - 1] = cpu_lane_limit(f, cpu_i64(f->m, rest % f->lanes));
     cpu_carry_add(f, carry);
     no_masks(f);
     cpu_turn_close(f);
@@ -258,8 +257,7 @@ static LLVMValueRef fold_buffer(CpuFn *f, const Acc *x, LLVMValueRef buffer)
 
         cpu_at(f, f->level);
         p = buffer_at(f, x->dtype, buffer, loop.index);
-        q = buffer_at(f, x->dtype, buffer,
-                      LLVMBuildAdd(f->b, loop.index, cpu_i64(f->m, half), ""));
+        q = buffer_at(f, x->dtype, buffer, LLVMBuildAdd(f->b, loop.index, cpu_i64(f->m, half), ""));
         v = cpu_combine(f, x->monoid, x->dtype, buffer_load(f, x->dtype, p, 1),
                         buffer_load(f, x->dtype, q, 1));
         buffer_store(f, x->dtype, v, p);

@@ -5,9 +5,9 @@
  *                                     |   v
  *                                   tail of the level inside
  *
- * The branch into the header is written when the loop is closed, since until then hoisted code still
- * goes in front of it. A loop that is written out has levels too, one a turn, which share their
- * block with the level outside; they move on together. */
+ * The branch into the header is written when the loop is closed, since until then hoisted code
+ * still goes in front of it. A loop that is written out has levels too, one a turn, which share
+ * their block with the level outside; they move on together. */
 #include "codegen/cpu/cpu_emit.h"
 
 LLVMBasicBlockRef cpu_block(CpuFn *f)

@@ -234,8 +234,7 @@ static LLVMValueRef gather(CpuFn *f, DType d, LLVMValueRef base, LLVMValueRef of
         p = LLVMBuildSelect(f->b, mask, p, cpu_splat(f, cpu_zeros(f->m), f->lanes), "");
         mask = NULL;
     }
-    LLVMValueRef args[] = {p, cpu_i32(f->m, (int)align_of(d)), mask ? mask : all,
-                           LLVMConstNull(t)};
+    LLVMValueRef args[] = {p, cpu_i32(f->m, (int)align_of(d)), mask ? mask : all, LLVMConstNull(t)};
     return cpu_intrinsic(f->m, "llvm.masked.gather", 2, types, 4, args);
 }
 

@@ -1,8 +1,8 @@
 /* cpu_reduce.c: reductions and scans in chain order: accumulators are carried through the loops in
  * registers, one for each sub-vector of domain points.
  *
- *     carry = for each accumulator: its values; a position's best value behind them; last of all the
- *             number of the reduction point, when a position is asked for
+ *     carry = for each accumulator: its values; a position's best value behind them; last of all
+ * the number of the reduction point, when a position is asked for
  *
  * A reduction of a few points is written out instead of looped over. */
 #include "codegen/cpu/cpu_emit.h"

@@ -184,10 +184,8 @@ static LLVMValueRef extreme(CpuFn *f, const Sx *like, DType d, bool max, LLVMVal
 
     if (is_real(d)) return real_extreme(f, like, max, a, b);
     if (d == DT_BOOL) return max ? LLVMBuildOr(f->b, a, b, "") : LLVMBuildAnd(f->b, a, b, "");
-    return cpu_call2(f,
-                     is_signed ? (max ? "llvm.smax" : "llvm.smin")
-                               : (max ? "llvm.umax" : "llvm.umin"),
-                     a, b);
+    return cpu_call2(
+        f, is_signed ? (max ? "llvm.smax" : "llvm.smin") : (max ? "llvm.umax" : "llvm.umin"), a, b);
 }
 
 /* ---- Arithmetic */
@@ -259,9 +257,8 @@ static LLVMValueRef real_to_int(CpuFn *f, DType from, DType to, LLVMValueRef a)
     LLVMValueRef x = select_of(f, under, a, same(f, a, from, 0)), r;
 
     x = select_of(f, LLVMBuildFCmp(f->b, LLVMRealOGT, x, least, ""), x, least);
-    r = is_signed || bits < 32
-            ? LLVMBuildFPToSI(f->b, x, shaped(a, cpu_type(f->m, by)), "")
-            : LLVMBuildFPToUI(f->b, x, shaped(a, cpu_type(f->m, by)), "");
+    r = is_signed || bits < 32 ? LLVMBuildFPToSI(f->b, x, shaped(a, cpu_type(f->m, by)), "")
+                               : LLVMBuildFPToUI(f->b, x, shaped(a, cpu_type(f->m, by)), "");
     r = select_of(f, over, same(f, a, by, most), r);
     return by == to ? r : LLVMBuildTrunc(f->b, r, shaped(a, cpu_type(f->m, to)), "");
 }
@@ -296,8 +293,7 @@ static LLVMValueRef cast(CpuFn *f, const Sx *e, LLVMValueRef a)
     bool int_from = dtype_is_int(from) || from == DT_BOOL;
 
     if (to == DT_BOOL) {
-        if (is_real(from))
-            return LLVMBuildFCmp(f->b, LLVMRealUNE, a, same(f, a, from, 0), "");
+        if (is_real(from)) return LLVMBuildFCmp(f->b, LLVMRealUNE, a, same(f, a, from, 0), "");
         return LLVMBuildICmp(f->b, LLVMIntNE, a, same(f, a, from, 0), "");
     }
     if (int_from && dtype_is_int(to)) return int_to_int(f, from, to, a);

@@ -1,8 +1,8 @@
 /* cpu_value.c: where each expression is computed, and its value there.
  *
  * The depth of an expression is the deepest level that it depends on; its code goes to the end of
- * that level, which is in front of all loops that it does not depend on. Values are kept until their
- * level is closed. */
+ * that level, which is in front of all loops that it does not depend on. Values are kept until
+ * their level is closed. */
 #include "codegen/cpu/cpu_emit.h"
 
 #include <string.h>
@@ -10,7 +10,8 @@
 void cpu_bug(CpuFn *f, const char *what)
 {
     if (f->failed == OK)
-        f->failed = diag(f->m->diag, ERR_BUG, node_where(f->nest->node), "code generation: %s", what);
+        f->failed =
+            diag(f->m->diag, ERR_BUG, node_where(f->nest->node), "code generation: %s", what);
 }
 
 void cpu_at(CpuFn *f, int level)
@@ -74,8 +75,8 @@ LLVMValueRef cpu_dim(CpuFn *f, Dim d)
     base = LLVMBuildGEP2(f->b, f->m->i8, f->args, &at, 1, "");
     base = LLVMBuildLoad2(f->b, f->m->ptr, base, "");
     at = cpu_i64(f->m, k);
-    return f->dim[k] =
-               LLVMBuildLoad2(f->b, f->m->i64, LLVMBuildGEP2(f->b, f->m->i64, base, &at, 1, ""), "");
+    return f->dim[k] = LLVMBuildLoad2(f->b, f->m->i64,
+                                      LLVMBuildGEP2(f->b, f->m->i64, base, &at, 1, ""), "");
 }
 
 LLVMValueRef cpu_ptr(CpuFn *f, int k)
@@ -88,8 +89,8 @@ LLVMValueRef cpu_ptr(CpuFn *f, int k)
     base = LLVMBuildGEP2(f->b, f->m->i8, f->args, &at, 1, "");
     base = LLVMBuildLoad2(f->b, f->m->ptr, base, "");
     at = cpu_i64(f->m, k);
-    return f->ptr[k] =
-               LLVMBuildLoad2(f->b, f->m->ptr, LLVMBuildGEP2(f->b, f->m->ptr, base, &at, 1, ""), "");
+    return f->ptr[k] = LLVMBuildLoad2(f->b, f->m->ptr,
+                                      LLVMBuildGEP2(f->b, f->m->ptr, base, &at, 1, ""), "");
 }
 
 /* ---- Depth */
