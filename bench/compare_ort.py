@@ -41,15 +41,15 @@ class Options(ctypes.Structure):
 
 
 class Ingot:
-    """One instance of a compiled model. The library is SYMBOL.so and exports SYMBOL_create, SYMBOL_run, SYMBOL_error."""
+    """One instance of a compiled model; its library exports SYMBOL_model and the functions of ingot_rt.h."""
 
     def __init__(self, library, symbol, threads, inputs, n_outputs):
         self.handle = ctypes.c_void_p()
-        create = library[f"{symbol}_create"]
+        described = ctypes.c_char.in_dll(library, f"{symbol}_model")
         options = Options(threads=threads)
-        if create(ctypes.byref(options), ctypes.byref(self.handle)) != 0:
+        if library.ingot_create(ctypes.byref(described), ctypes.byref(options), ctypes.byref(self.handle)) != 0:
             raise RuntimeError("the library refused to make an instance")
-        self.function, self.error = library[f"{symbol}_run"], library[f"{symbol}_error"]
+        self.function, self.error = library.ingot_run, library.ingot_error
         self.error.restype = ctypes.c_char_p
         self.kept = [np.ascontiguousarray(x) for x in inputs]
         self.inputs = (Tensor * len(inputs))(*map(self.tensor, self.kept))

@@ -41,6 +41,7 @@ asan-unit   | ctest  | 10 | unit tests under ASan and UBSan
 conformance | counts | 10 | the ONNX node tests through generated code; no fewer than tests/conformance/floor.txt
 corpus      | counts | 10 | the real models of tests/corpus/first.txt against their recorded outputs
 families    | counts |  5 | small models of the well-known families (bench/gen_models.py) against their test sets
+embed       | counts |  2 | the example application with digits as static and shared library and object
 exe-sample  | counts |  5 | node tests as executables, compared by numpy: 100, seeded
 same-bits   | counts | 10 | threads, AVX2 and AVX-512, batch, open dims, compiled twice: 4 corpus models and 4 of ours
 evaluator   | counts | 10 | ingot check: first models at -O0, -O3, three targets, folding off; 1 combination in 6
@@ -126,6 +127,12 @@ step_threads()
 }
 
 step_asan-unit() { ctest --test-dir build/asan -L '^unit$' -j "$JOBS" --output-on-failure; }
+
+step_embed()
+{
+    need_ingot
+    scripts/check-embed
+}
 
 node_tests() # prints the folder of the ONNX node tests; makes it with the pinned package where it is not given
 {
