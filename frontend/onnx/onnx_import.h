@@ -133,11 +133,54 @@ Status import_call(Importer *im, Region *r, const Onnx__FunctionProto *f,
                    const Onnx__NodeProto *call, const Origin *origin, int n_in, Value *const *in,
                    const Scope *scope, const Code *code, Value **out) MUST_USE;
 
+/* The draft as a node at the end of r, inferred; out[x->n_out]. */
+Status import_draft(Importer *im, Region *r, Draft *x, Value **out) MUST_USE;
+
 /* onnx_upgrade.c: to the newest form; ERR_UNSUPPORTED when that cannot be done. */
 Status upgrade(Importer *im, Draft *x) MUST_USE;
 /* Is there a way to import this operator at all? */
 bool upgrade_known(const char *domain, const char *op, int64_t version);
+
+/* What upgrades are made of. */
+typedef struct UpgradeRow UpgradeRow;
+typedef Status (*UpgradeFn)(Importer *im, Draft *x, const UpgradeRow *row);
+struct UpgradeRow {
+    const char *op;
+    int before; /* applies to versions below this one */
+    UpgradeFn apply;
+    const char *name; /* of an attribute, or the new name of the operator */
+    int64_t i;        /* number of an input, or a value */
+    double f;
+    const char *s;
+};
+enum { ALWAYS = 1 << 30 };
 const Attr *draft_attr(const Draft *x, const char *name);
+int64_t draft_int(const Draft *x, const char *name, int64_t absent);
+double draft_float(const Draft *x, const char *name, double absent);
+void draft_drop(Draft *x, const char *name);
+void draft_set(Draft *x, Attr a);                /* replaces one of that name */
+void draft_set_input(Draft *x, int k, Value *v); /* inputs between are left out */
+bool draft_wants(const Draft *x, int k);
+Status draft_result(Importer *im, Draft *x, Value *v) MUST_USE; /* v is the node's only result */
+Status draft_unsupported(Importer *im, const Draft *x, const char *what) MUST_USE;
+DType draft_dtype(const Draft *x); /* of in[0], f32 while unknown */
+
+/* onnx_legacy.c: forms that become several nodes. */
+Status legacy_broadcast(Importer *im, Draft *x, const UpgradeRow *row) MUST_USE;
+Status legacy_slope(Importer *im, Draft *x, const UpgradeRow *row) MUST_USE;
+Status legacy_softmax(Importer *im, Draft *x, const UpgradeRow *row) MUST_USE;
+Status legacy_batchnorm(Importer *im, Draft *x, const UpgradeRow *row) MUST_USE;
+Status legacy_groupnorm(Importer *im, Draft *x, const UpgradeRow *row) MUST_USE;
+Status legacy_dropout(Importer *im, Draft *x, const UpgradeRow *row) MUST_USE;
+Status legacy_tile(Importer *im, Draft *x, const UpgradeRow *row) MUST_USE;
+Status legacy_scan(Importer *im, Draft *x, const UpgradeRow *row) MUST_USE;
+Status legacy_affine(Importer *im, Draft *x, const UpgradeRow *row) MUST_USE;
+Status legacy_image_scaler(Importer *im, Draft *x, const UpgradeRow *row) MUST_USE;
+Status legacy_crop(Importer *im, Draft *x, const UpgradeRow *row) MUST_USE;
+Status legacy_scaled(Importer *im, Draft *x, const UpgradeRow *row) MUST_USE;
+Status legacy_fill(Importer *im, Draft *x, const UpgradeRow *row) MUST_USE;
+Status legacy_given(Importer *im, Draft *x, const UpgradeRow *row) MUST_USE;
+Status legacy_mvn(Importer *im, Draft *x, const UpgradeRow *row) MUST_USE;
 
 /* onnx_missing.c: says all operators that cannot be imported; ERR_UNSUPPORTED when there are any.
  */

@@ -89,8 +89,9 @@ static Status check_versions(Importer *im, const Code *code, const char *who)
         return diag(im->diag, ERR_UNSUPPORTED, where,
                     "opset %lld of ai.onnx is newer than %d, the newest that is known",
                     (long long)version, ONNX_NEWEST);
-    if (version < 1)
-        return diag(im->diag, ERR_MODEL, where, "no valid version of the operators is stated");
+    if (version < 1 && version != -1)
+        return diag(im->diag, ERR_MODEL, where, "opset %lld of ai.onnx does not exist",
+                    (long long)version);
     return OK;
 }
 

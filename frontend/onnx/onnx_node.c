@@ -172,16 +172,13 @@ static bool *wanted_outputs(Importer *im, const Onnx__NodeProto *p, int *n_out)
 {
     bool *wanted = arena_try(im->scratch, p->n_output, 1);
 
-    *n_out = 0;
-    for (size_t i = 0; wanted && i < p->n_output; i++) {
+    *n_out = (int)p->n_output;
+    for (size_t i = 0; wanted && i < p->n_output; i++)
         wanted[i] = *p->output[i] != 0;
-        if (wanted[i]) *n_out = (int)i + 1;
-    }
     return wanted;
 }
 
-/* The draft as a node at the end of r, inferred; its outputs to out[]. */
-static Status make_node(Importer *im, Region *r, Draft *x, Value **out)
+Status import_draft(Importer *im, Region *r, Draft *x, Value **out)
 {
     const OpDef *row = op_find(x->domain, x->op);
     Where where = origin_where(x->origin);
@@ -211,13 +208,16 @@ static Status import_operator(Importer *im, Region *r, const Onnx__NodeProto *p,
     Build b = build_at(r, NULL, x->origin, im->diag);
 
     x->version = opset_version(code, x->domain);
+    if (x->version < 1)
+        return diag(im->diag, ERR_MODEL, where, "%s: the model states no version of ai.onnx",
+                    x->op);
     x->wanted = wanted_outputs(im, p, &x->n_out);
     if (!x->wanted) return import_limits(im);
     x->build = &b;
     TRY(draft_attrs(im, p, scope, code, where, x));
     TRY(upgrade(im, x));
     TRY(b.status);
-    if (!x->result) return make_node(im, r, x, out);
+    if (!x->result) return import_draft(im, r, x, out);
     for (int i = 0; i < x->n_out; i++)
         out[i] = x->result[i];
     return OK;

@@ -22,6 +22,9 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#if defined(__GNUC__)
+#pragma GCC visibility push(default) /* what a shared library of a model exports */
+#endif
 
 #define INGOT_ABI_VERSION 1
 #define INGOT_MAX_RANK    12
@@ -154,6 +157,10 @@ const char *ingot_version(void);
 /* Nanoseconds spent in each kernel of the model since the last call of this function; [n_kernels].
  * Starts being measured with the first call, which returns zeros. */
 void ingot_profile(ingot_instance *m, int64_t *nanoseconds);
+
+#if defined(__GNUC__)
+#pragma GCC visibility pop
+#endif
 
 /* ---- Between generated code and the runtime. Applications need nothing below. ---- */
 

@@ -1,0 +1,143 @@
+/* link_lib.c: the model as shared library, static library, or one relocatable object.
+ *
+ * A shared library exports the model and the API, and binds its own calls to itself, so that two
+ * models in one process, each with its runtime, do not meet. In a static library or an object, the
+ * runtime's names are global but weak and begin with ingot_: several models can be linked into one
+ * program, which then has one runtime. */
+#include "codegen/link/embedded.h"
+#include "codegen/link/link_impl.h"
+#include "support/io.h"
+#include "support/vec.h"
+
+const char *const link_api[] = {
+    "ingot_create",       "ingot_run",     "ingot_destroy", "ingot_error", "ingot_pool_create",
+    "ingot_pool_destroy", "ingot_version", "ingot_profile", NULL,
+};
+
+static LinkFile core_archive(void)
+{
+    return (LinkFile){"core.a", {{ingot_embedded_core, (size_t)ingot_embedded_core_size}}, 1};
+}
+
+/* Archives give only what is asked for: ask for the API. */
+static void ask_for_api(LinkJob *j)
+{
+    for (int i = 0; link_api[i]; i++)
+        link_job_arg(j, arena_printf(j->arena, "-Wl,-u,%s", link_api[i]));
+}
+
+static Status link_job_once(const LinkInput *in, const char *path,
+                            Status (*body)(LinkJob *j, const char *path), Diag *d)
+{
+    LinkJob j;
+    Status status = link_job_open(&j, in, d);
+
+    if (status == OK) status = body(&j, path);
+    link_job_close(&j);
+    return status;
+}
+
+/* ---- shared ---- */
+
+static Status write_exports(LinkJob *j)
+{
+    const char *path = path_join(j->arena, j->folder, "exports");
+    Text t;
+
+    text_init(&t, j->arena);
+    text_f(&t, "{ global: %s_model;", j->in->name);
+    for (int i = 0; link_api[i]; i++)
+        text_f(&t, " %s;", link_api[i]);
+    text_put(&t, " local: *; };\n");
+    link_job_arg(j, arena_printf(j->arena, "-Wl,--version-script=%s", path));
+    return file_write_all(path, 0600, t.s, t.n, j->d);
+}
+
+static Status shared_body(LinkJob *j, const char *path)
+{
+    LinkFile core = core_archive();
+
+    link_job_arg(j, "-shared");
+    link_job_arg(j, arena_printf(j->arena, "-Wl,-soname,%s", path_name(path)));
+    TRY(write_exports(j));
+    ask_for_api(j);
+    TRY(link_job_model(j));
+    TRY(link_job_file(j, &core));
+    link_job_arg(j, "-Wl,-Bsymbolic,--gc-sections,--as-needed");
+    link_job_arg(j, "-Wl,-z,defs,-z,noexecstack,-z,relro,-z,now");
+    if (!j->in->keep_symbols) link_job_arg(j, "-s");
+    link_job_arg(j, "-pthread");
+    link_job_arg(j, "-lm");
+    return link_job_run(j, path, 0755);
+}
+
+Status link_shared(const LinkInput *in, const char *path, Diag *d)
+{
+    return link_job_once(in, path, shared_body, d);
+}
+
+/* ---- one object ---- */
+
+/* The members of the core, weak. */
+static LinkFile *weak_core(Arena *a, int *n, int *cap, LinkFile *files)
+{
+    LinkBytes core = {ingot_embedded_core, (size_t)ingot_embedded_core_size};
+    LinkFile f = {.n_pieces = 1};
+
+    for (size_t at = 0; link_ar_next(core, &at, &f.name, &f.piece[0], a);) {
+        f.piece[0] = link_weaken(f.piece[0], a);
+        VEC_PUSH(a, files, *n, *cap, f);
+    }
+    return files;
+}
+
+static Status object_body(LinkJob *j, const char *path)
+{
+    const char *core = path_join(j->arena, j->folder, "core.a");
+    int n = 0, cap = 0;
+    LinkFile *files = weak_core(j->arena, &n, &cap, NULL);
+
+    TRY(link_ar_write(core, files, n, j->arena, j->d));
+    link_job_arg(j, "-r");
+    link_job_arg(j, "-nostdlib");
+    ask_for_api(j);
+    TRY(link_job_model(j));
+    link_job_arg(j, core);
+    return link_job_run(j, path, 0644);
+}
+
+Status link_object(const LinkInput *in, const char *path, Diag *d)
+{
+    return link_job_once(in, path, object_body, d);
+}
+
+/* ---- static ---- */
+
+static Status static_body(const LinkInput *in, const char *path, Arena *a, Diag *d)
+{
+    LinkFile *files = NULL;
+    LinkFile f;
+    int n = 0, cap = 0;
+
+    for (int i = 0; i < in->n_objects; i++) {
+        f = (LinkFile){arena_printf(a, "%s_%d.o", in->name, i), {in->objects[i]}, 1};
+        VEC_PUSH(a, files, n, cap, f);
+    }
+    files = weak_core(a, &n, &cap, files);
+    if (in->weights.size) { /* last: what stands before it keeps small offsets */
+        TRY(link_weights(in, a, &f, d));
+        f.name = arena_printf(a, "%s_weights.o", in->name);
+        VEC_PUSH(a, files, n, cap, f);
+    }
+    return link_ar_write(path, files, n, a, d);
+}
+
+Status link_static(const LinkInput *in, const char *path, Diag *d)
+{
+    Arena *a = arena_new(0);
+    Status status =
+        a ? static_body(in, path, a, d) : diag(d, ERR_LIMIT, (Where){0}, "no memory to link");
+
+    arena_free(a);
+    return status;
+}

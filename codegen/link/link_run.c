@@ -1,0 +1,116 @@
+/* link_run.c: a call of the system's linker: files into a private folder, argv, and the result out
+ * of it. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "codegen/link/link_impl.h"
+#include "support/io.h"
+#include "support/vec.h"
+
+const char *link_identifier(Arena *a, const char *text)
+{
+    bool digit = *text >= '0' && *text <= '9';
+    char *s =
+        arena_printf(a, "%s%s", digit || !*text || str_starts(text, "ingot") ? "m_" : "", text);
+
+    for (char *p = s; *p; p++) {
+        bool good = (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') ||
+                    (*p >= '0' && *p <= '9') || *p == '_';
+        if (!good) *p = '_';
+    }
+    return s;
+}
+
+Status link_job_open(LinkJob *j, const LinkInput *in, Diag *d)
+{
+    *j = (LinkJob){.in = in, .d = d, .arena = arena_new(0)};
+    if (!j->arena) return diag(d, ERR_LIMIT, (Where){0}, "no memory to link");
+    link_job_arg(j, in->linker ? in->linker : "cc");
+    return folder_temporary(j->arena, &j->folder, d);
+}
+
+void link_job_close(LinkJob *j)
+{
+    if (j->folder) folder_remove(j->folder);
+    arena_free(j->arena);
+}
+
+void link_job_arg(LinkJob *j, const char *argument)
+{
+    VEC_PUSH(j->arena, j->argv, j->n, j->cap, argument);
+}
+
+/* Neither synced nor renamed, unlike what users see: the folder is gone in a moment. */
+static Status write_pieces(const char *path, const LinkFile *f, Diag *d)
+{
+    FILE *file = fopen(path, "wbe");
+    bool good = file != NULL;
+
+    for (int i = 0; i < f->n_pieces && good; i++)
+        good = fwrite(f->piece[i].data, 1, f->piece[i].size, file) == f->piece[i].size;
+    if (file && fclose(file) != 0) good = false;
+    return good ? OK
+                : diag(d, ERR_IO, (Where){.file = path}, "cannot be written: %s", strerror(errno));
+}
+
+Status link_job_file(LinkJob *j, const LinkFile *f)
+{
+    const char *path = path_join(j->arena, j->folder, f->name);
+
+    TRY(write_pieces(path, f, j->d));
+    link_job_arg(j, path);
+    return OK;
+}
+
+Status link_job_model(LinkJob *j)
+{
+    LinkFile weights;
+
+    for (int i = 0; i < j->in->n_objects; i++) {
+        LinkFile f = {arena_printf(j->arena, "model%d.o", i), {j->in->objects[i]}, 1};
+        TRY(link_job_file(j, &f));
+    }
+    if (!j->in->weights.size) return OK;
+    TRY(link_weights(j->in, j->arena, &weights, j->d));
+    return link_job_file(j, &weights);
+}
+
+/* What the linker said, without the rest of a long list. */
+static Status linker_failed(LinkJob *j, int exit_status, char *said)
+{
+    size_t n = said ? strlen(said) : 0;
+
+    if (n > 2000) said[2000] = 0;
+    while (n > 0 && n <= 2000 && said[n - 1] == '\n')
+        said[--n] = 0;
+    return diag(j->d, ERR_TARGET, (Where){.file = j->argv[0]}, "linking failed with status %d:\n%s",
+                exit_status, n ? said : "(it said nothing)");
+}
+
+static Status publish(LinkJob *j, const char *made, const char *path, int mode)
+{
+    FileBytes bytes;
+    Status status;
+
+    TRY(file_read(made, &bytes, j->d));
+    status = file_write_all(path, mode, bytes.data, bytes.size, j->d);
+    file_close(&bytes);
+    return status;
+}
+
+Status link_job_run(LinkJob *j, const char *path, int mode)
+{
+    const char *made = path_join(j->arena, j->folder, "made");
+    char *said = NULL;
+    int exit_status;
+
+    link_job_arg(j, "-Wl,--build-id=none");
+    link_job_arg(j, "-o");
+    link_job_arg(j, made);
+    link_job_arg(j, NULL);
+    if (!arena_ok(j->arena)) return diag(j->d, ERR_LIMIT, (Where){0}, "no memory to link");
+    TRY(process_run(j->argv, &exit_status, &said, j->arena, j->d));
+    if (exit_status != 0) return linker_failed(j, exit_status, said);
+    return publish(j, made, path, mode);
+}
