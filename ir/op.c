@@ -295,11 +295,40 @@ static bool inputs_known(const Node *n)
     return true;
 }
 
+static bool ranks_known(const Node *n)
+{
+    for (int k = 0; k < n->n_in; k++)
+        if (n->in[k] && n->in[k]->type.kind == TYPE_TENSOR && n->in[k]->type.rank == RANK_UNKNOWN)
+            return false;
+    return true;
+}
+
+static Status infer_row(Infer *cx, Node *n)
+{
+    return n->op->map && !n->op->infer ? infer_map(cx, n) : n->op->infer(cx, n);
+}
+
+/* With an operand of unknown rank most rows cannot say anything: then the outputs stay unknown, and
+ * the node is inferred again when a pass has found the rank (a branch taken). */
+static Status infer_if_possible(Infer *cx, Node *n)
+{
+    Diag *said = cx->diag, quiet;
+    Status s;
+
+    diag_init(&quiet, cx->module->arena);
+    cx->diag = &quiet;
+    s = infer_row(cx, n);
+    cx->diag = said;
+    for (int k = 0; s != OK && k < n->n_out; k++)
+        if (n->out[k]) n->out[k]->type = (Type){0};
+    return s == ERR_LIMIT || s == ERR_BUG ? s : OK;
+}
+
 Status op_infer(Infer *cx, Node *n)
 {
     TRY(op_check(n, cx->diag));
     if (!inputs_known(n)) return OK;
-    TRY(n->op->map && !n->op->infer ? infer_map(cx, n) : n->op->infer(cx, n));
+    TRY(ranks_known(n) ? infer_row(cx, n) : infer_if_possible(cx, n));
     if (!dims_ok(&cx->module->dims))
         return diag(cx->diag, ERR_LIMIT, node_where(n), "%s: the sizes overflow", n->op->name);
     for (int k = 0; k < n->n_out; k++) {
@@ -313,11 +342,22 @@ Status op_infer(Infer *cx, Node *n)
     return OK;
 }
 
+static bool types_known(const Node *n)
+{
+    for (int k = 0; k < n->n_out; k++)
+        if (n->out[k] && (n->out[k]->type.kind == TYPE_UNKNOWN ||
+                          (n->out[k]->type.kind == TYPE_TENSOR && n->out[k]->type.rank < 0)))
+            return false;
+    return inputs_known(n) && ranks_known(n);
+}
+
 Status op_lower(Build *b, const Node *n, Value **out)
 {
     Status s = OK;
 
-    if (n->op->lower)
+    if (!types_known(n))
+        s = op_unsupported(n, b->diag, "a rank that only the run can tell");
+    else if (n->op->lower)
         s = n->op->lower(b, n, out);
     else if (n->op->map)
         s = lower_map(b, n, out);

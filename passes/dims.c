@@ -3,23 +3,18 @@
 #include "ir/op.h"
 #include "passes/pass.h"
 
-typedef struct Dims {
-    PassContext *cx;
-    Map fixed; /* symbol -> constant */
-} Dims;
-
-static void fix_type(Dims *x, Module *m, Value *v)
+static void fix_type(const Map *map, Module *m, Value *v)
 {
     Dim *dims;
 
     if (!v || v->type.kind != TYPE_TENSOR || v->type.rank <= 0) return;
     dims = ARENA_ARRAY(m->arena, Dim, v->type.rank);
     for (int i = 0; i < v->type.rank; i++)
-        dims[i] = dim_substitute(&m->dims, v->type.dim[i], &x->fixed);
+        dims[i] = dim_substitute(&m->dims, v->type.dim[i], map);
     v->type.dim = dims;
 }
 
-static void fix_contents(Dims *x, Module *m, Value *v)
+static void fix_contents(const Map *map, Module *m, Value *v)
 {
     int64_t n;
     Dim *dims;
@@ -28,33 +23,37 @@ static void fix_contents(Dims *x, Module *m, Value *v)
     n = v->type.rank == 1 ? v->type.dim[0]->value : 1;
     dims = ARENA_ARRAY(m->arena, Dim, n);
     for (int64_t i = 0; i < n; i++)
-        dims[i] = dim_substitute(&m->dims, v->contents[i], &x->fixed);
+        dims[i] = dim_substitute(&m->dims, v->contents[i], map);
     v->contents = dims;
 }
 
-static Status fix_region(Dims *x, Region *r)
+static void fix_region(const Map *map, Region *r)
 {
     Module *m = r->module;
 
     for (int i = 0; i < r->n_arg; i++)
-        fix_type(x, m, r->arg[i]);
+        fix_type(map, m, r->arg[i]);
     for (Node *n = r->first; n; n = n->next) {
         for (int i = 0; i < n->n_region; i++)
-            TRY(fix_region(x, n->region[i]));
+            fix_region(map, n->region[i]);
         for (int k = 0; k < n->n_out; k++) {
-            fix_type(x, m, n->out[k]);
-            fix_contents(x, m, n->out[k]);
+            fix_type(map, m, n->out[k]);
+            fix_contents(map, m, n->out[k]);
         }
     }
-    return OK;
+}
+
+void module_substitute(Module *m, const Map *map)
+{
+    fix_region(map, m->main);
 }
 
 Status pass_dims(PassContext *cx, Module *m, bool *changed)
 {
-    Dims x = {.cx = cx};
+    Map fixed;
 
     if (!cx->options->n_fix) return OK;
-    map_init(&x.fixed, cx->scratch, false);
+    map_init(&fixed, cx->scratch, false);
     for (int i = 0; i < cx->options->n_fix; i++) {
         const DimFix *f = &cx->options->fix[i];
         Dim symbol = map_get(&m->dims.symbols, f->name);
@@ -67,8 +66,9 @@ Status pass_dims(PassContext *cx, Module *m, bool *changed)
             return diag(cx->diag, ERR_USAGE, (Where){.file = m->file},
                         "--dim %s=%lld: the value must be within [%lld, %lld]", f->name,
                         (long long)f->value, (long long)symbol->lo, (long long)symbol->hi);
-        map_set(&x.fixed, symbol, (void *)(uintptr_t)dim_const(&m->dims, f->value));
+        map_set(&fixed, symbol, (void *)(uintptr_t)dim_const(&m->dims, f->value));
         *changed = true;
     }
-    return fix_region(&x, m->main);
+    module_substitute(m, &fixed);
+    return OK;
 }

@@ -111,6 +111,11 @@ static void fold_by_contents(Fold *f, Node *n)
     }
 }
 
+static size_t fold_limit(const PassOptions *o)
+{
+    return o->fold_limit ? o->fold_limit : 64u << 20;
+}
+
 static Status fold_node(void *context, Node *n)
 {
     Fold *f = context;
@@ -126,9 +131,19 @@ static Status fold_node(void *context, Node *n)
     return OK;
 }
 
+Status fold_one(PassContext *cx, Node *n, bool *changed)
+{
+    Fold f = {.cx = cx, .limit = fold_limit(cx->options)};
+
+    if (cx->options->no_fold) return OK;
+    TRY(fold_node(&f, n));
+    *changed |= f.changed;
+    return OK;
+}
+
 Status pass_fold(PassContext *cx, Module *m, bool *changed)
 {
-    Fold f = {.cx = cx, .limit = cx->options->fold_limit ? cx->options->fold_limit : 64u << 20};
+    Fold f = {.cx = cx, .limit = fold_limit(cx->options)};
 
     if (cx->options->no_fold) return OK;
     TRY(module_visit(m, fold_node, &f));

@@ -52,6 +52,12 @@ typedef struct Pass {
 
 extern const Pass pass_pipeline[]; /* ends with a nameless one; read top to bottom */
 
+/* fold, of one node: for passes that open new constants as they go. */
+Status fold_one(PassContext *cx, Node *n, bool *changed) MUST_USE;
+/* Symbols become other dims wherever a type or contents mention them: map[symbol] is a Dim. For
+ * graphs of operators (kernels are not looked into). */
+void module_substitute(Module *m, const Map *map);
+
 /* One change about to be made: false when bisecting says no more. */
 bool pass_accept(PassContext *cx);
 /* The whole pipeline: operators in, fused kernels out. */

@@ -9,7 +9,19 @@
 typedef struct Simplify {
     PassContext *cx;
     bool changed, round;
+    Map symbols; /* to be replaced when the walk is done: symbol -> Dim */
 } Simplify;
+
+/* Symbols that the If defined for dims on which its branches disagree are now the taken branch's
+ * dims. */
+static void note_symbols(Simplify *s, const Node *n, const Type *was, const Type *is)
+{
+    if (was->kind != TYPE_TENSOR || is->kind != TYPE_TENSOR || was->rank != is->rank) return;
+    for (int i = 0; i < was->rank; i++)
+        for (int k = 0; k < n->n_define; k++)
+            if (was->dim[i] == n->define[k] && is->dim[i] != was->dim[i])
+                map_set(&s->symbols, was->dim[i], (void *)(uintptr_t)is->dim[i]);
+}
 
 /* Move the taken branch in front of the If. */
 static void take_branch(Simplify *s, Node *n)
@@ -29,8 +41,11 @@ static void take_branch(Simplify *s, Node *n)
             r->first = b;
         n->prev = b;
     }
-    for (int k = 0; k < n->n_out; k++)
-        if (n->out[k]) value_replace(n->out[k], branch->result[k]);
+    for (int k = 0; k < n->n_out; k++) {
+        if (!n->out[k]) continue;
+        note_symbols(s, n, &n->out[k]->type, &value_resolve(branch->result[k])->type);
+        value_replace(n->out[k], branch->result[k]);
+    }
     node_unlink(n);
     s->round = true;
 }
@@ -61,6 +76,7 @@ static Status simplify_node(void *context, Node *n)
     for (int i = 0; i < n->n_in; i++)
         n->in[i] = value_resolve(n->in[i]);
     TRY(refresh(s, n));
+    TRY(fold_one(s->cx, n, &s->round));
     if (is_if(n) && n->in[0]->data && pass_accept(s->cx)) {
         take_branch(s, n);
         return OK;
@@ -85,9 +101,11 @@ Status pass_simplify(PassContext *cx, Module *m, bool *changed)
 
     for (int i = 0; i < ROUNDS; i++) {
         s.round = false;
+        map_init(&s.symbols, cx->scratch, false);
         analysis_uses(m);
         TRY(module_visit(m, simplify_node, &s));
         module_resolve(m);
+        if (s.symbols.count) module_substitute(m, &s.symbols);
         s.changed |= s.round;
         if (!s.round) break;
     }
