@@ -38,6 +38,7 @@ unit        | ctest  |  5 | unit tests
 suites      | ctest  | 10 | the other tests of the build: golden dumps and whatever else it registers
 asan        | status | 15 | the build with ASan and UBSan
 asan-unit   | ctest  | 10 | unit tests under ASan and UBSan
+onnx-reader | counts |  5 | what the frontend reads, field by field, against the onnx package; with changed copies
 conformance | counts | 10 | the ONNX node tests through generated code; no fewer than tests/conformance/floor.txt
 corpus      | counts | 10 | the real models of tests/corpus/first.txt against their recorded outputs
 families    | counts |  5 | small models of the well-known families (bench/gen_models.py) against their test sets
@@ -127,6 +128,16 @@ step_threads()
 }
 
 step_asan-unit() { ctest --test-dir build/asan -L '^unit$' -j "$JOBS" --output-on-failure; }
+
+step_onnx-reader()
+{
+    local folders=(models build/families)
+    need_python
+    [ ! -d "$SHARED/corpus/dev" ] || folders+=("$SHARED/corpus/dev")
+    ninja -C build onnx_dump && $PYTHON bench/gen_models.py build/families &&
+        $PYTHON tests/frontend/onnx_compare.py build/tests/frontend/onnx_dump "${folders[@]}" \
+            --mutate "$([ -n "$FULL" ] && echo 1000 || echo 20)"
+}
 
 step_embed()
 {
