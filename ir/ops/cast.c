@@ -1,5 +1,6 @@
 /* cast.c: Cast, CastLike, BitCast. What each conversion gives is said in ir/dtype.h and sx.def, and
- * is the same here. Strings are not converted yet. */
+ * is the same here; but a float becomes a 4- or 2-bit integer by way of i32, of which the low bits
+ * are kept. Strings are not converted yet. */
 #include <string.h>
 
 #include "ir/ops/ops_common.h"
@@ -77,7 +78,11 @@ static void cast_element(Tensor *out, const Tensor *in, int64_t i, bool saturate
     DType from = in->dtype, to = out->dtype;
     void *at = tensor_at(out, i);
 
-    if (dtype_is_float(from) || (to == DT_F8E8M0 && from != DT_U64)) {
+    if (dtype_is_float(from) && (T_INT_NARROW & DT_BIT(to))) {
+        int32_t wide;
+        dtype_store_double(DT_I32, &wide, tensor_double(in, i), true);
+        dtype_store_int(to, at, wide);
+    } else if (dtype_is_float(from) || (to == DT_F8E8M0 && from != DT_U64)) {
         double v = tensor_double(in, i);
         dtype_store_double(to, at, to == DT_F8E8M0 ? to_power(v, mode) : v, saturate);
     } else if (from == DT_U64 && dtype_is_float(to)) {
@@ -140,6 +145,8 @@ static Status lower_cast(Build *b, const Node *n, Value **out)
     TRY(cast_round(n, b->diag, &mode));
     x = sx_operand(b, 0, n->in[0], type->rank, type->dim);
     if (type->dtype == DT_F8E8M0) x = to_power_sx(b->sx, x, mode);
+    if (dtype_is_float(in_type(n, 0)->dtype) && (T_INT_NARROW & DT_BIT(type->dtype)))
+        x = sx_cast(b->sx, x, DT_I32);
     x = sx_cast_to(b->sx, x, type->dtype, attr_int(n, "saturate", 1) != 0);
     out[0] = build_map(b, "cast", 1, n->in, type->dtype, type->rank, type->dim, x);
     return b->status;

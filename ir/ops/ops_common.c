@@ -103,34 +103,25 @@ Status infer_fold(Infer *cx, Node *n, DType result, DimFold fold)
     return OK;
 }
 
-Status infer_const_ints(Infer *cx, const Node *n, int input, const int64_t **ints, int *count)
-{
-    *ints = NULL;
-    *count = 0;
-    if (!has_in(n, input)) return OK;
-    if (const_ints(n->in[input], cx->module->arena, ints, count)) return OK;
-    return op_unsupported(n, cx->diag, "input %d must be known when compiling", input);
-}
-
-Status infer_axes(Infer *cx, const Node *n, int input, int rank, int *axes, int *count)
+Status infer_axes(Infer *cx, Node *n, int input, int rank, int absent, AxisList *out)
 {
     const int64_t *ints;
     unsigned seen = 0;
 
-    TRY(infer_const_ints(cx, n, input, &ints, count));
-    if (!ints) {
-        *count = rank;
-        for (int i = 0; i < rank; i++)
-            axes[i] = i;
-        return OK;
-    }
-    if (*count > rank)
-        return op_error(n, cx->diag, "axes", "%s: %d axes for rank %d", n->op->name, *count, rank);
-    for (int i = 0; i < *count; i++) {
-        TRY(infer_axis(n, cx->diag, "axes", ints[i], rank, &axes[i]));
-        if (seen >> axes[i] & 1)
-            return op_error(n, cx->diag, "axes", "%s: axis %d stands twice", n->op->name, axes[i]);
-        seen |= 1u << axes[i];
+    *out = (AxisList){.n = absent, .known = true};
+    for (int i = 0; i < absent; i++)
+        out->axis[i] = i;
+    if (!has_in(n, input)) return OK;
+    out->known = const_ints(n->in[input], cx->module->arena, &ints, &out->n);
+    if (!out->known) TRY(infer_elements(cx, n, input, -rank, rank - 1, &out->dim, &out->n));
+    if (out->n > rank)
+        return op_error(n, cx->diag, "axes", "%s: %d axes for rank %d", n->op->name, out->n, rank);
+    for (int i = 0; i < out->n && out->known; i++) {
+        TRY(infer_axis(n, cx->diag, "axes", ints[i], rank, &out->axis[i]));
+        if (seen >> out->axis[i] & 1)
+            return op_error(n, cx->diag, "axes", "%s: axis %d stands twice", n->op->name,
+                            out->axis[i]);
+        seen |= 1u << out->axis[i];
     }
     return OK;
 }
@@ -153,6 +144,26 @@ Dim dim_from_end(Build *b, Dim i, Dim extent)
     d = sx_dim(b->sx, i);
     e = sx_select(b->sx, sx_lt(b->sx, d, sx_i64(b, 0)), sx_add(b->sx, d, sx_dim(b->sx, extent)), d);
     return dim_of_sx(b, 0, NULL, e, INT64_MIN / 2, INT64_MAX / 2);
+}
+
+const Sx *sx_names_axis(Build *b, Dim axis, int i, int rank)
+{
+    const Sx *e = sx_dim(b->sx, axis);
+
+    return sx_or(b->sx, sx_eq(b->sx, e, sx_i64(b, i)), sx_eq(b->sx, e, sx_i64(b, i - rank)));
+}
+
+Dim axis_value(Build *b, const AxisList *axes, const Dim *value, int i, int rank, int64_t absent,
+               int64_t lo, int64_t hi)
+{
+    const Sx *e = sx_i64(b, absent);
+
+    for (int k = 0; k < axes->n && axes->known; k++)
+        if (axes->axis[k] == i) return value[k];
+    if (axes->known) return dim_const(b->dims, absent);
+    for (int k = 0; k < axes->n; k++)
+        e = sx_select(b->sx, sx_names_axis(b, axes->dim[k], i, rank), sx_dim(b->sx, value[k]), e);
+    return dim_of_sx(b, 0, NULL, e, lo, hi);
 }
 
 void build_require_equal(Build *b, Dim a, Dim b_)

@@ -33,11 +33,20 @@ typedef Dim (*DimFold)(DimTable *t, const Node *n, const Dim *x);
 /* Types by broadcasting; contents by `fold` where all operands have them. result DT_NONE: of in[0].
  */
 Status infer_fold(Infer *cx, Node *n, DType result, DimFold fold) MUST_USE;
-/* The elements of an optional input that must be known now; *ints is NULL when it is left out. */
-Status infer_const_ints(Infer *cx, const Node *n, int input, const int64_t **ints,
-                        int *count) MUST_USE;
-/* An axis list: attribute-like input, made positive, without repetition. NULL input: 0 .. n-1. */
-Status infer_axes(Infer *cx, const Node *n, int input, int rank, int *axes, int *count) MUST_USE;
+/* Axes that an input lists: known now, or symbols in [-rank, rank - 1]. Without the input: 0 .. n-1
+ * for the n that the caller says. Known ones are positive and without repetition. */
+typedef struct AxisList {
+    int n;
+    bool known;
+    int axis[MAX_RANK];
+    const Dim *dim; /* [n] when not known */
+} AxisList;
+Status infer_axes(Infer *cx, Node *n, int input, int rank, int absent, AxisList *out) MUST_USE;
+/* Does symbol `axis` (of an unknown list) name axis i of `rank`? */
+const Sx *sx_names_axis(Build *b, Dim axis, int i, int rank);
+/* The value of `value` that belongs to axis i: `absent` where the list does not name it. */
+Dim axis_value(Build *b, const AxisList *axes, const Dim *value, int i, int rank, int64_t absent,
+               int64_t lo, int64_t hi);
 
 /* A symbol for the i64 expression e (over dims and single elements of `in`), read at run time. */
 Dim dim_of_sx(Build *b, int n_in, Value *const *in, const Sx *e, int64_t lo, int64_t hi);

@@ -17,8 +17,7 @@ static Infer infer_of(Build *b)
 /* ---- Slice ---- */
 
 typedef struct Window {
-    Dim start[MAX_RANK], size[MAX_RANK];
-    int64_t step[MAX_RANK];
+    Dim start[MAX_RANK], size[MAX_RANK], step[MAX_RANK];
 } Window;
 
 /* A bound as the model gives it; constants far outside of any axis are the usual "to the end". */
@@ -47,40 +46,88 @@ static void slice_axis(Build *b, Dim start, Dim end, int64_t step, Dim d, Dim *f
     *size = dim_max(t, span, zero);
 }
 
+/* As slice_axis, where the step or the axis is data: by selection. A step of 0 gives -1, which is
+ * out of the bounds of the symbol. */
+static void slice_axis_at_run(Build *b, Dim start, Dim end, Dim step, Dim d, Window *w, int i)
+{
+    SxTable *t = b->sx;
+    const Sx *x[2] = {sx_dim(t, start), sx_dim(t, end)}, *s = sx_dim(t, step), *n = sx_dim(t, d);
+    const Sx *zero = sx_i64(b, 0), *one = sx_i64(b, 1), *minus = sx_i64(b, -1);
+    const Sx *up = sx_lt(t, zero, s), *span;
+
+    for (int k = 0; k < 2; k++) {
+        x[k] = sx_select(t, sx_lt(t, x[k], zero), sx_add(t, x[k], n), x[k]);
+        x[k] = sx_max(t, x[k], sx_select(t, up, zero, minus));
+        x[k] = sx_min(t, x[k], sx_select(t, up, n, sx_sub(t, n, one)));
+    }
+    span = sx_select(t, up, sx_sub(t, x[1], x[0]), sx_sub(t, x[0], x[1]));
+    span = sx_select(t, sx_lt(t, zero, span),
+                     sx_add(t, sx_div(t, sx_sub(t, span, one), sx_abs(t, s)), one), zero);
+    span = sx_select(t, sx_eq(t, s, zero), minus, span);
+    w->size[i] = dim_of_sx(b, 0, NULL, span, 0, d->hi);
+    w->start[i] = dim_of_sx(b, 0, NULL, sx_max(t, x[0], zero), 0, d->hi);
+    w->step[i] = step;
+}
+
+/* starts, ends and steps as the node gives them; steps of 1 where it gives none. */
+typedef struct SliceInputs {
+    AxisList axes;
+    const Dim *start, *end, *step;
+} SliceInputs;
+
+#define FAR (INT64_MAX / 4)
+
+static Status slice_inputs(Infer *cx, Node *n, SliceInputs *s)
+{
+    int count, ends, steps;
+
+    TRY(infer_elements(cx, n, 1, INT64_MIN, INT64_MAX, &s->start, &count));
+    TRY(infer_elements(cx, n, 2, INT64_MIN, INT64_MAX, &s->end, &ends));
+    TRY(infer_elements(cx, n, 4, -FAR, FAR, &s->step, &steps));
+    if (count > in_type(n, 0)->rank)
+        return op_error(n, cx->diag, "starts", "Slice: %d starts for rank %d", count,
+                        in_type(n, 0)->rank);
+    TRY(infer_axes(cx, n, 3, in_type(n, 0)->rank, count, &s->axes));
+    if (ends != count || s->axes.n != count || (s->step && steps != count))
+        return op_error(n, cx->diag, NULL, "Slice: %d starts, %d ends, %d axes, %d steps", count,
+                        ends, s->axes.n, s->step ? steps : count);
+    if (s->step) return OK;
+    Dim *ones = ARENA_ARRAY(cx->module->arena, Dim, count);
+    for (int i = 0; i < count; i++)
+        ones[i] = dim_const(&cx->module->dims, 1);
+    s->step = ones;
+    return OK;
+}
+
 static Status slice_window(Infer *cx, Node *n, Window *w)
 {
     DimTable *t = &cx->module->dims;
+    Build *b = cx->build;
     const Type *x = in_type(n, 0);
-    const Dim *start, *end;
-    const int64_t *steps;
-    int axes[MAX_RANK], count, ends, n_axes, n_steps;
+    SliceInputs s;
 
     TRY(infer_ranked(cx, n, 0));
-    TRY(infer_elements(cx, n, 1, INT64_MIN / 4, INT64_MAX / 4, &start, &count));
-    TRY(infer_elements(cx, n, 2, INT64_MIN / 4, INT64_MAX / 4, &end, &ends));
-    TRY(infer_const_ints(cx, n, 4, &steps, &n_steps));
-    if (has_in(n, 3) || count == x->rank) {
-        TRY(infer_axes(cx, n, 3, x->rank, axes, &n_axes));
-    } else {
-        for (n_axes = 0; n_axes < count && n_axes < x->rank; n_axes++)
-            axes[n_axes] = n_axes;
-    }
-    if (ends != count || n_axes != count || (steps && n_steps != count))
-        return op_error(n, cx->diag, NULL, "Slice: %d starts, %d ends, %d axes, %d steps", count,
-                        ends, n_axes, steps ? n_steps : count);
+    TRY(slice_inputs(cx, n, &s));
     for (int i = 0; i < x->rank; i++) {
+        bool named = !s.axes.known;
+        for (int k = 0; k < s.axes.n && s.axes.known; k++)
+            named |= s.axes.axis[k] == i;
         w->start[i] = dim_const(t, 0);
         w->size[i] = x->dim[i];
-        w->step[i] = 1;
+        w->step[i] = dim_const(t, 1);
+        if (!named) continue;
+        Dim start = axis_value(b, &s.axes, s.start, i, x->rank, 0, INT64_MIN, INT64_MAX);
+        Dim end = axis_value(b, &s.axes, s.end, i, x->rank, DIM_TOP, INT64_MIN, INT64_MAX);
+        Dim step = axis_value(b, &s.axes, s.step, i, x->rank, 1, -FAR, FAR);
+        if (dim_is(step, 0) || step->lo < -FAR)
+            return op_error(n, cx->diag, "steps", "Slice: the step on axis %d is impossible", i);
+        w->step[i] = step;
+        if (dim_is_const(step))
+            slice_axis(b, start, end, step->value, x->dim[i], &w->start[i], &w->size[i]);
+        else
+            slice_axis_at_run(b, start, end, step, x->dim[i], w, i);
     }
-    for (int i = 0; i < count; i++) {
-        int a = axes[i];
-        w->step[a] = steps ? steps[i] : 1;
-        if (w->step[a] == 0 || w->step[a] == INT64_MIN)
-            return op_error(n, cx->diag, "steps", "Slice: step %d is impossible", i);
-        slice_axis(cx->build, start[i], end[i], w->step[a], x->dim[a], &w->start[a], &w->size[a]);
-    }
-    return cx->build->status;
+    return b->status;
 }
 
 static void slice_contents(Infer *cx, Node *n, const Window *w)
@@ -90,10 +137,11 @@ static void slice_contents(Infer *cx, Node *n, const Window *w)
     Dim *part;
 
     if (!x || in_type(n, 0)->rank != 1) return;
-    if (!dim_is_const(w->start[0]) || !dim_is_const(w->size[0])) return;
+    if (!dim_is_const(w->start[0]) || !dim_is_const(w->size[0]) || !dim_is_const(w->step[0]))
+        return;
     part = ARENA_ARRAY(cx->module->arena, Dim, w->size[0]->value);
     for (int64_t i = 0; i < w->size[0]->value; i++)
-        part[i] = x[w->start[0]->value + i * w->step[0]];
+        part[i] = x[w->start[0]->value + i * w->step[0]->value];
     infer_contents(cx, n, 0, (int)w->size[0]->value, part);
 }
 
@@ -156,7 +204,7 @@ static Status lower_slice(Build *b, const Node *n, Value **out)
     TRY(lower_movable(b, n, to->dtype));
     TRY(slice_window(&cx, (Node *)(uintptr_t)n, &w));
     for (int i = 0; i < to->rank; i++)
-        idx[i] = sx_affine(b, sx_index(b->sx, i), dim_const(b->dims, w.step[i]), w.start[i]);
+        idx[i] = sx_affine(b, sx_index(b->sx, i), w.step[i], w.start[i]);
     out[0] = type_equal(to, in_type(n, 0)) && to->rank == 0
                  ? n->in[0]
                  : build_map(b, "slice", 1, n->in, to->dtype, to->rank, to->dim,
@@ -193,27 +241,24 @@ static Status pad_padding(Infer *cx, Node *n, Padding *p)
     const Type *x = in_type(n, 0);
     const Dim *pads;
     Dim zero = dim_const(t, 0);
-    int axes[MAX_RANK], n_axes, count;
+    AxisList axes;
+    int count;
 
     TRY(infer_ranked(cx, n, 0));
-    TRY(infer_axes(cx, n, 3, x->rank, axes, &n_axes));
+    TRY(infer_axes(cx, n, 3, x->rank, x->rank, &axes));
     TRY(infer_elements(cx, n, 1, -DIM_TOP, DIM_TOP, &pads, &count));
-    if (count != 2 * n_axes)
+    if (count != 2 * axes.n)
         return op_error(n, cx->diag, "pads", "Pad: %d pads for %d axes, expected two for each",
-                        count, n_axes);
+                        count, axes.n);
     for (int i = 0; i < x->rank; i++) {
-        p->begin[i] = p->crop[i] = zero;
-        p->kept[i] = p->size[i] = x->dim[i];
+        Dim before = axis_value(cx->build, &axes, pads, i, x->rank, 0, -DIM_TOP, DIM_TOP);
+        Dim after = axis_value(cx->build, &axes, pads + axes.n, i, x->rank, 0, -DIM_TOP, DIM_TOP);
+        p->begin[i] = dim_max(t, before, zero);
+        p->crop[i] = dim_max(t, dim_mul_c(t, before, -1), zero);
+        p->kept[i] = dim_sub(t, dim_add(t, x->dim[i], dim_min(t, after, zero)), p->crop[i]);
+        p->size[i] = dim_add(t, x->dim[i], dim_add(t, before, after));
     }
-    for (int i = 0; i < n_axes; i++) {
-        int a = axes[i];
-        Dim before = pads[i], after = pads[i + n_axes];
-        p->begin[a] = dim_max(t, before, zero);
-        p->crop[a] = dim_max(t, dim_mul_c(t, before, -1), zero);
-        p->kept[a] = dim_sub(t, dim_add(t, x->dim[a], dim_min(t, after, zero)), p->crop[a]);
-        p->size[a] = dim_add(t, x->dim[a], dim_add(t, before, after));
-    }
-    return OK;
+    return cx->build->status;
 }
 
 static Status infer_pad(Infer *cx, Node *n)
