@@ -16,7 +16,7 @@ static bool is_ones(const Sx *e)
 
 static bool is_int(const Sx *e, int64_t v)
 {
-    int64_t c;
+    int64_t c = 0;
 
     return sx_is_int_const(e, &c) && c == v;
 }
@@ -400,6 +400,11 @@ const Sx *sx_simplify_cast(SxTable *t, const Sx *a, DType d, bool saturate)
     bool exact = embeds(from, by);
     DTypeKind k = dtype_kind(from), l = dtype_kind(by), m = dtype_kind(d);
     bool ints = (k == KIND_INT || k == KIND_UINT) && (m == KIND_INT || m == KIND_UINT);
+    /* What is stored in 16 bits or fewer is computed with as f32: that step stays where it is. */
+    bool stored = k == KIND_FLOAT && from != DT_F32 && from != DT_F64;
+
+    if (exact && d == from) return a->arg[0];
+    if (stored) return NULL;
     /* A float on the way to an integer saturates where the integer itself would wrap. */
     if (exact && !(ints && l == KIND_FLOAT)) return sx_cast_to(t, a->arg[0], d, saturate);
     /* Low bits of low bits. */

@@ -185,8 +185,11 @@ void sx_print(Text *out, const Sx *e)
 
 enum { MAX_NUMBER = 1 << 20, NO_NAME = -1 };
 
-typedef struct Frame {
-    Sx like;  /* op, dtype, src, index, flat, guarded, n */
+typedef struct Frame { /* fields as in Sx */
+    SxOp op;
+    DType dtype;
+    int n, src, index;
+    bool flat, guarded;
     int name; /* to give to the result, or NO_NAME */
     bool in_list;
     const Sx *arg[SX_MAX_ARGS];
@@ -346,15 +349,15 @@ static bool parse_head(Parser *p, const char *word, int name)
 {
     Frame f = {.name = name};
 
-    if (!parse_op(word, &f.like.op) || !parse_dtype(p, &f.like.dtype) || !eat(p, "(")) return false;
-    bool typed = f.like.op == SX_LOAD || f.like.op == SX_CAST || f.like.op == SX_BITCAST;
-    if (typed != (f.like.dtype != DT_NONE)) return false;
-    f.like.index = f.like.op == SX_CAST;
-    if (f.like.op == SX_LOAD || f.like.op == SX_CHECK) {
-        if (!parse_source(p, &f.like.src) || !eat(p, ",")) return false;
+    if (!parse_op(word, &f.op) || !parse_dtype(p, &f.dtype) || !eat(p, "(")) return false;
+    bool typed = f.op == SX_LOAD || f.op == SX_CAST || f.op == SX_BITCAST;
+    if (typed != (f.dtype != DT_NONE)) return false;
+    f.index = f.op == SX_CAST;
+    if (f.op == SX_LOAD || f.op == SX_CHECK) {
+        if (!parse_source(p, &f.src) || !eat(p, ",")) return false;
     }
-    if (f.like.op == SX_LOAD) {
-        f.like.flat = eat(p, "flat");
+    if (f.op == SX_LOAD) {
+        f.flat = eat(p, "flat");
         f.in_list = true;
         if (!eat(p, "[")) return false;
     }
@@ -364,7 +367,7 @@ static bool parse_head(Parser *p, const char *word, int name)
 
 static bool all_of(const Frame *f, int from, DType d)
 {
-    for (int i = from; i < f->like.n; i++) {
+    for (int i = from; i < f->n; i++) {
         if (f->arg[i]->dtype != d) return false;
     }
     return true;
@@ -372,13 +375,13 @@ static bool all_of(const Frame *f, int from, DType d)
 
 static bool frame_ok(const Frame *f)
 {
-    const Sx *e = &f->like;
+    const Frame *e = f;
     int n = e->n;
 
     if (e->op == SX_LOAD) {
         Frame indices = *f;
-        indices.like.n -= e->guarded;
-        if (e->flat && indices.like.n != 1) return false;
+        indices.n -= e->guarded;
+        if (e->flat && indices.n != 1) return false;
         return all_of(&indices, 0, DT_I64) && (!e->guarded || f->arg[n - 1]->dtype == DT_BOOL);
     }
     if (n != sx_op_args(e->op)) return false;
@@ -390,21 +393,34 @@ static bool frame_ok(const Frame *f)
     return sx_op_takes(e->op, f->arg[n - 1]->dtype) && all_of(f, select, f->arg[n - 1]->dtype);
 }
 
+static const Sx *frame_build(SxTable *t, const Frame *f)
+{
+    Sx like = {.op = f->op,
+               .dtype = f->dtype,
+               .n = f->n,
+               .src = f->src,
+               .index = f->index,
+               .flat = f->flat,
+               .guarded = f->guarded};
+
+    return sx_rebuild(t, &like, f->arg);
+}
+
 /* The text between the arguments of the innermost frame: true when another argument follows, with
  * *closed when instead the frame is complete. */
 static bool parse_between(Parser *p, Frame *f, bool *closed)
 {
     *closed = false;
     if (f->in_list) {
-        if (f->like.n > 0 && eat(p, ",")) return true;
-        if (!eat(p, "]")) return f->like.n == 0;
+        if (f->n > 0 && eat(p, ",")) return true;
+        if (!eat(p, "]")) return f->n == 0;
         f->in_list = false;
-        f->like.guarded = eat(p, ",");
-        if (f->like.guarded) return true;
+        f->guarded = eat(p, ",");
+        if (f->guarded) return true;
     } else if (eat(p, ",")) {
-        if (f->like.op != SX_CAST) return true;
-        if (!narrow(f->like.dtype) || !eat(p, "nosat")) return false;
-        f->like.index = 0;
+        if (f->op != SX_CAST) return true;
+        if (!narrow(f->dtype) || !eat(p, "nosat")) return false;
+        f->index = 0;
     }
     *closed = eat(p, ")");
     return *closed;
@@ -418,14 +434,14 @@ static bool parse_close(Parser *p, const Sx **value)
         Frame *f = &p->frame[p->n_frame - 1];
         bool closed;
         if (*value) {
-            if (f->like.n == SX_MAX_ARGS - 1) return false;
-            f->arg[f->like.n++] = *value;
+            if (f->n == SX_MAX_ARGS - 1) return false;
+            f->arg[f->n++] = *value;
         }
         if (!parse_between(p, f, &closed)) return false;
         *value = NULL;
         if (!closed) return true;
         if (!frame_ok(f)) return false;
-        *value = sx_rebuild(p->t, &f->like, f->arg);
+        *value = frame_build(p->t, f);
         if (f->name != NO_NAME) p->named[f->name] = *value;
         p->n_frame--;
     }
@@ -481,7 +497,7 @@ const char *sx_parse(SxTable *t, const char *s, const Sx **out)
         const Sx *value = NULL;
         /* A load without indices closes its list at once. */
         const Frame *f = p.n_frame ? &p.frame[p.n_frame - 1] : NULL;
-        bool empty = f && f->in_list && f->like.n == 0 && *p.s == ']';
+        bool empty = f && f->in_list && f->n == 0 && *p.s == ']';
         if (!empty && !parse_item(&p, &value)) return NULL;
         if (!value && !empty) continue;
         if (!parse_close(&p, &value)) return NULL;

@@ -1,0 +1,13 @@
+/* Errors of circular functions on f32, up to the largest arguments. */
+#include "ulp.h"
+
+int main(void)
+{
+    static const UlpRow row[] = {
+        {SX_SIN, mathd_sin, 2, 2},
+        {SX_COS, mathd_cos, 2, 2},
+        {SX_TAN, mathd_tan, 2, 2},
+    };
+
+    return ulp_main(row, (int)(sizeof row / sizeof *row));
+}
