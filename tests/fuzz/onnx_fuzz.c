@@ -1,5 +1,6 @@
-/* onnx_fuzz.c: any bytes through the reader of ONNX models. With libFuzzer (INGOT_FUZZ=ON, clang) a
- * fuzz target; without, a program that replays files and says what the reader says of each. */
+/* onnx_fuzz.c: any bytes through the reader of ONNX models, and what it accepts through the
+ * verifier. With libFuzzer (INGOT_FUZZ=ON, clang) a fuzz target; without, a program that replays
+ * files and says what the reader says of each. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,10 @@ static Status load(const uint8_t *bytes, size_t size, const char *path, bool say
     if (!arena) return ERR_LIMIT;
     diag_init(&d, arena);
     Status s = frontend_load_bytes(bytes, size, path, NULL, arena, &loaded, &d);
+    if (s == OK && graph_verify(loaded.module, STAGE_INFERRED, &d) != OK) {
+        frontend_close(&loaded);
+        s = ERR_BUG;
+    }
     if (say) {
         for (const DiagItem *i = d.first; i; i = i->next)
             printf("    %s\n", diag_format(i, arena));
