@@ -3,6 +3,7 @@
 #define INGOT_CODEGEN_CODEGEN_H
 
 #include "codegen/plan.h"
+#include "ingot/ingot_rt.h"
 #include "ir/graph.h"
 #include "ir/target.h"
 
@@ -32,6 +33,8 @@ typedef struct Code {
     const char *text; /* keep_asm / keep_llvm */
     int n_kernels;    /* distinct functions */
     int n_calls_of_kernels;
+    Plan plan;
+    int64_t arena_size; /* bytes of intermediates; -1: not known before run time */
 } Code;
 
 /* What the target offers; NULL name = native. ERR_TARGET when unknown or not of this architecture.
@@ -41,6 +44,8 @@ Status codegen_target(const char *name, TargetInfo *out, Diag *d) MUST_USE;
 bool codegen_target_runs(const TargetInfo *t);
 Status codegen_compile(Module *m, const CodegenOptions *o, Arena *arena, Code *out,
                        Diag *d) MUST_USE;
+/* What the model says of its inputs and outputs. */
+void codegen_ports(const Module *m, Arena *arena, const ingot_port **in, const ingot_port **out);
 /* Every kernel as plain C (--emit c): one translation unit; functions have the signature of
  * ingot_kernel. */
 Status codegen_print_c(Module *m, Arena *arena, Text *out, Diag *d) MUST_USE;

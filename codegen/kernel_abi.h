@@ -19,6 +19,7 @@ typedef struct KernelPack {
 typedef struct KernelAbi {
     int n_in, n_out, n_pack;
     KernelPack *pack;
+    const bool *unread; /* [n_in] operands read from their pack alone: NULL is passed; NULL: none */
     int n_dim;
     Dim *dim;
     Dim tasks;     /* 0 when there is nothing to do */

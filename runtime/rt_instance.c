@@ -557,10 +557,11 @@ static bool cut_segment(ingot_instance *m, int32_t k, size_t bytes)
     return true;
 }
 
-void *ingot_rt_segment(ingot_call *c, int32_t k, int64_t bytes)
+/* Segment k of at least `bytes` bytes; the first `keep` bytes of the old one are in the new one. */
+static void *segment(ingot_call *c, int32_t k, int64_t keep, int64_t bytes)
 {
     ingot_instance *m = c->instance;
-    RtBlock *s;
+    RtBlock *s, old = {0};
 
     if (k < 0 || k >= m->model->n_segments || bytes < 0) {
         ingot_rt_fail(c, bytes < 0 ? INGOT_ERR_LIMIT : INGOT_ERR_BUG, -1,
@@ -572,6 +573,7 @@ void *ingot_rt_segment(ingot_call *c, int32_t k, int64_t bytes)
     if ((size_t)bytes <= s->size || cut_segment(m, k, (size_t)bytes)) return s->data;
     if (m->segment_cut[k]) {
         m->segment_cut[k] = false; /* its piece of the reserve is given up until destroy */
+        if (keep > 0) old.data = s->data;
         *s = (RtBlock){0};
     }
     int64_t others = m->memory_used - (int64_t)s->size;
@@ -581,15 +583,31 @@ void *ingot_rt_segment(ingot_call *c, int32_t k, int64_t bytes)
                       bytes, m->memory_limit);
         return NULL;
     }
+    if (keep > 0 && s->data) {
+        old = *s;
+        *s = (RtBlock){0};
+    }
     ingot_rt_release(&m->memory, s);
     m->memory_used = others;
-    if (!ingot_rt_grow(&m->memory, s, (size_t)bytes)) {
+    if (ingot_rt_grow(&m->memory, s, (size_t)bytes)) {
+        m->memory_used += bytes;
+        if (old.data) memcpy(s->data, old.data, (size_t)keep);
+    } else {
         ingot_rt_fail(c, INGOT_ERR_LIMIT, -1, "no memory for %lld bytes of intermediates", bytes,
                       0);
-        return NULL;
     }
-    m->memory_used += bytes;
+    if (old.size) ingot_rt_release(&m->memory, &old);
     return s->data;
+}
+
+void *ingot_rt_segment(ingot_call *c, int32_t k, int64_t bytes)
+{
+    return segment(c, k, 0, bytes);
+}
+
+void *ingot_rt_segment_keep(ingot_call *c, int32_t k, int64_t keep, int64_t bytes)
+{
+    return segment(c, k, keep, bytes);
 }
 
 void *ingot_rt_output(ingot_call *c, int32_t k, int64_t bytes)

@@ -186,6 +186,8 @@ struct ingot_call {
 /* Base of segment `k`, of at least `bytes` bytes, aligned to 64. NULL (and the error is set) when
  * there is no memory. The contents are kept until the same segment is asked for again. */
 void *ingot_rt_segment(ingot_call *c, int32_t k, int64_t bytes);
+/* The same, keeping the first `keep` bytes of what the segment holds, wherever it is then. */
+void *ingot_rt_segment_keep(ingot_call *c, int32_t k, int64_t keep, int64_t bytes);
 /* Run `kernel` over tasks [0, count), `grain` at a time at least, `scratch` bytes for each worker.
  * Returns call->error. */
 int32_t ingot_rt_parallel(ingot_call *c, ingot_kernel kernel, const ingot_kernel_args *args,

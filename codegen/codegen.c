@@ -1,0 +1,384 @@
+/* codegen.c: from a fused graph to objects.
+ *
+ *     kernels   prepared one after the other; those of the same text are one function
+ *     weights   constants that somebody reads, and packed copies; equal bytes are there once
+ *     plan, host program, and the kernels in groups: one LLVM context a job, jobs on threads
+ *
+ * How kernels are grouped depends on their number alone, so that objects do not depend on the
+ * machine that they are made on. */
+#include "codegen/codegen.h"
+
+#include <string.h>
+
+#include "codegen/cpu/cpu_entry.h"
+#include "codegen/cpu/cpu_kernel.h"
+#include "support/checked.h"
+#include "support/digest.h"
+#include "support/jobs.h"
+#include "support/vec.h"
+
+enum { MOST_GROUPS = 32, KERNELS_A_GROUP = 4, WEIGHT_ALIGN = 64 };
+
+/* One function. */
+typedef struct Function {
+    const CpuKernel *kernel;
+    const char *name;
+} Function;
+
+typedef struct Piece {
+    const void *data;
+    size_t size, at;
+} Piece;
+
+/* One object: its own arena, sink and LLVM context, so that jobs share nothing. */
+typedef struct Job {
+    struct Compile *c;
+    int first, step; /* functions first, first + step, ...; first < 0: the host program */
+    Arena *arena;
+    Diag diag;
+    CpuModule *module; /* the host program's, filled already */
+    CodeObject object;
+    Text text;
+} Job;
+
+typedef struct Compile {
+    Module *m;
+    const CodegenOptions *o;
+    const CpuIsa *isa;
+    Arena *arena;
+    Diag *diag;
+    Code *out;
+    const char *symbol;
+
+    EntryKernel **entry; /* by Node.id */
+    const char **name;   /* of launches, for --bench */
+    int n_name, cap_name;
+    Function *function;
+    int n_function, cap_function;
+    Map by_digest; /* text of a digest -> index of the function + 1 */
+
+    int64_t *constant; /* by Value.id */
+    Piece *piece;
+    int n_piece, cap_piece;
+    Map pieces; /* text of a digest -> index + 1 */
+    size_t weights_size;
+    Job *job;
+    int n_job;
+} Compile;
+
+/* ---- weights ---- */
+
+/* Offset of these bytes among the weights. */
+static Status add_weights(Compile *c, const void *data, size_t size, int64_t *at)
+{
+    char key[33];
+    uintptr_t index;
+    size_t start, end;
+
+    digest_text(digest_bytes(data, size), key);
+    index = (uintptr_t)map_get(&c->pieces, key);
+    if (index && c->piece[index - 1].size == size) {
+        *at = (int64_t)c->piece[index - 1].at;
+        return OK;
+    }
+    if (!checked_align(c->weights_size, WEIGHT_ALIGN, &start) || !checked_add(start, size, &end) ||
+        end > INT64_MAX)
+        return diag(c->diag, ERR_LIMIT, (Where){.file = c->m->file}, "the weights are too large");
+    VEC_PUSH(c->arena, c->piece, c->n_piece, c->cap_piece, (Piece){data, size, start});
+    map_set(&c->pieces, arena_strdup(c->arena, key), (void *)(uintptr_t)c->n_piece);
+    c->weights_size = end;
+    *at = (int64_t)start;
+    return OK;
+}
+
+static Status add_constant(Compile *c, const Value *v)
+{
+    if (!v || !v->data || v->data->dtype == DT_STRING || c->constant[v->id] >= 0) return OK;
+    return add_weights(c, v->data->data, v->data->bytes, &c->constant[v->id]);
+}
+
+static Status add_results(Compile *c, const Region *r)
+{
+    for (int i = 0; i < r->n_result; i++)
+        TRY(add_constant(c, r->result[i]));
+    return OK;
+}
+
+static Status constants_of(void *context, Node *n)
+{
+    Compile *c = context;
+    const EntryKernel *e = c->entry[n->id];
+
+    for (int k = 0; k < n->n_in; k++)
+        if (!e || !e->abi->unread || !e->abi->unread[k]) TRY(add_constant(c, n->in[k]));
+    for (int i = 0; i < n->n_region; i++)
+        TRY(add_results(c, n->region[i]));
+    return OK;
+}
+
+static Status gather_weights(Compile *c)
+{
+    char *blob;
+
+    TRY(module_visit(c->m, constants_of, c));
+    TRY(add_results(c, c->m->main));
+    if (!c->weights_size) return OK;
+    blob = arena_try(c->arena, c->weights_size, 1);
+    if (!blob)
+        return diag(c->diag, ERR_LIMIT, (Where){.file = c->m->file},
+                    "no memory for %zu bytes of weights", c->weights_size);
+    for (int i = 0; i < c->n_piece; i++)
+        if (c->piece[i].size) memcpy(blob + c->piece[i].at, c->piece[i].data, c->piece[i].size);
+    c->out->weights = blob;
+    c->out->weights_size = c->weights_size;
+    return OK;
+}
+
+/* ---- kernels ---- */
+
+/* What decides a kernel's code: its text, and which operands are constants (packed ones lie in
+ * another order). */
+static void kernel_key(Compile *c, const Node *n, char key[33])
+{
+    ArenaMark mark = arena_mark(c->arena);
+    Text t;
+
+    text_init(&t, c->arena);
+    kernel_print(n, &t);
+    for (int k = 0; k < n->n_in; k++)
+        text_char(&t, n->in[k] && n->in[k]->data ? 'c' : 'v');
+    digest_text(digest_bytes(t.s, t.n), key);
+    arena_reset(c->arena, mark);
+}
+
+static const char *launch_name(Compile *c, const Node *n)
+{
+    const char *label = n->kernel->label ? n->kernel->label : "kernel";
+    const char *node = n->origin && n->origin->node ? n->origin->node : "";
+
+    return *node ? arena_printf(c->arena, "%s %s", label, node) : label;
+}
+
+static Status prepare_node(void *context, Node *n)
+{
+    Compile *c = context;
+    CpuKernel *kernel;
+    EntryKernel *e;
+    int64_t *packed;
+    uintptr_t index;
+    char key[33];
+
+    if (n->kind != NODE_KERNEL) return OK;
+    kernel_key(c, n, key);
+    TRY(cpu_kernel_prepare(c->arena, c->m, n, c->isa, c->diag, &kernel));
+    index = (uintptr_t)map_get(&c->by_digest, key);
+    if (!index) {
+        const char *name = arena_printf(c->arena, "%s_k%d", c->symbol, c->n_function);
+        VEC_PUSH(c->arena, c->function, c->n_function, c->cap_function, (Function){kernel, name});
+        index = (uintptr_t)c->n_function;
+        map_set(&c->by_digest, arena_strdup(c->arena, key), (void *)index);
+    }
+    e = ARENA_NEW(c->arena, EntryKernel);
+    *e = (EntryKernel){.abi = cpu_kernel_abi(kernel),
+                       .function = c->function[index - 1].name,
+                       .name = c->n_name};
+    packed = ARENA_ARRAY(c->arena, int64_t, e->abi->n_pack);
+    for (int k = 0; k < e->abi->n_pack; k++)
+        TRY(add_weights(c, e->abi->pack[k].data->data, e->abi->pack[k].data->bytes, &packed[k]));
+    e->packed = packed;
+    c->entry[n->id] = e;
+    VEC_PUSH(c->arena, c->name, c->n_name, c->cap_name, launch_name(c, n));
+    return OK;
+}
+
+/* ---- jobs ---- */
+
+static Status fill_kernels(Job *j, CpuModule *m)
+{
+    const Compile *c = j->c;
+
+    for (int i = j->first; i < c->n_function; i += j->step)
+        TRY(cpu_kernel_emit(m, c->function[i].kernel, c->function[i].name));
+    return OK;
+}
+
+static Status run_job(void *context, int64_t i, int thread)
+{
+    Job *j = &((Compile *)context)->job[i];
+    const CodegenOptions *o = j->c->o;
+    CpuModule *m = j->module;
+    Status s = OK;
+
+    (void)thread;
+    if (!m) {
+        TRY(cpu_module_open(j->arena, j->c->isa, o->level, &j->diag, &m));
+        s = fill_kernels(j, m);
+    }
+    if (s == OK)
+        s = cpu_module_emit(m, arena_printf(j->arena, "%s%lld.o", j->c->symbol, (long long)i),
+                            j->arena, &j->object, o->keep_asm ? &j->text : NULL,
+                            o->keep_llvm ? &j->text : NULL);
+    cpu_module_close(m);
+    j->module = NULL;
+    return s;
+}
+
+static Status open_jobs(Compile *c)
+{
+    int groups = (c->n_function + KERNELS_A_GROUP - 1) / KERNELS_A_GROUP;
+
+    if (groups > MOST_GROUPS) groups = MOST_GROUPS;
+    c->job = ARENA_ARRAY(c->arena, Job, groups + 1);
+    for (int i = 0; i <= groups; i++) {
+        Job *j = &c->job[i];
+        *j = (Job){.c = c, .first = i - 1, .step = groups, .arena = arena_new(0)};
+        if (!j->arena)
+            return diag(c->diag, ERR_LIMIT, (Where){.file = c->m->file}, "out of memory");
+        diag_init(&j->diag, j->arena);
+        text_init(&j->text, j->arena);
+        c->n_job = i + 1;
+    }
+    return OK;
+}
+
+static void close_jobs(Compile *c)
+{
+    for (int i = 0; i < c->n_job; i++) {
+        cpu_module_close(c->job[i].module);
+        arena_free(c->job[i].arena);
+    }
+}
+
+/* The host program is written before the jobs start: it makes new dims, which jobs must not see. */
+static Status write_host(Compile *c)
+{
+    Job *j = &c->job[0];
+    EntryInput in = {.graph = c->m,
+                     .plan = &c->out->plan,
+                     .kernel = (const EntryKernel *const *)c->entry,
+                     .constant = c->constant,
+                     .weights_size = (int64_t)c->weights_size,
+                     .n_kernel_names = c->n_name,
+                     .kernel_name = c->name,
+                     .symbol = c->symbol,
+                     .flush_subnormals = c->o->flush_subnormals};
+
+    TRY(cpu_module_open(j->arena, c->isa, c->o->level, c->diag, &j->module));
+    return cpu_entry_emit(j->module, &in, c->diag);
+}
+
+static Status collect(Compile *c)
+{
+    Text text;
+
+    text_init(&text, c->arena);
+    c->out->object = ARENA_ARRAY(c->arena, CodeObject, c->n_job);
+    for (int i = 0; i < c->n_job; i++) {
+        const CodeObject *o = &c->job[i].object;
+        void *data = arena_try(c->arena, o->size, 1);
+        if (!data) return diag(c->diag, ERR_LIMIT, (Where){0}, "no memory for an object");
+        memcpy(data, o->data, o->size);
+        c->out->object[c->out->n_object++] =
+            (CodeObject){arena_strdup(c->arena, o->name), data, o->size};
+        if (c->job[i].text.n) text_put_n(&text, c->job[i].text.s, c->job[i].text.n);
+    }
+    c->out->text = text.s;
+    return OK;
+}
+
+static Status run_jobs(Compile *c)
+{
+    Status s;
+
+    TRY(open_jobs(c));
+    TRY(write_host(c));
+    s = jobs_run(c->o->jobs, c->n_job, run_job, c);
+    for (int i = 0; i < c->n_job; i++)
+        diag_merge(c->diag, &c->job[i].diag);
+    TRY(s);
+    return collect(c);
+}
+
+/* ---- the whole ---- */
+
+static Status find_target(Compile *c)
+{
+    TargetInfo info;
+
+    TRY(codegen_target(c->o->target, &info, c->diag));
+    c->isa = cpu_isa_find(info.name);
+    INVARIANT(c->diag, c->isa != NULL);
+    return OK;
+}
+
+static Status start(Compile *c)
+{
+    size_t n = (size_t)c->m->next_id + 1;
+
+    map_init(&c->by_digest, c->arena, true);
+    map_init(&c->pieces, c->arena, true);
+    c->symbol = c->o->symbol ? c->o->symbol : "model";
+    c->entry = arena_try(c->arena, n, sizeof *c->entry);
+    c->constant = arena_try(c->arena, n, sizeof *c->constant);
+    if (!c->entry || !c->constant)
+        return diag(c->diag, ERR_LIMIT, (Where){.file = c->m->file}, "out of memory");
+    for (size_t i = 0; i < n; i++)
+        c->constant[i] = -1;
+    return find_target(c);
+}
+
+static Status compile(Compile *c)
+{
+    TRY(start(c));
+    TRY(module_visit(c->m, prepare_node, c));
+    TRY(gather_weights(c));
+    TRY(plan_memory(c->m, c->arena, &c->out->plan, c->diag));
+    c->out->n_kernels = c->n_function;
+    c->out->n_calls_of_kernels = c->n_name;
+    c->out->arena_size = plan_size(&c->out->plan);
+    if (!dims_ok(&c->m->dims))
+        return diag(c->diag, ERR_LIMIT, (Where){.file = c->m->file}, "a size is too large");
+    return run_jobs(c);
+}
+
+Status codegen_compile(Module *m, const CodegenOptions *o, Arena *arena, Code *out, Diag *d)
+{
+    Compile c = {.m = m, .o = o, .arena = arena, .diag = d, .out = out};
+    Status s;
+
+    *out = (Code){0};
+    s = compile(&c);
+    close_jobs(&c);
+    return s;
+}
+
+static ingot_port port(const char *name, const Type *t, Arena *a)
+{
+    int rank = t->kind == TYPE_TENSOR ? t->rank : -1;
+    int64_t *dims = ARENA_ARRAY(a, int64_t, rank);
+    const char **symbols = ARENA_ARRAY(a, const char *, rank);
+
+    for (int i = 0; i < rank; i++) {
+        dims[i] = dim_is_const(t->dim[i]) ? t->dim[i]->value : -1;
+        symbols[i] = t->dim[i]->kind == DIM_SYM ? t->dim[i]->name : NULL;
+    }
+    return (ingot_port){.name = name ? name : "",
+                        .dtype = t->kind == TYPE_TENSOR ? dtype_onnx(t->dtype) : 0,
+                        .rank = rank,
+                        .dims = dims,
+                        .symbols = symbols};
+}
+
+void codegen_ports(const Module *m, Arena *arena, const ingot_port **in, const ingot_port **out)
+{
+    const Region *r = m->main;
+    ingot_port *i = ARENA_ARRAY(arena, ingot_port, r->n_arg);
+    ingot_port *o = ARENA_ARRAY(arena, ingot_port, r->n_result);
+
+    for (int k = 0; k < r->n_arg; k++)
+        i[k] = port(r->arg[k]->name, &r->arg[k]->type, arena);
+    for (int k = 0; k < r->n_result; k++)
+        o[k] = port(m->output_name[k], &r->result[k]->type, arena);
+    *in = i;
+    *out = o;
+}
