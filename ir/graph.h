@@ -204,7 +204,8 @@ Where node_where_attr(const Node *n, const char *attr);
 const char *node_op_name(const Node *n); /* for messages and text only */
 
 /* Text. Values print as %12 or %"name"; constants above 16 elements by digest
- * (graph_print_data gives the elements; ir/graph_text.h the whole form). `stage` of the verifier adds rules. */
+ * (graph_print_data gives the elements; ir/graph_text.h the whole form). `stage` of the verifier
+ * adds rules. */
 typedef enum GraphStage { STAGE_IMPORTED, STAGE_INFERRED, STAGE_LOWERED, STAGE_FUSED } GraphStage;
 void graph_print(const Module *m, Text *out);
 /* The elements of the constants that graph_print names by digest: with these lines before or behind

@@ -87,10 +87,12 @@ step_clang() { compile_tree build/clang -DCMAKE_C_COMPILER=clang; }
 step_includes() { scripts/check-includes; }
 
 # Constant tables stand in .rodata and .data.rel.ro; what would change stands in .data, .bss and their thread-local kin.
+# One exception: the pthread_once_t under which LLVM's targets are registered.
 step_globals()
 {
     size -A build/libingot_*.a | awk '
         $1 ~ /\.c\.o$/ { object = $1 }
+        object == "cpu_module.c.o" && $1 == ".bss" && $2 == 4 { next }
         $1 ~ /^\.(data|bss|tdata|tbss)(\.[^r].*)?$/ && $1 !~ /^\.data\.rel/ && $2 > 0 {
             print object ": " $2 " bytes in " $1; bad = 1
         }

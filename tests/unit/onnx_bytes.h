@@ -3,6 +3,7 @@
 #define INGOT_TESTS_ONNX_BYTES_H
 
 #include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "support/vec.h"

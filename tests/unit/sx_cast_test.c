@@ -71,7 +71,7 @@ static void cast_compare(const Cast *c, uint64_t x)
     uint64_t got = cast_run(c, x), want = sx_apply(&c->shape, &x);
 
     if (got == want || (is_nan(c->shape.dtype, got) && is_nan(c->shape.dtype, want))) return;
-    CHECK(!"casts differ");
+    CHECK(false && "casts differ");
     fprintf(stderr, "%s 0x%llx to %s%s: 0x%llx, want 0x%llx\n", dtype_text(c->shape.from),
             (unsigned long long)x, dtype_text(c->shape.dtype), c->shape.saturate ? "" : " nosat",
             (unsigned long long)got, (unsigned long long)want);

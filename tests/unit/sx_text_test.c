@@ -38,7 +38,7 @@ static void refused(const char *text)
     const Sx *e = NULL;
 
     if (!sx_parse(&t, text, &e)) return;
-    CHECK(!"accepted");
+    CHECK(false && "accepted");
     fprintf(stderr, "accepted: %s\n", text);
 }
 

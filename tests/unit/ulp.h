@@ -45,7 +45,7 @@ static void ulp_start(UlpProgram *p, SxTable *t, const Sx *e, bool no_fma)
     *p = (UlpProgram){.t = t, .no_fma = no_fma};
     CHECK(sx_walk(t, e, &p->walk));
     if (p->walk.n > ULP_MAX_STEPS) {
-        CHECK(!"too many steps");
+        CHECK(false && "too many steps");
         exit(1);
     }
     p->lane = calloc(p->walk.n, sizeof *p->lane);
