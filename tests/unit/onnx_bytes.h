@@ -66,6 +66,12 @@ static inline void pb_message(Pb *p, unsigned field, Pb inner)
     pb_bytes(p, field, inner.b, inner.n);
 }
 
+/* The same bytes again, to go on with in another way. */
+static inline Pb pb_copy(Pb p)
+{
+    return (Pb){p.arena, arena_copy(p.arena, p.b, p.n), p.n, p.n};
+}
+
 /* A node of operator `op`: names of inputs and outputs in one text, "a b -> c"; "-" is left out. */
 static inline Pb pb_node(Arena *a, const char *op, const char *names)
 {

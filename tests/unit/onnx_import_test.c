@@ -349,9 +349,134 @@ static void test_left_out(Arena *a)
     unload(&l);
 }
 
+/* ---- graphs within nodes ---- */
+
+static Pb branch(Arena *a, const char *op, const char *names)
+{
+    Pb g = {.arena = a};
+
+    add(&g, op, names);
+    pb_port(&g, 12, "r", 1, NULL);
+    return g;
+}
+
+/* Branches in the order of the alphabet, that read a value which stands behind the If. */
+static void test_if(Arena *a)
+{
+    Pb g = graph_xy(a), n = pb_node(a, "If", "c -> y");
+
+    pb_port(&g, 11, "c", 9, "");
+    pb_attr_graph(&n, "else_branch", branch(a, "Neg", "t -> r"));
+    pb_attr_graph(&n, "then_branch", branch(a, "Abs", "t -> r"));
+    pb_message(&g, 1, n);
+    add(&g, "Relu", "x -> t");
+    Loading l = load(pb_model(g, 20));
+    CHECK_STR(ops_of(&l), "Relu If");
+    const Node *at = l.status == OK ? l.loaded.module->main->last : NULL;
+    CHECK(at && at->n_region == 2);
+    if (at && at->n_region == 2) {
+        CHECK_STR(node_op_name(at->region[0]->first), "Abs");
+        CHECK_STR(node_op_name(at->region[1]->first), "Neg");
+        CHECK(attr_region(at, "then_branch") == at->region[0]);
+        CHECK(at->region[0]->first->in[0] == at->prev->out[0]);
+    }
+    unload(&l);
+}
+
+/* A name within a graph hides the same name outside. */
+static void test_shadowing(Arena *a)
+{
+    Pb g = graph_xy(a), n = pb_node(a, "If", "c -> y"), then = {.arena = a};
+
+    pb_port(&g, 11, "c", 9, "");
+    add(&then, "Abs", "x -> t");
+    add(&then, "Neg", "t -> r");
+    pb_port(&then, 12, "r", 1, NULL);
+    pb_attr_graph(&n, "then_branch", then);
+    pb_attr_graph(&n, "else_branch", branch(a, "Relu", "t -> r"));
+    pb_message(&g, 1, n);
+    add(&g, "Exp", "x -> t");
+    Loading l = load(pb_model(g, 20));
+    CHECK_STR(ops_of(&l), "Exp If");
+    const Node *at = l.status == OK ? l.loaded.module->main->last : NULL;
+    if (at && at->n_region == 2) {
+        CHECK(at->region[0]->last->in[0]->def == at->region[0]->first);
+        CHECK(at->region[1]->first->in[0] == at->prev->out[0]);
+    }
+    unload(&l);
+}
+
+/* A loop that doubles its first value along dim 0 and leaves the second as it is. */
+static void test_loop_grows(Arena *a)
+{
+    Pb g = graph_xy(a), n = pb_node(a, "Loop", "m - x x -> y z"), body = {.arena = a};
+    Pb cat = pb_node(a, "Concat", "v v -> w");
+
+    pb_port(&g, 11, "m", 7, "");
+    pb_port(&body, 11, "i", 7, "");
+    pb_port(&body, 11, "go", 9, "");
+    pb_port(&body, 11, "v", 1, NULL);
+    pb_port(&body, 11, "u", 1, NULL);
+    pb_attr_int(&cat, "axis", 0);
+    pb_message(&body, 1, cat);
+    add(&body, "Neg", "u -> s");
+    pb_port(&body, 12, "go", 9, NULL);
+    pb_port(&body, 12, "w", 1, NULL);
+    pb_port(&body, 12, "s", 1, NULL);
+    pb_attr_graph(&n, "body", body);
+    pb_message(&g, 1, n);
+    Loading l = load(pb_model(g, 20));
+    CHECK_STR(ops_of(&l), "Loop");
+    const Node *at = l.status == OK ? l.loaded.module->main->last : NULL;
+    if (at && at->n_region == 1 && at->region[0]->n_arg == 4) {
+        const Type *x = &l.loaded.module->main->arg[0]->type;
+        const Type *v = &at->region[0]->arg[2]->type, *u = &at->region[0]->arg[3]->type;
+        CHECK(v->rank == 2 && v->dim[0] != x->dim[0] && v->dim[1] == x->dim[1]);
+        CHECK(u->rank == 2 && u->dim[0] == x->dim[0] && u->dim[1] == x->dim[1]);
+        CHECK(at->out[0]->type.dim[0] != x->dim[0]);
+        CHECK(at->out[1]->type.dim[0] == x->dim[0]);
+    }
+    unload(&l);
+}
+
+/* A loop whose value gets another rank each round, and one whose body is wrong. */
+static void test_loop_ranks(Arena *a)
+{
+    Pb g = graph_xy(a), n = pb_node(a, "Loop", "m - x -> y"), body = {.arena = a};
+    Pb axes = pb_tensor(a, "axes", 7, 1, (const int64_t[]){1}), wrong;
+
+    pb_int(&axes, 7, 0);
+    pb_port(&g, 11, "m", 7, "");
+    pb_port(&body, 11, "i", 7, "");
+    pb_port(&body, 11, "go", 9, "");
+    pb_port(&body, 11, "v", 1, NULL);
+    pb_port(&body, 12, "go", 9, NULL);
+    pb_port(&body, 12, "w", 1, NULL);
+    wrong = pb_copy(body);
+    add(&wrong, "Add", "v q -> w");
+    add(&body, "Unsqueeze", "v axes -> w");
+    pb_message(&body, 5, axes);
+    Pb bad = pb_copy(n), h = pb_copy(g);
+    pb_attr_graph(&n, "body", body);
+    pb_message(&g, 1, n);
+    Loading l = load(pb_model(g, 20));
+    const Node *at = l.status == OK ? l.loaded.module->main->last : NULL;
+    if (at && at->n_region == 1) CHECK_EQ(at->region[0]->arg[2]->type.rank, RANK_UNKNOWN);
+    CHECK(l.status == OK || l.status == ERR_UNSUPPORTED); /* Unsqueeze of any rank */
+    unload(&l);
+    pb_attr_graph(&bad, "body", wrong);
+    pb_message(&h, 1, bad);
+    check_fails(pb_model(h, 20), ERR_MODEL, "\"q\", is not defined");
+}
+
 int main(void)
 {
     Arena *a = arena_new(0);
+
+    test_if(a);
+    test_shadowing(a);
+    test_loop_grows(a);
+    test_loop_ranks(a);
 
     test_order(a);
     test_long_chain(a);
