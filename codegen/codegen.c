@@ -179,9 +179,8 @@ static Status prepare_node(void *context, Node *n)
         map_set(&c->by_digest, arena_strdup(c->arena, key), (void *)index);
     }
     e = ARENA_NEW(c->arena, EntryKernel);
-    *e = (EntryKernel){.abi = cpu_kernel_abi(kernel),
-                       .function = c->function[index - 1].name,
-                       .name = c->n_name};
+    *e = (EntryKernel){
+        .abi = cpu_kernel_abi(kernel), .function = c->function[index - 1].name, .name = c->n_name};
     packed = ARENA_ARRAY(c->arena, int64_t, e->abi->n_pack);
     for (int k = 0; k < e->abi->n_pack; k++)
         TRY(add_weights(c, e->abi->pack[k].data->data, e->abi->pack[k].data->bytes, &packed[k]));

@@ -113,12 +113,11 @@ static void add_dim(TensorProto *p, uint64_t v)
     }
 }
 
-/* A repeated number: one value, or packed ones. `to` (may be NULL) gets them as stored, 8 bytes
- * each via `put`. */
+/* A repeated number, one value or packed ones: each is handed to `put`. */
 static bool walk_values(const Field *f, void (*put)(void *context, uint64_t v), void *context)
 {
     uint32_t wire = f->number == F_DIMS ? VARINT : wire_of(f->number);
-    const uint8_t *at = f->data, *end = f->data + f->size;
+    const uint8_t *at = f->data, *end;
     uint64_t v;
 
     if (f->wire == wire) {
@@ -126,6 +125,7 @@ static bool walk_values(const Field *f, void (*put)(void *context, uint64_t v), 
         return true;
     }
     if (f->wire != BYTES) return false;
+    end = at + f->size;
     while (at < end) {
         if (!get_value(wire, &at, end, &v)) return false;
         put(context, v);

@@ -1,10 +1,10 @@
 /* cpu_host.h: the inside of the host program's emitter.
  *
  * Glossary
- *   slot     an alloca that holds a symbol's value or a value's pointer; branches and loops store to
- *            it, so that joining needs no care. The first block holds all of them
- *   place    where the plan puts a value; making it gives the pointer
- *   bind     give a symbol its value, once in straight-line code, every turn in a loop */
+ *   slot     an alloca that holds a symbol's value or a value's pointer; branches and loops store
+ * to it, so that joining needs no care. The first block holds all of them place    where the plan
+ * puts a value; making it gives the pointer bind     give a symbol its value, once in straight-line
+ * code, every turn in a loop */
 #ifndef INGOT_CODEGEN_CPU_HOST_H
 #define INGOT_CODEGEN_CPU_HOST_H
 

@@ -229,8 +229,7 @@ static int64_t linear_in(Host *h, Dim d, Dim symbol, Dim *rest)
     if (d->kind != DIM_POLY) return 0;
     for (int i = 0; i < d->n_term; i++) {
         if (d->term[i].n != 1 || d->term[i].atom[0] != symbol) continue;
-        *rest = dim_sub(&h->graph->dims, d,
-                        dim_mul_c(&h->graph->dims, symbol, d->term[i].coef));
+        *rest = dim_sub(&h->graph->dims, d, dim_mul_c(&h->graph->dims, symbol, d->term[i].coef));
         dim_symbols(*rest, look_for, &u);
         return u.count ? 0 : d->term[i].coef;
     }

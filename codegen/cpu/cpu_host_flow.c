@@ -176,8 +176,7 @@ static void meet_arguments(Host *h, Looping *l, Meeting *m, bool first, const Ma
         if (!same_rank(h, l->n, arg, v)) continue;
         for (int k = 0; k < v->type.rank; k++) {
             Dim to = arg->type.dim[k];
-            if (to != v->type.dim[k])
-                meet(m, to, host_dim(h, v->type.dim[k]), !map_has(outer, to));
+            if (to != v->type.dim[k]) meet(m, to, host_dim(h, v->type.dim[k]), !map_has(outer, to));
         }
     }
 }
@@ -200,9 +199,9 @@ static void loop_start(Host *h, Looping *l, const Map *outer)
 
     host_store(h, cpu_i32(h->m, 0), l->loop.parity);
     host_store(h, host_i64(h, 0), l->turn);
-    host_store(h, n->in[0] ? host_load(h, h->m->i64, host_pointer(h, n->in[0]))
-                           : host_i64(h, INT64_MAX),
-               l->trip);
+    host_store(
+        h, n->in[0] ? host_load(h, h->m->i64, host_pointer(h, n->in[0])) : host_i64(h, INT64_MAX),
+        l->trip);
     host_store(h, n->in[1] ? host_load(h, h->m->i8, host_pointer(h, n->in[1])) : yes, l->condition);
     meet_arguments(h, l, &m, true, outer);
     settle(h, &m, l->origin);
@@ -230,9 +229,9 @@ static void scan_grow(Host *h, const Looping *l, int k, LLVMValueRef used, LLVMV
     else
         room = host_mul(h, need, host_i64(h, 2));
     host_check(h, l->origin);
-    p = host_runtime(h, "ingot_rt_segment_keep", h->m->ptr, 4,
-                     (LLVMValueRef[]){h->call, cpu_i32(h->m, l->plan->segment[l->carried + k]),
-                                      used, room});
+    p = host_runtime(
+        h, "ingot_rt_segment_keep", h->m->ptr, 4,
+        (LLVMValueRef[]){h->call, cpu_i32(h->m, l->plan->segment[l->carried + k]), used, room});
     host_leave_if(h, LLVMBuildIsNull(b, p, ""), cpu_i32(h->m, INGOT_ERR_LIMIT));
     host_point(h, l->n->out[l->carried + k], p);
     host_store(h, room, l->scan_room[k]);
@@ -335,8 +334,7 @@ static void loop_results(Host *h, const Looping *l)
             host_unsupported(h, n, "a scan output of a rank that only the run can tell");
             continue;
         }
-        meet(&m, out->type.dim[0], host_load(h, h->m->i64, l->turn),
-             defines(n, out->type.dim[0]));
+        meet(&m, out->type.dim[0], host_load(h, h->m->i64, l->turn), defines(n, out->type.dim[0]));
         for (int i = 1; i < out->type.rank; i++)
             if (defines(n, out->type.dim[i]))
                 meet(&m, out->type.dim[i], host_load(h, h->m->i64, l->scan_dim[k][i - 1]), true);

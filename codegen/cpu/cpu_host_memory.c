@@ -91,8 +91,7 @@ static LLVMValueRef carry_segment(Host *h, const Place *p, LLVMValueRef bytes)
     for (const HostLoop *l = h->loop; l; l = l->up)
         if (l->node == p->loop) {
             LLVMValueRef turn = host_load(h, h->m->i32, l->parity);
-            return host_segment(
-                h, LLVMBuildAdd(h->m->b, cpu_i32(h->m, p->index), turn, ""), bytes);
+            return host_segment(h, LLVMBuildAdd(h->m->b, cpu_i32(h->m, p->index), turn, ""), bytes);
         }
     host_bug(h, NULL, "a carried value is made outside of its loop");
     return LLVMConstNull(h->m->ptr);
@@ -123,8 +122,7 @@ LLVMValueRef host_make(Host *h, const Value *v)
                      : host_gep_c(h, h->base, p->offset);
         break;
     case PLACE_OUTPUT:
-        at = p->open ? output(h, p->index, bytes)
-                     : host_gep_c(h, h->output[p->index], p->offset);
+        at = p->open ? output(h, p->index, bytes) : host_gep_c(h, h->output[p->index], p->offset);
         break;
     case PLACE_CARRY:
         at = carry_segment(h, p, bytes);
@@ -214,8 +212,8 @@ static void copy_loop(Host *h, LLVMValueRef f, LLVMTypeRef element, const LLVMVa
 static LLVMValueRef copy_kernel(Host *h)
 {
     CpuModule *m = h->m;
-    LLVMTypeRef type = LLVMFunctionType(
-        m->void_type, (LLVMTypeRef[]){m->ptr, m->i64, m->i64, m->ptr}, 4, 0);
+    LLVMTypeRef type =
+        LLVMFunctionType(m->void_type, (LLVMTypeRef[]){m->ptr, m->i64, m->i64, m->ptr}, 4, 0);
     LLVMBasicBlockRef back = LLVMGetInsertBlock(m->b), block[5];
     LLVMValueRef f = cpu_function(m, "copy_runs", type, false), x[7], ptr, dim, is4, is8;
 
@@ -264,11 +262,11 @@ void host_copy_runs(Host *h, LLVMValueRef to, LLVMValueRef to_step, LLVMValueRef
         host_store(h, dim[i], host_gep_c(h, h->kernel_dim, 8 * i));
     host_store(h, cpu_i32(m, -1), host_gep_c(h, h->kernel_args, 24));
     host_store(h, cpu_i32(m, -1), host_gep_c(h, h->kernel_args, 28));
-    grain = LLVMBuildSDiv(m->b, host_i64(h, 1 << 17),
-                          LLVMBuildAdd(m->b, run, host_i64(h, 8), ""), "");
+    grain =
+        LLVMBuildSDiv(m->b, host_i64(h, 1 << 17), LLVMBuildAdd(m->b, run, host_i64(h, 8), ""), "");
     grain = LLVMBuildAdd(m->b, grain, host_i64(h, 1), "");
-    rc = host_runtime(h, "ingot_rt_parallel", m->i32, 6,
-                      (LLVMValueRef[]){h->call, h->copy_kernel, h->kernel_args, count, grain,
-                                       host_i64(h, 0)});
+    rc = host_runtime(
+        h, "ingot_rt_parallel", m->i32, 6,
+        (LLVMValueRef[]){h->call, h->copy_kernel, h->kernel_args, count, grain, host_i64(h, 0)});
     host_leave_if(h, LLVMBuildICmp(m->b, LLVMIntNE, rc, cpu_i32(m, 0), ""), rc);
 }

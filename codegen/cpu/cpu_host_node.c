@@ -30,8 +30,8 @@ static void launch(Host *h, const Node *n)
     const EntryKernel *e = h->in->kernel[n->id];
     const KernelAbi *abi = e->abi;
     CpuModule *m = h->m;
-    LLVMTypeRef type = LLVMFunctionType(
-        m->void_type, (LLVMTypeRef[]){m->ptr, m->i64, m->i64, m->ptr}, 4, 0);
+    LLVMTypeRef type =
+        LLVMFunctionType(m->void_type, (LLVMTypeRef[]){m->ptr, m->i64, m->i64, m->ptr}, 4, 0);
     LLVMValueRef f = LLVMGetNamedFunction(m->module, e->function), rc, tasks, scratch;
     int at = 0, origin = host_origin(h, n);
 
@@ -55,9 +55,9 @@ static void launch(Host *h, const Node *n)
     host_check(h, origin);
     host_store(h, cpu_i32(m, origin), host_gep_c(h, h->kernel_args, 24));
     host_store(h, cpu_i32(m, e->name), host_gep_c(h, h->kernel_args, 28));
-    rc = host_runtime(h, "ingot_rt_parallel", m->i32, 6,
-                      (LLVMValueRef[]){h->call, f, h->kernel_args, tasks,
-                                       host_i64(h, abi->grain), scratch});
+    rc = host_runtime(
+        h, "ingot_rt_parallel", m->i32, 6,
+        (LLVMValueRef[]){h->call, f, h->kernel_args, tasks, host_i64(h, abi->grain), scratch});
     host_leave_if(h, differs(h, rc, cpu_i32(m, 0)), rc);
 }
 
@@ -129,7 +129,8 @@ static LLVMValueRef load_integer(Host *h, const Value *v, int element)
     DType t = v->type.dtype;
     int bytes = dtype_bytes(t);
     LLVMTypeRef type = LLVMIntTypeInContext(h->m->cx, (unsigned)(8 * bytes));
-    LLVMValueRef x = host_load(h, type, host_gep_c(h, host_pointer(h, v), (int64_t)element * bytes));
+    LLVMValueRef x =
+        host_load(h, type, host_gep_c(h, host_pointer(h, v), (int64_t)element * bytes));
 
     LLVMSetAlignment(x, (unsigned)bytes);
     if (bytes == 8) return x;
@@ -279,9 +280,9 @@ static void call(Host *h, const Node *n)
     call_dims(h, n, origin);
     for (int k = 0; k < n->n_out; k++)
         if (n->out[k] && h->plan->place[n->out[k]->id].kind == PLACE_POINTER)
-            host_point(h, n->out[k],
-                       host_load(h, h->m->ptr,
-                                 host_gep_c(h, h->call_out, (int64_t)k * TENSOR_SIZE)));
+            host_point(
+                h, n->out[k],
+                host_load(h, h->m->ptr, host_gep_c(h, h->call_out, (int64_t)k * TENSOR_SIZE)));
 }
 
 void host_node(Host *h, const Node *n)

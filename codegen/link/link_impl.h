@@ -28,7 +28,7 @@ Status link_job_model(LinkJob *j) MUST_USE;
 /* Runs the linker and moves what it made to `path`. */
 Status link_job_run(LinkJob *j, const char *path, int mode) MUST_USE;
 
-/* Functions that applications call; NULL at the end. A test compares them with ingot_rt.h. */
+/* Functions that applications call; NULL at the end. A test looks for each in a shared library. */
 extern const char *const link_api[];
 
 /* Members of an archive in memory: start with *at = 0. False at the end, or when it is malformed.

@@ -1,0 +1,84 @@
+/* cli.h: the `ingot` command: options, commands, and what several commands do alike.
+ *
+ * A command is a row of the table in main.c and a function in cmd_NAME.c; an option is a row of
+ * options.def. Errors go into the sink; main prints them and ends with the status. */
+#ifndef INGOT_CLI_CLI_H
+#define INGOT_CLI_CLI_H
+
+#include "codegen/codegen.h"
+#include "frontend/frontend.h"
+#include "passes/pass.h"
+
+enum {
+    C_COMPILE = 1,
+    C_RUN = 2,
+    C_TEST = 4,
+    C_CHECK = 8,
+    C_BENCH = 16,
+    C_PASS = 32,
+    C_INSPECT = 64,
+    C_CODE = C_COMPILE | C_RUN | C_TEST | C_CHECK | C_BENCH,
+    C_GRAPH = C_CODE | C_PASS | C_INSPECT,
+    C_ALL = ~0
+};
+
+typedef struct OptionList {
+    const char **item;
+    int n, cap;
+} OptionList;
+
+typedef bool OptionFLAG;
+typedef const char *OptionTEXT;
+typedef struct OptionINT {
+    bool given;
+    int64_t value;
+} OptionINT;
+typedef OptionList OptionLIST;
+
+typedef struct Options {
+#define OPTION(field, kind, ...) Option##kind field;
+#include "cli/options.def"
+#undef OPTION
+    OptionList argument; /* what is no option */
+    Arena *arena;
+} Options;
+
+typedef struct Command {
+    const char *name;
+    int bit; /* C_... */
+    const char *about;
+    const char *usage;    /* behind the name */
+    const char *examples; /* lines */
+    int least, most;      /* arguments */
+    Status (*run)(const Options *o, Diag *d);
+} Command;
+
+extern const Command commands[]; /* ends with a nameless one */
+
+/* argv behind the command's name. */
+Status options_parse(const Command *c, int argc, char **argv, Options *out, Diag *d) MUST_USE;
+void options_help(const Command *c);
+
+/* ---- shared by commands (session.c) ---- */
+
+typedef struct Fixes {
+    DimFix *fix;
+    int n;
+} Fixes;
+
+/* What the options say of the passes; `target` is kept. */
+Status session_passes(const Options *o, TargetInfo *target, PassOptions *out, Diag *d) MUST_USE;
+/* Load the model and run all passes: a fused graph. frontend_close(&out) whatever the status. */
+Status session_load(const Options *o, const char *model, Loaded *out, Diag *d) MUST_USE;
+Status session_fuse(const Options *o, Module *m, Diag *d) MUST_USE;
+Status session_codegen(const Options *o, Module *m, const char *symbol, Code *out,
+                       Diag *d) MUST_USE;
+/* Code and weights into the artifact `form` ("exe", "lib", "shared", "obj", "header") at `path`. */
+Status session_link(const Options *o, const Module *m, const Code *code, const char *symbol,
+                    const char *form, const char *path, Diag *d) MUST_USE;
+/* The file's name without folder and ending, as a C identifier. */
+const char *session_symbol(Arena *a, const char *path);
+
+Status cmd_compile(const Options *o, Diag *d) MUST_USE;
+
+#endif

@@ -1,0 +1,116 @@
+/* main.c: the table of commands; messages to standard error; the exit status. */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/cli.h"
+
+#ifndef INGOT_VERSION
+#define INGOT_VERSION "0.1.0"
+#endif
+
+const Command commands[] = {
+    {"compile", C_COMPILE, "a model into native code", "MODEL -o OUT [options]",
+     "  ingot compile model.onnx -o model              an executable; model --help says how to run "
+     "it\n"
+     "  ingot compile model.onnx -o libmodel.a --emit lib       a library, and model.h\n"
+     "  ingot compile model.onnx -o libmodel.so --emit shared --target x86-64-v3\n"
+     "  ingot compile model.onnx -o m --dim batch=8    with an open dim fixed\n"
+     "  ingot compile model.onnx --emit kernels        what is computed, as text\n",
+     1, 1, cmd_compile},
+    {0},
+};
+
+static void overview(FILE *f)
+{
+    fprintf(f, "ingot: ONNX models into native code, ahead of time\n\n");
+    for (const Command *c = commands; c->name; c++)
+        fprintf(f, "  ingot %-9s %s\n", c->name, c->about);
+    fprintf(f, "\n  ingot COMMAND --help    options and examples\n"
+               "  ingot --version\n\n"
+               "exit status: 0 ok, 1 a test failed, 2 usage, 3 unsupported, 4 invalid model,\n"
+               "  5 input/output, 6 limit, 7 target unavailable, 70 internal error\n");
+}
+
+static const Command *find(const char *name)
+{
+    for (const Command *c = commands; c->name; c++)
+        if (strcmp(c->name, name) == 0) return c;
+    return NULL;
+}
+
+static void say(const Diag *d)
+{
+    static const char *const kind[] = {"error: ", "warning: ", "note: "};
+    Status s = diag_status(d);
+
+    for (const DiagItem *i = d->first; i; i = i->next)
+        fprintf(stderr, "ingot: %s%s\n", kind[i->severity], diag_format(i, d->arena));
+    if (s == ERR_LIMIT || s == ERR_TARGET || s == ERR_BUG)
+        fprintf(stderr, "ingot: %s\n", status_remedy(s));
+}
+
+static Status run(const Command *c, int argc, char **argv, Arena *arena, Diag *d)
+{
+    Options o = {.arena = arena};
+
+    TRY(options_parse(c, argc, argv, &o, d));
+    if (o.help) {
+        options_help(c);
+        return OK;
+    }
+    d->verbose = o.verbose;
+    return c->run(&o, d);
+}
+
+/* Words in front of the commands: help and version. NULL when it is a command. */
+static const int *meta(int argc, char **argv)
+{
+    static const int ok = OK, usage = ERR_USAGE;
+    const Command *c;
+
+    if (argc < 2) {
+        overview(stderr);
+        return &usage;
+    }
+    if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "version")) {
+        printf("ingot %s\n", INGOT_VERSION);
+        return &ok;
+    }
+    if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
+        c = argc > 2 ? find(argv[2]) : NULL;
+        if (c)
+            options_help(c);
+        else
+            overview(stdout);
+        return &ok;
+    }
+    return NULL;
+}
+
+int main(int argc, char **argv)
+{
+    const int *done = meta(argc, argv);
+    const Command *c;
+    Arena *arena;
+    Diag d;
+    Status s;
+
+    if (done) return *done;
+    c = find(argv[1]);
+    if (!c) {
+        fprintf(stderr, "ingot: error: there is no command '%s'; see ingot --help\n", argv[1]);
+        return ERR_USAGE;
+    }
+    arena = arena_new(0);
+    if (!arena) {
+        fprintf(stderr, "ingot: error: out of memory\n");
+        return ERR_LIMIT;
+    }
+    diag_init(&d, arena);
+    s = run(c, argc - 2, argv + 2, arena, &d);
+    if (s == OK && fflush(stdout) != 0)
+        s = diag(&d, ERR_IO, (Where){0}, "standard output could not be written");
+    say(&d);
+    arena_free(arena);
+    return s;
+}
