@@ -1,0 +1,10 @@
+/* rt_call.h: the functions behind NODE_CALL, one a file rt_call_NAME.c; their attributes are said
+ * there. All return INGOT_OK or an INGOT_ERR_. The list is closed: what can be a kernel is one. */
+#ifndef INGOT_RUNTIME_RT_CALL_H
+#define INGOT_RUNTIME_RT_CALL_H
+
+#include "ingot/ingot_rt.h"
+
+int32_t ingot_call_unique(const ingot_call_args *a);
+
+#endif
