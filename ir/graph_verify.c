@@ -130,9 +130,11 @@ static bool check_type(Verifier *v, const Value *x)
     const Type *t = &x->type;
     if (t->kind == TYPE_TENSOR && (t->rank < RANK_UNKNOWN || t->rank > MAX_RANK))
         return fail(v, "value %d has rank %d", x->id, t->rank);
-    if (v->stage < STAGE_INFERRED) return true;
-    if (t->kind == TYPE_UNKNOWN || (t->kind == TYPE_TENSOR && t->dtype == DT_NONE))
+    /* what hangs on a branch not yet chosen may stay unknown until operators are lowered */
+    bool unknown = t->kind == TYPE_UNKNOWN || (t->kind == TYPE_TENSOR && t->dtype == DT_NONE);
+    if (unknown && v->stage >= STAGE_LOWERED)
         return fail(v, "value %d (%s) has no type", x->id, x->name ? x->name : "");
+    if (v->stage < STAGE_INFERRED) return true;
     for (int i = 0; t->kind == TYPE_TENSOR && i < t->rank; i++)
         if (!t->dim[i] || t->dim[i]->hi < 0) return fail(v, "value %d has a negative dim", x->id);
     return true;

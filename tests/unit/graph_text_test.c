@@ -205,7 +205,7 @@ typedef struct BadGraph {
 
 static const BadGraph bad_graphs[] = {
     {STAGE_LOWERED, NULL, KERNEL("stage [n,3] { out 0 f32 load:f32(0,[i0,i1]) }")},
-    {STAGE_INFERRED, "no type", "input %x : f32[n]\n%y : ? = Relu(%x)\noutput %y"},
+    {STAGE_LOWERED, "no type", "input %x : f32[n]\n%y : ? = call(%x) \"f\"\noutput %y"},
     {STAGE_LOWERED, "not lowered", "input %x : f32[n]\n%y : f32[n] = Relu(%x)\noutput %y"},
     {STAGE_LOWERED, "no input and no node", "input %x : f32[2*n]\noutput %x"},
     {STAGE_LOWERED, "no input and no node",
