@@ -70,7 +70,7 @@ def one_model(counter, ingot, folder, out):
 
 def again(ingot, model, exe, folder):
     folder.mkdir(parents=True, exist_ok=True)
-    other = compile_exe(ingot, model, folder / exe.name, "--target", "x86-64-v3", "--jobs", "1")
+    other = compile_exe(ingot, model, folder / exe.name, "--target", "x86-64-v3", "--threads", "1")
     if other.read_bytes() != exe.read_bytes():
         raise Failed("two compilations of one model differ")
 
