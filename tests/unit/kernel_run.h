@@ -1,0 +1,326 @@
+/* kernel_run.h: for tests of kernels: a list of kernel nodes becomes one shared object for a level,
+ * each is run on random operands, and its results are held against kernel_interpret bit for bit. */
+#ifndef INGOT_TESTS_KERNEL_RUN_H
+#define INGOT_TESTS_KERNEL_RUN_H
+
+#include <dlfcn.h>
+#include <math.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "codegen/c/c_print.h"
+#include "codegen/cpu/cpu_isa.h"
+#include "codegen/cpu/cpu_kernel.h"
+#include "ingot/ingot_rt.h"
+#include "ir/build.h"
+#include "tests/unit/check.h"
+
+enum { RUN_CASES = 128, RUN_OPERANDS = 8 };
+
+typedef struct RunCase {
+    const char *name;
+    Node *node;
+    bool rounds; /* has fused multiply-adds that round: only levels with FMA give the same bits */
+    bool fails;  /* a data error is expected */
+    int64_t lo, hi; /* integers of operands; floats too when small */
+    bool special;   /* NaN, infinities, -0 among the floats */
+} RunCase;
+
+typedef struct Run {
+    Arena *arena;
+    Diag diag;
+    Module *module;
+    Build b;
+    RunCase cases[RUN_CASES];
+    int n;
+    int64_t n_value; /* of every symbol */
+} Run;
+
+static uint64_t run_random(uint64_t *state)
+{
+    *state += UINT64_C(0x9e3779b97f4a7c15);
+    uint64_t z = *state;
+    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+    return z ^ (z >> 31);
+}
+
+static bool run_bind(void *context, Dim symbol, int64_t *value)
+{
+    (void)symbol;
+    *value = ((Run *)context)->n_value;
+    return true;
+}
+
+static Run *run_new(void)
+{
+    Arena *a = arena_new(0);
+    Run *r = ARENA_NEW(a, Run);
+
+    r->arena = a;
+    diag_init(&r->diag, a);
+    r->module = module_new(a, "test");
+    r->b = build_at(r->module->main, NULL, NULL, &r->diag);
+    r->n_value = 37;
+    return r;
+}
+
+static Value *run_arg(Run *r, DType t, int rank, const Dim *dim)
+{
+    Dim *copy = arena_copy(r->arena, dim, sizeof(Dim) * (size_t)rank);
+    return region_add_arg(r->module->main, "x", type_tensor(t, rank, copy));
+}
+
+static Value *run_value(Run *r, DType t, int rank, const int64_t *dim)
+{
+    Dim d[MAX_RANK];
+
+    for (int i = 0; i < rank; i++)
+        d[i] = dim_const(&r->module->dims, dim[i]);
+    return run_arg(r, t, rank, d);
+}
+
+static RunCase *run_add(Run *r, const char *name, Node *n)
+{
+    RunCase *c = &r->cases[r->n++];
+
+    *c = (RunCase){.name = name, .node = n, .lo = -20, .hi = 100};
+    if (!n || r->b.status != OK) {
+        fprintf(stderr, "%s: not built\n", name);
+        exit(1);
+    }
+    return c;
+}
+
+static RunCase *run_add_value(Run *r, const char *name, Value *v)
+{
+    return run_add(r, name, v ? v->def : NULL);
+}
+
+static Tensor *run_tensor(Run *r, const Type *type)
+{
+    int64_t dim[MAX_RANK];
+
+    for (int i = 0; i < type->rank; i++)
+        dim_eval(type->dim[i], run_bind, r, &dim[i]);
+    return tensor_new(r->arena, type->dtype, type->rank, dim);
+}
+
+static void run_fill(const RunCase *c, Tensor *t, uint64_t *state)
+{
+    static const double special[] = {NAN, INFINITY, -INFINITY, -0.0, 0.0, 1e-40, 3e38, -7.5};
+
+    for (int64_t i = 0; i < t->count; i++) {
+        uint64_t z = run_random(state);
+        double v = (double)(int64_t)(z >> 20) / (double)(1LL << 43) * 8 - 4;
+
+        if (c->special && z % 5 == 0) v = special[(z >> 8) % 8];
+        if (dtype_is_float(t->dtype))
+            dtype_store_double(t->dtype, tensor_at(t, i), v, true);
+        else
+            dtype_store_int(t->dtype, tensor_at(t, i),
+                            c->lo + (int64_t)(z % (uint64_t)(c->hi - c->lo + 1)));
+    }
+}
+
+static bool run_same(const Tensor *a, const Tensor *b)
+{
+    for (int64_t i = 0; i < a->count; i++) {
+        uint64_t x = dtype_load_bits(a->dtype, tensor_at(a, i));
+        uint64_t y = dtype_load_bits(b->dtype, tensor_at(b, i));
+        if (x == y) continue;
+        if (dtype_is_float(a->dtype) && isnan(tensor_double(a, i)) && isnan(tensor_double(b, i)))
+            continue;
+        fprintf(stderr, "  element %lld: %llx, want %llx (%g, %g)\n", (long long)i,
+                (unsigned long long)x, (unsigned long long)y, tensor_double(a, i),
+                tensor_double(b, i));
+        return false;
+    }
+    return true;
+}
+
+static void run_call(Run *r, const KernelAbi *abi, ingot_kernel fn, void *const *ptr,
+                     ingot_call *call)
+{
+    int64_t *dim = ARENA_ARRAY(r->arena, int64_t, abi->n_dim), tasks, scratch, step = 1;
+    ingot_kernel_args args = {.call = call, .ptr = ptr, .dim = dim};
+    void *memory;
+
+    for (int i = 0; i < abi->n_dim; i++)
+        CHECK(dim_eval(abi->dim[i], run_bind, r, &dim[i]));
+    CHECK(dim_eval(abi->tasks, run_bind, r, &tasks));
+    CHECK(dim_eval(abi->scratch, run_bind, r, &scratch));
+    memory = aligned_alloc(64, (size_t)(scratch + 127) / 64 * 64);
+    memset(memory, 0xee, (size_t)scratch);
+    for (int64_t t = 0; t < tasks; t += step, step = step % 7 + 1) {
+        int64_t end = t + step < tasks ? t + step : tasks;
+        fn(&args, t, end, memory);
+    }
+    free(memory);
+}
+
+static void run_case(Run *r, const RunCase *c, const KernelAbi *abi, ingot_kernel fn,
+                     const char *level, bool fma)
+{
+    const Node *n = c->node;
+    Tensor *in[RUN_OPERANDS], *want[RUN_OPERANDS], *got[RUN_OPERANDS];
+    void *ptr[2 * RUN_OPERANDS];
+    uint64_t state = 42;
+    ingot_call call = {0};
+    Diag quiet;
+    Status s;
+
+    diag_init(&quiet, r->arena);
+    for (int i = 0; i < n->n_in; i++) {
+        in[i] = run_tensor(r, &n->in[i]->type);
+        run_fill(c, in[i], &state);
+        ptr[i] = in[i]->data;
+    }
+    for (int i = 0; i < n->n_out; i++) {
+        want[i] = run_tensor(r, &n->out[i]->type);
+        got[i] = run_tensor(r, &n->out[i]->type);
+        memset(got[i]->data, 0x55, got[i]->bytes);
+        ptr[n->n_in + i] = got[i]->data;
+    }
+    s = kernel_interpret(&r->module->sx, n->kernel, (const Tensor *const *)in, want, run_bind, r,
+                         &quiet);
+    run_call(r, abi, fn, ptr, &call);
+    if ((call.error != 0) != c->fails || (s != OK) != c->fails) {
+        fprintf(stderr, "%s at %s: data error %d, reference %d, expected %d\n", c->name, level,
+                call.error, s, c->fails);
+        check_failures++;
+    }
+    for (int i = 0; i < n->n_out && !c->fails && (fma || !c->rounds); i++) {
+        if (run_same(got[i], want[i])) continue;
+        fprintf(stderr, "%s at %s: result %d differs\n", c->name, level, i);
+        check_failures++;
+    }
+}
+
+static const char run_stub[] =
+    "#include <stdint.h>\n"
+    "struct call { const void *in; void *out, *instance; int32_t error; };\n"
+    "int32_t ingot_rt_fail(struct call *c, int32_t code, int32_t origin, const char *what,\n"
+    "                      int64_t a, int64_t b)\n"
+    "{ (void)origin, (void)what, (void)a, (void)b; if (!c->error) c->error = code; return code; "
+    "}\n";
+
+static void run_write(const char *path, const void *data, size_t n)
+{
+    FILE *f = fopen(path, "wb");
+
+    if (!f || fwrite(data, 1, n, f) != n) exit(1);
+    fclose(f);
+}
+
+/* The functions have hidden visibility: a table in the stub gives them out. */
+static const char *run_stub_text(Run *r)
+{
+    Text t;
+
+    text_init(&t, r->arena);
+    text_put(&t, run_stub);
+    for (int i = 0; i < r->n; i++)
+        text_f(&t, "void k%d(const void *, int64_t, int64_t, void *);\n", i);
+    text_put(&t, "void (*const kernels[])(const void *, int64_t, int64_t, void *) = {");
+    for (int i = 0; i < r->n; i++)
+        text_f(&t, "k%d,", i);
+    text_put(&t, "};\n");
+    return t.s;
+}
+
+/* cc -shared of an object or C source and the stub, loaded; files are removed at once. */
+static void *run_link(Run *r, const char *suffix, const void *data, size_t size)
+{
+    const char *stub = run_stub_text(r);
+    char folder[] = "/tmp/kernel_run_XXXXXX", command[600], path[3][100];
+    void *so;
+
+    if (!mkdtemp(folder)) exit(1);
+    snprintf(path[0], sizeof path[0], "%s/k%s", folder, suffix);
+    snprintf(path[1], sizeof path[1], "%s/stub.c", folder);
+    snprintf(path[2], sizeof path[2], "%s/k.so", folder);
+    run_write(path[0], data, size);
+    run_write(path[1], stub, strlen(stub));
+    snprintf(command, sizeof command,
+             "cc -O0 -std=gnu11 -ffp-contract=off -fPIC -shared -Iinclude -o %s %s %s -lm", path[2],
+             path[0], path[1]);
+    CHECK_EQ(system(command), 0);
+    so = dlopen(path[2], RTLD_NOW | RTLD_LOCAL);
+    if (!so) fprintf(stderr, "%s\n", dlerror());
+    for (int i = 0; i < 3; i++)
+        unlink(path[i]);
+    rmdir(folder);
+    return so;
+}
+
+static void run_all(Run *r, void *so, const KernelAbi *const *abi, const char *level, bool fma)
+{
+    const ingot_kernel *fn = so ? dlsym(so, "kernels") : NULL;
+
+    CHECK(fn != NULL);
+    for (int i = 0; fn && i < r->n; i++)
+        run_case(r, &r->cases[i], abi[i], fn[i], level, fma);
+}
+
+static void run_level(Run *r, const char *level)
+{
+    const CpuIsa *isa = cpu_isa_find(level);
+    const KernelAbi *abi[RUN_CASES];
+    CpuKernel *k;
+    CpuModule *m;
+    CodeObject object;
+    void *so;
+
+    if (!isa || (isa->features & ~cpu_isa_here())) return;
+    CHECK_EQ(cpu_module_open(r->arena, isa, 2, &r->diag, &m), OK);
+    for (int i = 0; i < r->n; i++) {
+        char name[32];
+
+        snprintf(name, sizeof name, "k%d", i);
+        CHECK_EQ(cpu_kernel_prepare(r->arena, r->module, r->cases[i].node, isa, &r->diag, &k), OK);
+        CHECK_EQ(cpu_kernel_emit(m, k, name), OK);
+        abi[i] = cpu_kernel_abi(k);
+    }
+    if (getenv("KERNEL_RUN_LLVM")) {
+        Text text;
+        text_init(&text, r->arena);
+        if (cpu_module_emit(m, "k", r->arena, &object, NULL, &text) == OK) fputs(text.s, stderr);
+    } else {
+        CHECK_EQ(cpu_module_emit(m, "k", r->arena, &object, NULL, NULL), OK);
+    }
+    for (DiagItem *i = r->diag.first; i; i = i->next)
+        fprintf(stderr, "%s\n", diag_format(i, r->arena));
+    if (!r->diag.errors) {
+        so = run_link(r, ".o", object.data, object.size);
+        run_all(r, so, abi, level, isa->fma);
+        if (so) dlclose(so);
+    }
+    cpu_module_close(m);
+}
+
+/* The same through plain C. */
+static void run_c(Run *r)
+{
+    const KernelAbi *abi[RUN_CASES];
+    Text text;
+    void *so;
+
+    text_init(&text, r->arena);
+    c_print_prelude(&text);
+    for (int i = 0; i < r->n; i++) {
+        char name[32];
+
+        snprintf(name, sizeof name, "k%d", i);
+        CHECK_EQ(
+            c_print_kernel(r->arena, r->module, r->cases[i].node, name, &text, &r->diag, &abi[i]),
+            OK);
+    }
+    if (getenv("KERNEL_RUN_C")) fputs(text.s, stderr);
+    so = run_link(r, ".c", text.s, text.n);
+    run_all(r, so, abi, "C", true);
+    if (so) dlclose(so);
+}
+
+#endif
