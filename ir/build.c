@@ -391,7 +391,7 @@ const Sx *sx_operand(Build *b, int src, const Value *v, int out_rank, const Dim 
         Dim own = v->type.dim[i];
         const Sx *at = sx_index(b->sx, i + shift);
 
-        if (dim_is(own, 1))
+        if (dim_is(own, 1) && !dim_is(out_dims[i + shift], 1))
             at = sx_i64(b, 0);
         else if (own != out_dims[i + shift] && own->lo <= 1)
             at = sx_select(b->sx, sx_eq(b->sx, sx_dim(b->sx, own), sx_i64(b, 1)), sx_i64(b, 0), at);
