@@ -131,7 +131,7 @@ static void start_stage(Copy *c, NestStage *s, const Stage *stage)
 
     s->stage = stage;
     s->n_index = stage->rank + stage->n_reduce;
-    s->vec = s->scan = -1;
+    s->vec = s->scan = s->tile = -1;
     s->value = ARENA_ARRAY(c->n->arena, const Sx *, stage->n_out);
     for (int j = 0; j < stage->n_out; j++)
         s->value[j] = stored_value(c, &stage->out[j]);

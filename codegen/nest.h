@@ -53,6 +53,7 @@ typedef struct NestStage {
     NestLoop loop[NEST_INDICES];
     int vec;        /* loop, or -1 */
     int scan;       /* loop of the scan axis, or -1; the last of the domain */
+    int tile;       /* loop in front of vec along which some loads are contiguous, or -1 */
     Map address;    /* const Sx * -> Affine *: LOADs; i64 LT and LE: arg0 - arg1 */
     Affine **store; /* [n_out] elements from the result's (or local's) start */
     const Sx *
@@ -101,5 +102,7 @@ static inline bool affine_is_coef(const Affine *a, int k, int64_t v)
 {
     return a->coef[k] ? dim_is(a->coef[k], v) : v == 0;
 }
+/* Whether a load is to be transposed in tiles of vec and tile. */
+bool nest_is_transposed(const NestStage *s, const Sx *load);
 
 #endif

@@ -11,6 +11,9 @@ enum {
     TASK_POINTS = 4096,    /* a task shall have about this many points of the iteration space */
     TASKS_ENOUGH = 32,     /* with so many tasks, a loop need not be cut */
     BLOCK_UNIT = 512,      /* blocks of the vector loop are multiples of it */
+    BLOCK_UNIT_LONG = 64,  /* where each point is long work, and blocks of a tile loop */
+    TILE_LEAST = 4,        /* loops shorter than this are not tiled */
+    TILE_NODES = 40,       /* expressions at most in a tiled body, which is written out often */
     WORTH_A_THREAD = 60000 /* operations of lanes; about 5 microseconds */
 };
 
@@ -129,6 +132,41 @@ static void move_loop(NestStage *s, int from, int to)
         s->loop_of[s->loop[i].last] = i;
 }
 
+/* ---- Tiles: a load that is contiguous along another loop is read in that direction and transposed
+ * in registers, instead of element by element. */
+
+bool nest_is_transposed(const NestStage *s, const Sx *load)
+{
+    const Affine *x = map_get(&s->address, load);
+    int v, w;
+
+    if (s->tile < 0 || s->vec < 0 || !x || load->op != SX_LOAD) return false;
+    v = s->loop[s->vec].last;
+    w = s->loop[s->tile].last;
+    if (x->n_term || load->guarded || dtype_bits(load->dtype) > 64) return false;
+    return affine_is_coef(x, w, 1) && !affine_is_coef(x, v, 0) && !affine_is_coef(x, v, 1);
+}
+
+static int tile_loop(Nest *n, NestStage *s)
+{
+    const Stage *g = s->stage;
+
+    if (s->vec < n->n_outer || s->vec >= s->n_domain || g->n_acc || n->serial) return -1;
+    if (nest_guess(s->loop[s->vec].extent) < TILE_LEAST || s->n_node > TILE_NODES) return -1;
+    for (int l = s->n_domain - 1; l >= n->n_outer; l--) {
+        size_t i = 0;
+        const void *key;
+        void *x;
+
+        if (l == s->vec || nest_guess(s->loop[l].extent) < TILE_LEAST) continue;
+        s->tile = l;
+        while (map_next(&s->address, &i, &key, &x)) {
+            if (nest_is_transposed(s, key)) return l;
+        }
+    }
+    return -1;
+}
+
 static void order_loops(Nest *n, NestStage *s)
 {
     int end = s->n_domain - 1;
@@ -147,6 +185,11 @@ static void order_loops(Nest *n, NestStage *s)
     if (s->vec >= 0 && s->vec < end && s->vec >= n->n_outer) {
         move_loop(s, s->vec, end);
         s->vec = end;
+    }
+    s->tile = tile_loop(n, s);
+    if (s->tile >= 0 && s->tile < s->vec - 1) {
+        move_loop(s, s->tile, s->vec - 1);
+        s->tile = s->vec - 1;
     }
 }
 
@@ -207,6 +250,7 @@ static int task_loops(const Nest *n)
 
     if (n->serial) return 0;
     if (n->kernel->n_stage > 1) return n->n_outer;
+    if (s->tile >= 0) return s->tile;
     return s->n_domain - (s->scan >= 0) - (s->vec >= 0 && s->vec < s->n_domain);
 }
 
@@ -214,14 +258,17 @@ static void cut_block(Nest *n)
 {
     const NestStage *s = &n->stage[0];
     bool is_vec = s->vec == n->n_task;
-    int64_t extent, inside, block;
+    int64_t extent, inside, block, unit;
 
     if (n->kernel->n_stage > 1 && n->n_task >= n->n_outer) return;
     if (n->serial || n->n_task >= s->n_domain || n->n_task == s->scan) return;
     extent = nest_guess(s->loop[n->n_task].extent);
     inside = points_inside(n, n->n_task + 1);
     block = TASK_POINTS / (inside ? inside : 1);
-    if (is_vec) block = (block + BLOCK_UNIT - 1) / BLOCK_UNIT * BLOCK_UNIT;
+    unit = n->n_task == s->tile || (is_vec && inside > 8) ? BLOCK_UNIT_LONG
+           : is_vec                                       ? BLOCK_UNIT
+                                                          : 1;
+    block = (block + unit - 1) / unit * unit;
     if (block < 1) block = 1;
     if (dim_is_const(s->loop[n->n_task].extent) && block >= extent) return;
     n->block = block;

@@ -104,7 +104,8 @@ LLVMValueRef cpu_stack(CpuFn *f, LLVMTypeRef t, int n);    /* aligned stack memo
 LLVMValueRef cpu_element(CpuFn *f, DType d, LLVMValueRef base, LLVMValueRef offset);
 LLVMValueRef cpu_from_mem(CpuFn *f, DType d, LLVMValueRef v);
 LLVMValueRef cpu_to_mem(CpuFn *f, DType d, LLVMValueRef v);
-bool cpu_can_mask(const CpuFn *f); /* every access of the stage along the lanes */
+LLVMValueRef cpu_operand(CpuFn *f, int src); /* where a LOAD of src starts */
+bool cpu_can_mask(const CpuFn *f);           /* every access of the stage along the lanes */
 
 /* ---- cpu_loop.c: loops */
 typedef struct CpuLoop {
@@ -140,7 +141,13 @@ void cpu_carry_publish(CpuFn *f, LLVMValueRef *carry); /* ACC is this from now o
 void cpu_reduce(CpuFn *f);
 /* ---- cpu_lanes.c: a reduction along its innermost index in 64 lanes */
 void cpu_reduce_lanes(CpuFn *f);
+/* ---- cpu_tile.c: the loops s->tile and s->vec together, for loads that are transposed. */
+bool cpu_tile_fits(const CpuFn *f);
+int cpu_tile_lanes(const CpuFn *f);
+/* The point of tile origin (f->loop_value of both loops): all of its lanes x lanes points. */
+void cpu_tile_points(CpuFn *f);
 /* ---- cpu_kernel.c */
+void cpu_store_point(CpuFn *f);
 int cpu_native_lanes(const CpuFn *f);
 /* A kernel's function, at level 0; close writes the return. */
 void cpu_fn_open(CpuFn *f, CpuModule *m, const Nest *n, const char *name);

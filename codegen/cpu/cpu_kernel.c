@@ -74,7 +74,7 @@ static void scatter_point(CpuFn *f, int j, int u)
 }
 
 /* All values are known before the first is stored: a result may have an operand's memory. */
-static void store_point(CpuFn *f)
+void cpu_store_point(CpuFn *f)
 {
     const Stage *s = f->s->stage;
     LLVMValueRef *v = ARENA_ARRAY(f->arena, LLVMValueRef, s->n_out * CPU_UNROLL);
@@ -113,7 +113,7 @@ static void scan_points(CpuFn *f)
         carry[i] = loop.carry[i];
     cpu_carry_add(f, carry);
     cpu_carry_publish(f, carry);
-    store_point(f);
+    cpu_store_point(f);
     cpu_loop_close(f, &loop, carry);
 }
 
@@ -130,7 +130,7 @@ static void point(CpuFn *f)
         cpu_reduce_lanes(f);
     else if (s->stage->n_acc)
         cpu_reduce(f);
-    store_point(f);
+    cpu_store_point(f);
 }
 
 /* ---- The vector loop */
@@ -226,6 +226,43 @@ static void vector_loop(CpuFn *f, int l, LLVMValueRef from, LLVMValueRef to)
     part(f, l, from, to, (Variant){1, 1, false});
 }
 
+static void domain_loop(CpuFn *f, int l);
+
+/* One tile loop inside the other, over whole tiles; then what is left of either, point by point. */
+static void tiled_loops(CpuFn *f, int w, LLVMValueRef from, LLVMValueRef to)
+{
+    int v = f->s->vec, lanes = cpu_tile_lanes(f);
+    LLVMValueRef zero = cpu_i64(f->m, 0), v_to = cpu_dim(f, f->s->loop[v].extent), w_end, v_end;
+    CpuLoop outer, inner;
+
+    w_end = whole_steps(f, from, to, lanes);
+    v_end = whole_steps(f, zero, v_to, lanes);
+    outer = cpu_loop_open(f, from, w_end, lanes, 0, NULL);
+    loop_at(f, w, outer.index);
+    inner = cpu_loop_open(f, zero, v_end, lanes, 0, NULL);
+    f->vec = v;
+    f->lanes = lanes;
+    f->unroll = f->active = 1;
+    loop_at(f, v, inner.index);
+    cpu_tile_points(f);
+    cpu_loop_close(f, &inner, NULL);
+    cpu_loop_close(f, &outer, NULL);
+    f->vec = -1;
+    f->lanes = 1;
+    if (!divides(f, v, lanes)) {
+        outer = cpu_loop_open(f, from, w_end, 1, 0, NULL);
+        loop_at(f, w, outer.index);
+        vector_loop(f, v, v_end, v_to);
+        cpu_loop_close(f, &outer, NULL);
+    }
+    if (!divides(f, w, lanes)) {
+        outer = cpu_loop_open(f, w_end, to, 1, 0, NULL);
+        loop_at(f, w, outer.index);
+        vector_loop(f, v, zero, v_to);
+        cpu_loop_close(f, &outer, NULL);
+    }
+}
+
 static void domain_loop(CpuFn *f, int l)
 {
     const NestStage *s = f->s;
@@ -242,6 +279,10 @@ static void domain_loop(CpuFn *f, int l)
     to = f->to[l] ? f->to[l] : cpu_dim(f, s->loop[l].extent);
     if (l == s->vec) {
         vector_loop(f, l, from, to);
+        return;
+    }
+    if (l == s->tile && cpu_tile_fits(f)) {
+        tiled_loops(f, l, from, to);
         return;
     }
     CpuLoop loop = cpu_loop_open(f, from, to, 1, 0, NULL);

@@ -149,7 +149,7 @@ static LLVMValueRef lane_offsets(CpuFn *f, const Affine *x, int u, int depth)
     return sum;
 }
 
-static LLVMValueRef operand(CpuFn *f, int src)
+LLVMValueRef cpu_operand(CpuFn *f, int src)
 {
     const Nest *n = f->nest;
     LLVMValueRef at;
@@ -243,7 +243,7 @@ static LLVMValueRef gather(CpuFn *f, DType d, LLVMValueRef base, LLVMValueRef of
 static LLVMValueRef scalar_load(CpuFn *f, const Sx *e, const Affine *x, int u, LLVMValueRef guard,
                                 int depth)
 {
-    LLVMValueRef base = operand(f, e->src), offset = cpu_offset(f, x, u), p;
+    LLVMValueRef base = cpu_operand(f, e->src), offset = cpu_offset(f, x, u), p;
 
     cpu_at(f, depth);
     p = cpu_element(f, e->dtype, base, offset);
@@ -254,7 +254,7 @@ static LLVMValueRef scalar_load(CpuFn *f, const Sx *e, const Affine *x, int u, L
 static LLVMValueRef contiguous_load(CpuFn *f, const Sx *e, const Affine *x, int u,
                                     LLVMValueRef guard, LLVMValueRef mask, int depth)
 {
-    LLVMValueRef base = operand(f, e->src), offset = cpu_offset(f, x, u), p, v;
+    LLVMValueRef base = cpu_operand(f, e->src), offset = cpu_offset(f, x, u), p, v;
 
     cpu_at(f, depth);
     p = cpu_element(f, e->dtype, base, offset);
@@ -266,7 +266,7 @@ static LLVMValueRef contiguous_load(CpuFn *f, const Sx *e, const Affine *x, int 
 static LLVMValueRef gather_load(CpuFn *f, const Sx *e, const Affine *x, int u, LLVMValueRef guard,
                                 LLVMValueRef mask, int depth)
 {
-    LLVMValueRef base = operand(f, e->src), offsets = lane_offsets(f, x, u, depth);
+    LLVMValueRef base = cpu_operand(f, e->src), offsets = lane_offsets(f, x, u, depth);
 
     cpu_at(f, depth);
     if (guard) mask = both(f, mask, cpu_splat(f, guard, f->lanes));
@@ -301,7 +301,7 @@ static LLVMValueRef result(CpuFn *f, int out)
     const StageOut *o = &f->s->stage->out[out];
 
     if (o->result >= 0) return cpu_ptr(f, f->nest->abi.n_in + o->result);
-    return operand(f, ~(int)(f->s - f->nest->stage));
+    return cpu_operand(f, ~(int)(f->s - f->nest->stage));
 }
 
 static void scatter_lanes(CpuFn *f, DType d, LLVMValueRef base, LLVMValueRef offsets,

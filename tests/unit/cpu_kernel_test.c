@@ -66,6 +66,16 @@ static void add_transpose(Run *r, const char *name, DType t, int rank, const Dim
     run_add_value(r, name, build_transpose(&r->b, x, perm));
 }
 
+/* x + y transposed: one load of two is turned. */
+static void add_turned(Run *r, const char *name, DType t, int64_t m, int64_t n)
+{
+    Value *in[] = {run_value(r, t, 2, (int64_t[]){m, n}), run_value(r, t, 2, (int64_t[]){n, m})};
+    Dim d[] = {D(m), D(n)};
+    const Sx *e = sx_add(T, AT(0, in[0], I(0), I(1)), AT(1, in[1], I(1), I(0)));
+
+    run_add_value(r, name, build_map(&r->b, "turned", 2, in, t, 2, d, e));
+}
+
 static void add_pad(Run *r, const char *name, DType t)
 {
     int rank;
@@ -385,6 +395,8 @@ static void movement(Run *r)
     add_transpose(r, "transpose 4", DT_F32, DIMS(2, 5, 9, 40), (int[]){0, 2, 1, 3});
     add_transpose(r, "transpose bool", DT_BOOL, DIMS(9, 40), (int[]){1, 0});
     add_transpose(r, "transpose c128", DT_C128, DIMS(9, 4), (int[]){1, 0});
+    add_turned(r, "turned f32", DT_F32, 50, 70);
+    add_turned(r, "turned i64", DT_I64, 32, 19);
     add_pad(r, "pad", DT_F32);
     add_pad(r, "pad u8", DT_U8);
     add_pad(r, "pad f16", DT_F16);
