@@ -80,5 +80,6 @@ Status session_link(const Options *o, const Module *m, const Code *code, const c
 const char *session_symbol(Arena *a, const char *path);
 
 Status cmd_compile(const Options *o, Diag *d) MUST_USE;
+Status cmd_test(const Options *o, Diag *d) MUST_USE;
 
 #endif

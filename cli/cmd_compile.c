@@ -155,9 +155,11 @@ static Status prepare(Compilation *c)
 
 Status cmd_compile(const Options *o, Diag *d)
 {
-    Compilation c = {.o = o, .d = d, .model = o->argument.item[0]};
+    Options own = *o;
+    Compilation c = {.o = &own, .d = d, .model = o->argument.item[0]};
     Status s;
 
+    if (!own.jobs.given) own.jobs = own.threads;
     TRY(prepare(&c));
     s = session_load(o, c.model, &c.loaded, d);
     if (s == OK) s = session_fuse(o, c.loaded.module, d);

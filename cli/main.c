@@ -17,6 +17,13 @@ const Command commands[] = {
      "  ingot compile model.onnx -o m --dim batch=8    with an open dim fixed\n"
      "  ingot compile model.onnx --emit kernels        what is computed, as text\n",
      1, 1, cmd_compile},
+    {"test", C_TEST, "models against their recorded outputs, through generated code",
+     "DIR... [options]",
+     "  ingot test models/digits                       a folder with a model and test_data_set_0\n"
+     "  ingot test conformance/node -j 8 --json r.json        a tree of them\n"
+     "  ingot test node --filter 'test_conv*' --verbose       some of them\n"
+     "  ingot test corpus --target x86-64-v2 -O0\n",
+     1, 1 << 20, cmd_test},
     {0},
 };
 

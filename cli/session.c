@@ -84,7 +84,9 @@ Status session_codegen(const Options *o, Module *m, const char *symbol, Code *ou
         return diag(d, ERR_UNSUPPORTED, (Where){0}, "--math %s is not there; exact is", o->math);
     if (o->threads.given && (o->threads.value < 0 || o->threads.value > 4096))
         return diag(d, ERR_USAGE, (Where){0}, "--threads takes 0 to 4096");
-    c.jobs = (int)o->threads.value;
+    if (o->jobs.given && (o->jobs.value < 0 || o->jobs.value > 4096))
+        return diag(d, ERR_USAGE, (Where){0}, "--jobs takes 0 to 4096");
+    c.jobs = (int)o->jobs.value;
     return codegen_compile(m, &c, o->arena, out, d);
 }
 

@@ -1,0 +1,109 @@
+/* fate.c: origins tell where a node comes from; whose origin is in no node of the fused graph was
+ * folded into a constant, or found to be unread. */
+#include "cli/fate.h"
+
+#include "ir/op.h"
+
+static Status remember(void *context, Node *n)
+{
+    Fate *f = context;
+
+    if (n->kind != NODE_OP && n->kind != NODE_IF && n->kind != NODE_LOOP) return OK;
+    for (const Origin *o = n->origin; o; o = o->next)
+        map_set(&f->node, o, (void *)(uintptr_t)o);
+    f->n_node++;
+    return OK;
+}
+
+Status fate_begin(Fate *f, Module *m, Arena *arena)
+{
+    *f = (Fate){.arena = arena};
+    map_init(&f->node, arena, false);
+    return module_visit(m, remember, f);
+}
+
+typedef struct Count {
+    const Fate *fate;
+    Json *j;
+    Map left; /* Origin -> itself: still there */
+    int kernels, calls;
+    NodeKind kind;
+} Count;
+
+static void name_origins(Json *j, const Origin *first)
+{
+    json_key(j, "nodes");
+    json_array(j);
+    for (const Origin *o = first; o; o = o->next) {
+        Text name;
+        text_init(&name, j->text->arena);
+        text_f(&name, "%s %s", o->op ? o->op : "?", o->node ? o->node : "");
+        json_string(j, name.s);
+    }
+    json_end_array(j);
+}
+
+static Status tell(void *context, Node *n)
+{
+    Count *c = context;
+
+    for (const Origin *o = n->origin; o; o = o->next)
+        map_set(&c->left, o, (void *)(uintptr_t)o);
+    if (n->kind != c->kind) return OK;
+    json_object(c->j);
+    json_key(c->j, "name");
+    json_string(c->j, n->kind == NODE_CALL ? n->call->name
+                      : n->kernel->label   ? n->kernel->label
+                                           : "kernel");
+    name_origins(c->j, n->origin);
+    json_end_object(c->j);
+    return OK;
+}
+
+static Status list(Count *c, Module *m, const char *key, NodeKind kind)
+{
+    c->kind = kind;
+    json_key(c->j, key);
+    json_array(c->j);
+    TRY(module_visit(m, tell, c));
+    json_end_array(c->j);
+    return OK;
+}
+
+Status fate_json(const Fate *f, Module *fused, Json *j)
+{
+    Count c = {.fate = f, .j = j};
+    const void *key;
+    void *value;
+
+    map_init(&c.left, f->arena, false);
+    json_key(j, "operators");
+    json_int(j, f->n_node);
+    TRY(list(&c, fused, "kernels", NODE_KERNEL));
+    TRY(list(&c, fused, "calls", NODE_CALL));
+    json_key(j, "folded");
+    json_array(j);
+    for (size_t i = 0; map_next(&f->node, &i, &key, &value);) {
+        const Origin *o = value;
+        if (!map_has(&c.left, o))
+            json_string(
+                j, arena_printf(f->arena, "%s %s", o->op ? o->op : "?", o->node ? o->node : ""));
+    }
+    json_end_array(j);
+    return OK;
+}
+
+static Status look(void *context, Node *n)
+{
+    bool *found = context;
+
+    if (n->kind == NODE_OP && n->op && !(n->op->traits & OP_PURE)) *found = true;
+    return OK;
+}
+
+bool model_is_random(Module *m)
+{
+    bool found = false;
+
+    return module_visit(m, look, &found) == OK && found;
+}

@@ -1,0 +1,21 @@
+/* fate.h: what became of a model's nodes: kernels, calls, or nothing, because they were folded. */
+#ifndef INGOT_CLI_FATE_H
+#define INGOT_CLI_FATE_H
+
+#include "ir/graph.h"
+#include "support/json.h"
+
+typedef struct Fate {
+    Arena *arena;
+    Map node; /* Origin of an operator node -> its name; the model's nodes */
+    int n_node;
+} Fate;
+
+/* Before the passes: remember the operators. */
+Status fate_begin(Fate *f, Module *m, Arena *arena) MUST_USE;
+/* After them: members of the JSON object that is open. */
+Status fate_json(const Fate *f, Module *fused, Json *j) MUST_USE;
+/* Some operator draws random numbers. */
+bool model_is_random(Module *m);
+
+#endif
