@@ -31,8 +31,34 @@ void infer_contents(Infer *cx, Node *n, int k, int count, const Dim *dims)
     n->out[k]->contents = copy;
 }
 
-/* One dim of the result from two: equal; or one is 1; or, where only the run can tell, the larger
- * (numpy would refuse unequal ones that are not 1: generated code checks nothing more here). */
+/* At run time a equals b, or one of them is 1: else a data error. */
+static void require_broadcast(Infer *cx, Dim a, Dim b)
+{
+    SxTable *t = &cx->module->sx;
+    const Sx *x, *y, *one, *bad;
+
+    if (!cx->build || cx->build->status != OK) return;
+    x = sx_dim(t, a);
+    y = sx_dim(t, b);
+    one = sx_const_int(t, DT_I64, 1);
+    bad = sx_and(t, sx_ne(t, x, y), sx_and(t, sx_ne(t, x, one), sx_ne(t, y, one)));
+    build_bind(cx->build,
+               build_map(cx->build, "broadcast", 0, NULL, DT_I64, 0, NULL, sx_cast(t, bad, DT_I64)),
+               0, "zero", 0, 0);
+}
+
+/* The larger, unless one is 0: numpy broadcasts 1 to 0. */
+static Dim larger_or_none(DimTable *t, Dim a, Dim b)
+{
+    Dim one = dim_const(t, 1), most = dim_max(t, a, b);
+
+    if (a->lo < 1) most = dim_mul(t, most, dim_min(t, a, one));
+    if (b->lo < 1) most = dim_mul(t, most, dim_min(t, b, one));
+    return most;
+}
+
+/* One dim of the result from two: equal; or one is 1; or, where only the run can tell, the larger,
+ * with a check that they fit. */
 static Status join_dims(Infer *cx, Node *n, Dim a, Dim b, Dim *out)
 {
     DimTable *t = &cx->module->dims;
@@ -44,16 +70,13 @@ static Status join_dims(Infer *cx, Node *n, Dim a, Dim b, Dim *out)
     else if (dim_is_const(a) && dim_is_const(b))
         return op_error(n, cx->diag, NULL, "%s: dims %lld and %lld do not broadcast",
                         node_op_name(n), (long long)a->value, (long long)b->value);
-    else if (dim_is_const(a)) /* the other is open: it must be 1 or this */
+    else if (a->lo > 1 || dim_is(a, 0)) /* the other must be 1 or this */
         *out = a;
-    else if (dim_is_const(b))
-        *out = b;
-    else if (a->lo > 1 && b->lo <= 1)
-        *out = a;
-    else if (b->lo > 1 && a->lo <= 1)
+    else if (b->lo > 1 || dim_is(b, 0))
         *out = b;
     else
-        *out = dim_max(t, a, b);
+        *out = larger_or_none(t, a, b);
+    if (a != b && !dim_is(a, 1) && !dim_is(b, 1)) require_broadcast(cx, a, b);
     return OK;
 }
 

@@ -69,8 +69,18 @@ static void mention_node(Dce *d, Node *n)
     if (n->kernel) mention_kernel(d, &n->parent->module->sx, n->kernel);
 }
 
+/* A symbol that has one value is there to be checked, not to be read. */
+static bool asserts(const Node *n)
+{
+    if (n->kind != NODE_BIND) return false;
+    for (int i = 0; i < n->bind->n; i++)
+        if (n->bind->symbol[i]->lo == n->bind->symbol[i]->hi) return true;
+    return false;
+}
+
 static bool removable(const Dce *d, const Node *n)
 {
+    if (asserts(n)) return false;
     for (int i = 0; i < n->n_out; i++)
         if (n->out[i] && n->out[i]->uses) return false;
     for (int i = 0; i < n->n_define; i++)

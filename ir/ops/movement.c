@@ -67,34 +67,32 @@ static Value *simplify_identity(Build *b, Node *n)
 
 /* ---- Reshape ---- */
 
-/* One requested extent that only the run knows: 0 copies (unless allowzero), -1 stays -1. */
-static const Sx *reshape_extent(Build *b, Dim asked, Dim own, bool allowzero)
-{
-    const Sx *d = sx_dim(b->sx, asked);
+/* What -1 stands for: the input's dims that are not copied over the extents that are given. So a
+ * batch of 0 that is copied leaves the rest as it is. */
 
-    if (allowzero || !own) return d;
-    return sx_select(b->sx, sx_eq(b->sx, d, sx_i64(b, 0)), sx_dim(b->sx, own), d);
-}
-
-/* Some extents may be -1, and the run must tell which. */
+/* Some extents may be 0 or -1, and the run must tell which. */
 static Status reshape_at_run(Infer *cx, Node *n, const Dim *asked, int rank, bool allowzero,
                              Dim *dims)
 {
     Build *b = cx->build;
+    SxTable *t = b->sx;
     const Type *x = in_type(n, 0);
-    const Sx *extent[MAX_RANK], *rest = sx_i64(b, 1), *minus = sx_i64(b, -1), *inferred;
-    Dim total = type_count(b->dims, x);
+    const Sx *extent[MAX_RANK], *given = sx_i64(b, 1), *left = given, *one = given, *inferred;
+    const Sx *minus = sx_i64(b, -1), *no = sx_const_int(t, DT_BOOL, 0);
 
-    for (int i = 0; i < rank; i++) {
-        extent[i] = reshape_extent(b, asked[i], i < x->rank ? x->dim[i] : NULL, allowzero);
-        rest = sx_mul(b->sx, rest,
-                      sx_select(b->sx, sx_eq(b->sx, extent[i], minus), sx_i64(b, 1), extent[i]));
+    for (int i = 0; i < rank || i < x->rank; i++) {
+        const Sx *d = i < rank ? sx_dim(t, asked[i]) : minus;
+        const Sx *own = i < x->rank ? sx_dim(t, x->dim[i]) : one;
+        const Sx *copied = i < x->rank && !allowzero ? sx_eq(t, d, sx_i64(b, 0)) : no;
+        left = sx_mul(t, left, sx_select(t, copied, one, own));
+        if (i >= rank) continue;
+        extent[i] = sx_select(t, copied, own, d);
+        given = sx_mul(t, given, sx_select(t, sx_or(t, copied, sx_eq(t, d, minus)), one, d));
     }
-    inferred = sx_div(b->sx, sx_dim(b->sx, total), rest);
+    inferred = sx_div(t, left, given);
     for (int i = 0; i < rank; i++)
-        dims[i] = dim_of_sx(b, 0, NULL,
-                            sx_select(b->sx, sx_eq(b->sx, extent[i], minus), inferred, extent[i]),
-                            0, DIM_TOP);
+        dims[i] = dim_of_sx(
+            b, 0, NULL, sx_select(t, sx_eq(t, extent[i], minus), inferred, extent[i]), 0, DIM_TOP);
     return b->status;
 }
 
@@ -102,39 +100,35 @@ static Status reshape_at_run(Infer *cx, Node *n, const Dim *asked, int rank, boo
 static Status reshape_dims(Infer *cx, Node *n, const Dim *asked, int rank, bool allowzero,
                            Dim *dims)
 {
-    DimTable *t = &cx->module->dims;
     const Type *x = in_type(n, 0);
-    int open = -1, others = 0;
-    Dim other[MAX_RANK];
+    int open = -1, n_given = 0, n_left = 0;
+    Dim given[MAX_RANK], left[MAX_RANK];
 
     for (int i = 0; i < rank; i++) {
+        bool copied = dim_is(asked[i], 0) && !allowzero;
+
         dims[i] = asked[i];
+        if (copied && i >= x->rank)
+            return op_error(n, cx->diag, "shape", "Reshape: dim %d is 0, but the input has rank %d",
+                            i, x->rank);
+        if (copied) dims[i] = x->dim[i];
+        if (i < x->rank && !copied) left[n_left++] = x->dim[i];
+        if (copied) continue;
         if (dim_is(asked[i], -1)) {
             if (open >= 0) return op_error(n, cx->diag, "shape", "Reshape: two dims are -1");
             open = i;
             continue;
         }
-        if (dim_is(asked[i], 0) && !allowzero) {
-            if (i >= x->rank)
-                return op_error(n, cx->diag, "shape",
-                                "Reshape: dim %d is 0, but the input has "
-                                "rank %d",
-                                i, x->rank);
-            dims[i] = x->dim[i];
-        }
-        if (asked[i]->hi < -1 || (dim_is_const(asked[i]) && asked[i]->value < 0))
+        if (asked[i]->hi < 0)
             return op_error(n, cx->diag, "shape", "Reshape: dim %d is negative", i);
-        other[others++] = dims[i];
+        given[n_given++] = asked[i];
     }
-    if (open < 0) return OK;
-    for (int i = 0; i < others; i++)
-        if (dim_is(other[i], 0)) {
-            if (allowzero)
-                return op_error(n, cx->diag, "shape", "Reshape: 0 and -1 cannot stand together");
-            dims[open] = dim_const(t, 0);
-            return OK;
-        }
-    dims[open] = dim_ratio(t, x->rank, x->dim, others, other);
+    for (int i = rank; i < x->rank; i++)
+        left[n_left++] = x->dim[i];
+    for (int i = 0; i < n_given && open >= 0; i++)
+        if (dim_is(given[i], 0))
+            return op_error(n, cx->diag, "shape", "Reshape: 0 and -1 cannot stand together");
+    if (open >= 0) dims[open] = dim_ratio(&cx->module->dims, n_left, left, n_given, given);
     return OK;
 }
 
@@ -171,24 +165,31 @@ static Status infer_reshape(Infer *cx, Node *n)
 
 static Status eval_reshape(Eval *cx, const Node *n, const Tensor *const *in, Tensor **out)
 {
-    int64_t dims[MAX_RANK], rest = 1;
+    const Tensor *x = in[0];
+    int64_t dims[MAX_RANK], given = 1, left = 1;
     int rank = (int)in[1]->count, open = -1;
 
     if (in[1]->count > MAX_RANK)
         return op_error(n, cx->diag, "shape", "Reshape: the rank is too large");
-    for (int i = 0; i < rank; i++) {
-        dims[i] = tensor_int(in[1], i);
-        if (dims[i] == 0 && !attr_int(n, "allowzero", 0)) {
-            if (i >= in[0]->rank) return op_error(n, cx->diag, "shape", "Reshape: no dim to copy");
-            dims[i] = in[0]->dim[i];
-        }
-        if (dims[i] == -1 && open < 0)
+    for (int i = 0; i < rank || i < x->rank; i++) {
+        int64_t asked = i < rank ? tensor_int(in[1], i) : -1;
+        bool copied = asked == 0 && !attr_int(n, "allowzero", 0);
+
+        if (i < x->rank && !copied) left *= x->dim[i];
+        if (i >= rank) break;
+        if (copied && i >= x->rank)
+            return op_error(n, cx->diag, "shape", "Reshape: no dim to copy");
+        dims[i] = copied ? x->dim[i] : asked;
+        if (copied) continue;
+        if (asked == -1 && open < 0)
             open = i;
-        else if (dims[i] < 0 || !checked_mul_i64(rest, dims[i], &rest))
+        else if (asked < 0 || !checked_mul_i64(given, asked, &given))
             return op_error(n, cx->diag, "shape", "Reshape: dim %d is impossible", i);
     }
-    if (open >= 0) dims[open] = rest ? in[0]->count / rest : 0;
-    return copy_all(cx, n, in[0], rank, dims, &out[0]);
+    for (int i = rank + 1; i < x->rank; i++)
+        left *= x->dim[i];
+    if (open >= 0) dims[open] = given ? left / given : 0;
+    return copy_all(cx, n, x, rank, dims, &out[0]);
 }
 
 /* ---- Flatten ---- */

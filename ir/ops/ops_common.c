@@ -29,11 +29,16 @@ Status lower_movable(Build *b, const Node *n, DType t)
 
 /* ---- contents ---- */
 
+static bool has_contents(DType t)
+{
+    return t == DT_I64 || t == DT_I32 || t == DT_BOOL;
+}
+
 static const Dim *contents_of_data(Infer *cx, const Tensor *t, int *count)
 {
     Dim *dims;
 
-    if (!(dtype_is_int(t->dtype) || t->dtype == DT_BOOL) || t->rank > 1) return NULL;
+    if (!has_contents(t->dtype) || t->rank > 1) return NULL;
     if (t->count > CONTENTS_MAX) return NULL;
     dims = ARENA_ARRAY(cx->module->arena, Dim, t->count);
     for (int64_t i = 0; i < t->count; i++)
@@ -47,7 +52,7 @@ const Dim *contents_of(Infer *cx, const Value *v, int *count)
     const Type *t;
 
     *count = 0;
-    if (!v || v->type.kind != TYPE_TENSOR) return NULL;
+    if (!v || v->type.kind != TYPE_TENSOR || !has_contents(v->type.dtype)) return NULL;
     t = &v->type;
     if (t->rank != 0 && (t->rank != 1 || !dim_is_const(t->dim[0]))) return NULL;
     if (!v->contents) return v->data ? contents_of_data(cx, v->data, count) : NULL;
@@ -79,6 +84,9 @@ static const Dim *fold_contents(Infer *cx, const Node *n, int count, DimFold fol
             return NULL;
         }
         if (!result[i]) return NULL;
+        if (in_type(n, n->n_in - 1)->dtype == DT_I32 && dim_is_const(result[i]) &&
+            (result[i]->value < INT32_MIN || result[i]->value > INT32_MAX))
+            return NULL; /* it wraps */
     }
     return result;
 }
@@ -95,7 +103,7 @@ Status infer_fold(Infer *cx, Node *n, DType result, DimFold fold)
     TRY(infer_broadcast_dims(cx, n, n->n_in, types, &rank, dims));
     if (result == DT_NONE) result = types[0]->dtype;
     infer_out(cx, n, 0, result, rank, dims);
-    if (!fold || rank > 1 || !(dtype_is_int(result) || result == DT_BOOL)) return OK;
+    if (!fold || rank > 1 || !has_contents(result)) return OK;
     if (rank == 1 && (!dim_is_const(dims[0]) || dims[0]->value > CONTENTS_MAX)) return OK;
     int count = rank == 0 ? 1 : (int)dims[0]->value;
     contents = fold_contents(cx, n, count, fold);

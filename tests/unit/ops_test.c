@@ -254,13 +254,17 @@ static const char *first_error(const Case *c, const Diag *d)
     return d->first ? diag_format(d->first, c->arena) : "(no message)";
 }
 
-static Type type_of(Module *m, const Tensor *t, bool open)
+/* Open dims are symbols, but for the length of lists of integers after the first input: how many
+ * axes there are, or how long an index tuple is, must be known. */
+static Type type_of(Module *m, const Tensor *t, bool open, int k)
 {
     Dim *dims = ARENA_ARRAY(m->arena, Dim, t->rank);
+    bool list = k > 0 && dtype_is_int(t->dtype);
 
     for (int i = 0; i < t->rank; i++)
-        dims[i] =
-            open ? dim_fresh(&m->dims, "n", 0, INT64_C(1) << 40) : dim_const(&m->dims, t->dim[i]);
+        dims[i] = open && !(list && i == t->rank - 1)
+                      ? dim_fresh(&m->dims, "n", 0, INT64_C(1) << 40)
+                      : dim_const(&m->dims, t->dim[i]);
     return type_tensor(t->dtype, t->rank, dims);
 }
 
@@ -278,7 +282,7 @@ static Module *build_graph(const Case *c, Run run, Diag *d, const Tensor **in, N
         if (run == RUN_CONSTANT || c->constant[k]) {
             v[k] = module_constant(m, c->in[k], NULL);
         } else {
-            v[k] = region_add_arg(m->main, "x", type_of(m, c->in[k], run == RUN_OPEN));
+            v[k] = region_add_arg(m->main, "x", type_of(m, c->in[k], run == RUN_OPEN, k));
             in[n_arg++] = c->in[k];
         }
     }
