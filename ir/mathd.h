@@ -20,7 +20,7 @@ double mathd_rint(double x); /* ties to even */
 double mathd_fmod(double x, double y);
 double mathd_scale(double x, int n); /* x * 2^n, rounded once */
 
-/* Within 1 ulp; tan, the hyperbolic functions and their inverses, and sigmoid within 2. */
+/* Within 1.1 ulp; tan, the hyperbolic functions and their inverses, and sigmoid within 2.1. */
 double mathd_exp(double x);
 double mathd_log(double x);
 double mathd_expm1(double x);

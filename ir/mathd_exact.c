@@ -74,7 +74,7 @@ float mathd_fmaf(float a, float b, float c)
     double p = (double)a * (double)b, s = p + (double)c, t = s - p;
     double error = (p - (s - t)) + ((double)c - t);
 
-    if (error != 0 && (mathd_bits(s) & 1) == 0) {
+    if (s - s == 0 && error != 0 && (mathd_bits(s) & 1) == 0) {
         s = mathd_of_bits((error > 0) == (s > 0) ? mathd_bits(s) + 1 : mathd_bits(s) - 1);
     }
     return (float)s;

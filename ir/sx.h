@@ -143,8 +143,10 @@ void sx_range(SxTable *t, const Sx *e, int n_extent, const Dim *extent, int64_t 
  */
 bool sx_linear(SxTable *t, const Sx *e, int k, const Sx **stride, const Sx **rest);
 
-/* Write mathematics (EXP ... SIGMOID, float REM) and conversions of f16/bf16/f8/f4 that no target
- * has as instructions (all but f16 <-> f32 when `has_f16`) as plain operations. */
+/* Write mathematics (EXP ... SIGMOID, float REM) and conversions of f16/bf16/f8/f4 as plain
+ * operations. With `has_f16` the casts f16 -> f32 and f32 -> f16 stay as they are. What comes out
+ * relies on IEEE arithmetic: a backend must not reassociate, contract or flush subnormals. FMA may
+ * be one operation or two. */
 const Sx *sx_expand(SxTable *t, const Sx *e, bool has_f16);
 
 /* One value: bits as in CONST. The reference for all backends. `load` serves LOAD, and is not

@@ -9,6 +9,9 @@ const Sx *sx_math_f64(SxTable *t, SxOp op, const Sx *a, const Sx *b);
 const Sx *sx_math_f32(SxTable *t, SxOp op, const Sx *a, const Sx *b);
 const Sx *sx_fmod_f64(SxTable *t, const Sx *a, const Sx *b);
 const Sx *sx_fmod_f32(SxTable *t, const Sx *a, const Sx *b);
+/* f32 functions that are computed in f64: sx_math_f64.c. */
+const Sx *sx_circle_f32(SxTable *t, SxOp op, const Sx *a);
+const Sx *sx_pow_f32(SxTable *t, const Sx *a, const Sx *b);
 /* e cast to d, where one of the two is f16, bf16, f8 or f4: integer operations on the bits. NULL
  * when the cast is plain. */
 const Sx *sx_cast_plain(SxTable *t, const Sx *e, DType d, bool saturate, bool has_f16);

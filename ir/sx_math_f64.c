@@ -123,6 +123,65 @@ const Sx *sx_fmod_f64(SxTable *table, const Sx *a, const Sx *b)
     return SEL(valid, r, NOT_A_NUMBER);
 }
 
+/* Functions of f32 that need less than f64 offers. */
+
+/* sin and cos of |r| <= pi/4, errors below 2^-34 and 2^-32. */
+static const double f_sin[] = {-0x1.555555545dd83p-3, 0x1.11110deeb33b2p-7, -0x1.a013a6edc8f34p-13,
+                               0x1.6dbdd26f56d2dp-19};
+static const double f_cos[] = {0x1.ffffffff976b4p-1, -0x1.ffffffbdc7be0p-2, 0x1.55553a7cd578cp-5,
+                               -0x1.6c078282e149cp-10, 0x1.990637e5c216cp-16};
+
+/* As m_circle, for a mantissa of 24 bits: three limbs of 2/pi, and 62 bits of the fraction. */
+static MCircle circle_f32(CX V x32)
+{
+    V big = MAX(ABS(x32), sx_const(table, DT_F32, 0.5)), a = sx_cast(table, ABS(x32), DT_F64);
+    U bits = sx_cast(table, sx_bitcast(table, big, DT_U32), DT_U64), w[4];
+    U at = USUB(SHR(bits, 23), KU(150 - 62)), shift = UAND(at, KU(31));
+    U m = UOR(UAND(bits, KU(0x7fffff)), KU(0x800000));
+
+    sx_limbs(table, two_over_pi, 12, SHR(at, 5), 3, 4, w);
+    for (int i = 0; i < 3; i++) {
+        w[i] = m_low32(CA USHR(UOR(SHL(w[i], 32), w[i + 1]), USUB(KU(32), shift)));
+    }
+    U low = SHR(UMUL(m, w[2]), 32), mid = UADD(UMUL(m, w[1]), low);
+    U p = UADD(SHL(UADD(UMUL(m, w[0]), SHR(mid, 32)), 32), m_low32(CA mid));
+    U f = SHL(p, 2), up = SHR(f, 63), g = UXOR(f, USUB(KU(0), up));
+    V v = MAD(m_of_u52(CA SHR(g, 32)), K(0x1p-32), MUL(m_of_u52(CA m_low32(CA g)), K(0x1p-64)));
+    B small = LT(a, K(0x1.921fb54442d18p-1));
+    V r = m_flip(CA MUL(v, K(0x1.921fb54442d18p+0)), up);
+    return (MCircle){SEL(small, a, r), K(0.0),
+                     UAND(UADD(SHR(p, 62), up), SELU(small, KU(0), KU(3)))};
+}
+
+const Sx *sx_circle_f32(SxTable *table, SxOp op, const Sx *a)
+{
+    MCircle c = circle_f32(CA a);
+    U q = op == SX_COS ? UADD(c.q, KU(1)) : c.q, odd = UAND(q, KU(1)), flip;
+    U sign = sx_cast(table,
+                     sx_shr(table, sx_bitcast(table, a, DT_U32), sx_const_bits(table, DT_U32, 31)),
+                     DT_U64);
+    V z = MUL(c.r, c.r), s = MAD(MUL(c.r, z), POLY(z, f_sin), c.r), k = POLY(z, f_cos), v;
+    B swap = UEQ(odd, KU(1));
+
+    if (op == SX_TAN) {
+        v = DIV(SEL(swap, k, s), SEL(swap, s, k));
+        flip = UXOR(odd, sign);
+    } else {
+        v = SEL(swap, k, s);
+        flip = UAND(SHR(q, 1), KU(1));
+        if (op == SX_SIN) flip = UXOR(flip, sign);
+    }
+    B finite = LT(ABS(a), sx_const(table, DT_F32, __builtin_inf()));
+    return sx_cast(table, SEL(finite, m_flip(CA v, flip), NOT_A_NUMBER), DT_F32);
+}
+
+const Sx *sx_pow_f32(SxTable *table, const Sx *a, const Sx *b)
+{
+    V x = sx_cast(table, a, DT_F64), y = sx_cast(table, b, DT_F64), l = m_log(CA ABS(x));
+
+    return sx_cast(table, m_pow_edges(CA x, y, m_exp_of(CA MUL(y, l), K(0.0), 0)), DT_F32);
+}
+
 const Sx *sx_math_f64(SxTable *table, SxOp op, const Sx *a, const Sx *b)
 {
     switch ((int)op) {

@@ -321,7 +321,7 @@ static inline int ulp_main(const UlpRow *row, int n)
     sx_init(&t, arena, &dims);
     for (int i = 0; i < n; i++) {
         ulp_sweep(&t, &row[i], false, step ? step : 1);
-        ulp_sweep(&t, &row[i], true, every ? step : step * 10 + 1);
+        ulp_sweep(&t, &row[i], true, every ? step : step * 16 + 1);
     }
     arena_free(arena);
     return check_result();
