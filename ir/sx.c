@@ -205,7 +205,7 @@ const Sx *sx_check(SxTable *t, int src, const Sx *index, const Sx *extent)
 static const Sx *operation(SxTable *t, SxOp op, DType from, int n, const Sx *const *arg)
 {
     Sx like = {.op = op, .dtype = sx_op_result(op, from), .n = n};
-    SxShape shape = {.op = op, .dtype = like.dtype, .from = from};
+    SxShape shape = {.op = op, .dtype = like.dtype, .from = from, .no_fma = t->no_fma};
     uint64_t x[3];
 
     assert(sx_op_takes(op, from) && op_row[op].args == n);
@@ -213,7 +213,9 @@ static const Sx *operation(SxTable *t, SxOp op, DType from, int n, const Sx *con
         if (arg[i]->op != SX_CONST) return sx_intern(t, &like, arg);
         x[i] = arg[i]->bits;
     }
-    return sx_const_bits(t, like.dtype, sx_apply(&shape, x));
+    bool math = op >= SX_EXP;
+    return sx_const_bits(
+        t, like.dtype, math ? sx_math_bits(t->arena, op, from, x, t->no_fma) : sx_apply(&shape, x));
 }
 
 const Sx *sx_op1(SxTable *t, SxOp op, const Sx *a)

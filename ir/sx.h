@@ -38,6 +38,7 @@ typedef struct SxTable {
     DimTable *dims;
     Sx **bucket;
     size_t n_bucket, count;
+    bool no_fma; /* fold FMA of constants as mul, add */
 } SxTable;
 
 void sx_init(SxTable *t, Arena *arena, DimTable *dims);

@@ -1,5 +1,20 @@
 /* sx_eval.c: the value of an expression, node by node, arguments before users. */
 #include "ir/sx_impl.h"
+#include "ir/sx_math.h"
+
+uint64_t sx_math_bits(Arena *arena, SxOp op, DType d, const uint64_t *x, bool no_fma)
+{
+    ArenaMark mark = arena_mark(arena);
+    SxTable t;
+
+    sx_init(&t, arena, NULL); /* of constants only: all folds */
+    t.no_fma = no_fma;
+    const Sx *a = sx_const_bits(&t, d, x[0]);
+    const Sx *b = sx_op_args(op) > 1 ? sx_const_bits(&t, d, x[1]) : NULL;
+    uint64_t bits = (d == DT_F64 ? sx_math_f64 : sx_math_f32)(&t, op, a, b)->bits;
+    arena_reset(arena, mark);
+    return bits;
+}
 
 static uint64_t eval_load(const Sx *e, const uint64_t *x, const SxEnv *env)
 {
@@ -30,7 +45,7 @@ static uint64_t eval_dim(Dim dim, const SxEnv *env)
     return dim_eval(dim, env->dim, env->context, &v) ? (uint64_t)v : 0;
 }
 
-static uint64_t eval_node(const Sx *e, const uint64_t *x, const SxEnv *env)
+static uint64_t eval_node(SxTable *t, const Sx *e, const uint64_t *x, const SxEnv *env)
 {
     SxShape s = {.op = e->op,
                  .dtype = e->dtype,
@@ -52,6 +67,7 @@ static uint64_t eval_node(const Sx *e, const uint64_t *x, const SxEnv *env)
     case SX_CHECK:
         return eval_check(e, x, env);
     default:
+        if (e->op >= SX_EXP) return sx_math_bits(t->arena, e->op, e->dtype, x, env->no_fma);
         return sx_apply(&s, x);
     }
 }
@@ -61,14 +77,14 @@ uint64_t sx_eval(SxTable *t, const Sx *e, const SxEnv *env)
     SxWalk w;
     uint64_t *value, arg[SX_MAX_ARGS], result = 0;
 
-    if (e->n == 0 && e->op != SX_LOAD) return eval_node(e, NULL, env);
+    if (e->n == 0 && e->op != SX_LOAD) return eval_node(t, e, NULL, env);
     if (!sx_walk(t, e, &w)) return 0;
     value = sx_scratch(t, w.n, sizeof *value);
     for (size_t i = 0; value && i < w.n; i++) {
         for (int k = 0; k < w.node[i]->n; k++) {
             arg[k] = value[sx_walk_at(&w, w.node[i]->arg[k])];
         }
-        result = value[i] = eval_node(w.node[i], arg, env);
+        result = value[i] = eval_node(t, w.node[i], arg, env);
     }
     free(value);
     sx_walk_free(&w);

@@ -28,8 +28,11 @@ typedef struct SxShape {
     DType from;  /* of the arguments (SELECT: of arg1) */
     bool saturate, no_fma;
 } SxShape;
-/* One operation on bits: everything but leaves, LOAD and CHECK. */
+/* One operation on bits: everything but leaves, LOAD, CHECK and mathematics. */
 uint64_t sx_apply(const SxShape *s, const uint64_t *x);
+/* EXP ... SIGMOID: the value of what sx_expand writes out, so that reference and generated code
+ * agree to the bit where both fuse. Leaves nothing in the arena. */
+uint64_t sx_math_bits(Arena *arena, SxOp op, DType d, const uint64_t *x, bool no_fma);
 uint64_t sx_normal_bits(DType d, uint64_t bits); /* as CONST keeps them */
 /* Whether op may be applied to arguments of dtype d (SELECT: arg1 and arg2). */
 bool sx_op_takes(SxOp op, DType d);
