@@ -200,25 +200,8 @@ typedef struct HolderRow {
 static const HolderRow holders[] = {
     {"Loop", import_loop}, {"Scan", import_scan}, {"SequenceMap", import_sequence_map}};
 
-/* The IR has the branch for true first; a file has them in any order. */
-static void order_branches(Draft *x)
-{
-    Attr *then = (Attr *)(uintptr_t)draft_attr(x, "then_branch");
-    Attr *other = (Attr *)(uintptr_t)draft_attr(x, "else_branch");
-
-    if (x->n_graph != 2 || !then || !other || then->kind != ATTR_REGION ||
-        other->kind != ATTR_REGION || then->i == 0)
-        return;
-    GraphArg first = x->graph[0];
-    x->graph[0] = x->graph[1];
-    x->graph[1] = first;
-    then->i = 0;
-    other->i = 1;
-}
-
 static Status import_bodies(Importer *im, Draft *x, Node *n)
 {
-    if (!*x->domain && strcmp(x->op, "If") == 0) order_branches(x);
     for (int i = 0; i < x->n_graph; i++)
         node_add_region(n);
     for (size_t i = 0; i < sizeof holders / sizeof *holders; i++)

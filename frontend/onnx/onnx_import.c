@@ -202,6 +202,33 @@ Status import_region(Importer *im, const GraphArg *g, Region *r, int n_types, co
     return s;
 }
 
+Status import_inline(Importer *im, const GraphArg *g, Region *r, int n_out, Value **out)
+{
+    Scope *scope = scope_new(im, g->scope);
+    Where where = {.file = im->module->file};
+
+    if (im->depth >= im->options->max_depth)
+        return diag(im->diag, ERR_LIMIT, where, "graphs and functions are nested deeper than %d",
+                    im->options->max_depth);
+    if ((size_t)n_out > g->graph->n_output)
+        return diag(im->diag, ERR_MODEL, where, "a branch has %zu results, %d are wanted",
+                    g->graph->n_output, n_out);
+    im->depth++;
+    Status s = import_constants(im, g->graph, scope);
+    if (s == OK) s = import_nodes(im, r, g->graph->n_node, g->graph->node, scope, g->code);
+    im->depth--;
+    TRY(s);
+    for (int i = 0; i < n_out; i++) {
+        const char *name = g->graph->output[i]->name ? g->graph->output[i]->name : "";
+        out[i] = scope_find(scope, name);
+        if (!out[i])
+            return diag(im->diag, ERR_MODEL, where,
+                        "the output \"%s\" of a graph is not defined in it", name);
+        if (out[i] == im->absent) out[i] = im->poison;
+    }
+    return OK;
+}
+
 Status import_model(Importer *im)
 {
     const Onnx__ModelProto *p = im->proto;

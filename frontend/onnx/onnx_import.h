@@ -101,6 +101,15 @@ Status import_fault(Importer *im, Status s) MUST_USE;
 Status import_define(Importer *im, Scope *scope, const char *name, Value *v, Where where) MUST_USE;
 bool region_poisoned(const Importer *im, const Region *r);
 
+/* A graph without arguments at the end of r, which is not its own: out[k] is its k-th result. */
+Status import_inline(Importer *im, const GraphArg *g, Region *r, int n_out, Value **out) MUST_USE;
+
+/* onnx_known.c: puts the branches of an If in the IR's order; the one that is taken when the
+ * condition is known: 0 (true) or 1, else -1. */
+int known_branch(Importer *im, Draft *x);
+/* The result of n as a constant, when its inputs are known and it is small; else NULL. */
+Value *known_result(Importer *im, const Node *n);
+
 /* onnx_order.c: an order of nodes in which values are defined before they are read. */
 Status order_nodes(Importer *im, size_t n, Onnx__NodeProto *const *nodes, const Code *code,
                    size_t *order) MUST_USE;

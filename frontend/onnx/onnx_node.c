@@ -72,7 +72,7 @@ static Status define_outputs(Importer *im, const Onnx__NodeProto *p, Scope *scop
     for (size_t i = 0; i < p->n_output; i++) {
         if (!*p->output[i]) continue;
         Value *v = out && out[i] ? out[i] : im->poison;
-        if (v->def && !v->name) v->name = import_name(im, p->output[i]);
+        if ((v->def || v->data) && !v->name) v->name = import_name(im, p->output[i]);
         TRY(import_define(im, scope, p->output[i], v, where));
     }
     return OK;
@@ -197,7 +197,9 @@ Status import_draft(Importer *im, Region *r, Draft *x, Value **out)
         poisoned |= region_poisoned(im, n->region[i]);
     for (int i = 0; i < n->n_out; i++)
         out[i] = poisoned ? im->poison : n->out[i];
-    if (s != OK || poisoned) node_unlink(n);
+    Value *known = s == OK ? known_result(im, n) : NULL;
+    if (known) out[0] = known;
+    if (s != OK || poisoned || known) node_unlink(n);
     return s;
 }
 
@@ -217,6 +219,8 @@ static Status import_operator(Importer *im, Region *r, const Onnx__NodeProto *p,
     TRY(draft_attrs(im, p, scope, code, where, x));
     TRY(upgrade(im, x));
     TRY(b.status);
+    int branch = known_branch(im, x);
+    if (branch >= 0) return import_inline(im, &x->graph[branch], r, x->n_out, out);
     if (!x->result) return import_draft(im, r, x, out);
     for (int i = 0; i < x->n_out; i++)
         out[i] = x->result[i];
