@@ -3,18 +3,26 @@
 
 #include <string.h>
 
-Status axes_read(const Node *n, Diag *d, int rank, uint32_t *mask)
+static bool axes_empty(const Node *n)
 {
-    Arena *a = n->parent->module->arena;
-    const int64_t *axes;
-    int count = 0, axis;
+    const Type *t = in_type(n, 1);
+    return t->kind == TYPE_TENSOR && t->rank == 1 && dim_is(t->dim[0], 0);
+}
 
-    if (has_in(n, 1)) {
-        if (!const_ints(n->in[1], a, &axes, &count))
-            return op_unsupported(n, d, "axes that are only known at run time");
-    } else {
-        axes = attr_ints(n, "axes", &count);
-    }
+bool axes_open(const Node *n)
+{
+    const int64_t *axes;
+    int count;
+
+    return has_in(n, 1) && !axes_empty(n) &&
+           !const_ints(n->in[1], n->parent->module->arena, &axes, &count);
+}
+
+static Status axes_mask(const Node *n, Diag *d, int count, const int64_t *axes, int rank,
+                        uint32_t *mask)
+{
+    int axis;
+
     *mask = 0;
     if (count == 0) {
         if (!attr_int(n, "noop_with_empty_axes", 0)) *mask = (1u << rank) - 1;
@@ -26,6 +34,91 @@ Status axes_read(const Node *n, Diag *d, int rank, uint32_t *mask)
     }
     return OK;
 }
+
+Status axes_read(const Node *n, Diag *d, int rank, uint32_t *mask)
+{
+    Arena *a = n->parent->module->arena;
+    const int64_t *axes = NULL;
+    int count = 0;
+
+    if (!has_in(n, 1))
+        axes = attr_ints(n, "axes", &count);
+    else if (!axes_empty(n) && !const_ints(n->in[1], a, &axes, &count))
+        return op_unsupported(n, d, "axes that are only known at run time");
+    return axes_mask(n, d, count, axes, rank, mask);
+}
+
+Status axes_of_tensor(const Node *n, Diag *d, const Tensor *axes, int rank, uint32_t *mask)
+{
+    int64_t list[MAX_RANK];
+
+    if (!axes) return axes_read(n, d, rank, mask);
+    if (axes->count > MAX_RANK)
+        return op_error(n, d, "axes", "%s: %lld axes", n->op->name, (long long)axes->count);
+    for (int64_t i = 0; i < axes->count; i++)
+        list[i] = tensor_int(axes, i);
+    return axes_mask(n, d, (int)axes->count, list, rank, mask);
+}
+
+/* ---- axes that only the run knows ---- */
+
+static Status open_list(Infer *cx, const Node *n, AxisList *axes)
+{
+    return infer_axes(cx, (Node *)(uintptr_t)n, 1, in_type(n, 0)->rank, 0, axes);
+}
+
+/* d on the axes that are not listed, 1 on the others; the other way round with `listed`. */
+static Dim open_part(Build *b, const AxisList *axes, const Type *x, int i, bool listed)
+{
+    const Sx *in = sx_listed(b, axes, i, x->rank), *d = sx_dim(b->sx, x->dim[i]);
+    const Sx *one = sx_i64(b, 1);
+
+    in = sx_ne(b->sx, in, sx_i64(b, 0));
+    return dim_of_sx(b, 0, NULL,
+                     listed ? sx_select(b->sx, in, d, one) : sx_select(b->sx, in, one, d), 0,
+                     x->dim[i]->hi > 1 ? x->dim[i]->hi : 1);
+}
+
+Status axes_infer_open(Infer *cx, Node *n, DType t, bool keep)
+{
+    const Type *x = in_type(n, 0);
+    AxisList axes;
+    Dim dims[MAX_RANK];
+
+    TRY(open_list(cx, n, &axes));
+    if (2 * x->rank > MAX_RANK)
+        return op_unsupported(n, cx->diag, "open axes of a tensor of rank %d", x->rank);
+    for (int i = 0; i < x->rank && keep; i++)
+        dims[i] = open_part(cx->build, &axes, x, i, false);
+    if (!keep) dims_without(cx->build, x, &axes, dims);
+    infer_out(cx, n, 0, t, keep ? x->rank : x->rank - axes.n, dims);
+    return cx->build->status;
+}
+
+Status axes_lower_open(Build *b, const Node *n, Value **out)
+{
+    const Type *x = in_type(n, 0), *to = &n->out[0]->type;
+    Infer cx = {.module = b->module, .build = b, .diag = b->diag};
+    AxisList axes;
+    Dim dims[MAX_RANK];
+    int64_t odd[MAX_RANK];
+    Value *in[2], *v;
+    Attr keep = attr_of_int("keepdims", 0);
+
+    TRY(open_list(&cx, n, &axes));
+    for (int i = 0; i < x->rank; i++) {
+        dims[2 * i] = open_part(b, &axes, x, i, false);
+        dims[2 * i + 1] = open_part(b, &axes, x, i, true);
+        odd[i] = 2 * i + 1;
+    }
+    in[0] = build_reshape(b, n->in[0], 2 * x->rank, dims);
+    in[1] = build_i64(b, x->rank, odd);
+    v = build_op(b, n->op->name, 2, in, 1, &keep);
+    out[0] = v ? build_reshape(b, v, to->rank, to->dim) : NULL;
+    return b->status;
+}
+
+/* ---- axes that are known ---- */
 
 int axes_result(DimTable *t, const Type *x, uint32_t mask, bool keep, Dim *dims)
 {

@@ -2,11 +2,20 @@
 #ifndef INGOT_IR_OPS_AXES_H
 #define INGOT_IR_OPS_AXES_H
 
-#include "ir/op.h"
+#include "ir/ops/ops_common.h"
 
 /* The axes of a reduction as a bit set, from input 1 (constant) or attribute `axes`; none given:
  * all, or no axis with noop_with_empty_axes. */
 Status axes_read(const Node *n, Diag *d, int rank, uint32_t *mask) MUST_USE;
+/* The axes input is there, not empty, and only the run knows it. */
+bool axes_open(const Node *n);
+/* As axes_read, for eval: from the tensor. */
+Status axes_of_tensor(const Node *n, Diag *d, const Tensor *axes, int rank,
+                      uint32_t *mask) MUST_USE;
+/* Inference and lowering of a reduction whose axes are open. Every dim d of x is o * r, where o is
+ * 1 on the reduced axes and r on the others: as [o0, r0, o1, r1, ...] it has known axes. */
+Status axes_infer_open(Infer *cx, Node *n, DType t, bool keep) MUST_USE;
+Status axes_lower_open(Build *b, const Node *n, Value **out) MUST_USE;
 /* Dims of the result: reduced ones are 1 (keep) or left out. */
 int axes_result(DimTable *t, const Type *x, uint32_t mask, bool keep, Dim *dims);
 /* Reduction extents: the reduced dims in order; returns how many. */

@@ -224,37 +224,6 @@ static Status eval_flatten(Eval *cx, const Node *n, const Tensor *const *in, Ten
 
 /* ---- Squeeze, Unsqueeze ---- */
 
-/* 1 where axis i is among the axes that only the run knows, as an i64 expression. */
-static const Sx *is_listed(Build *b, const AxisList *axes, int i, int rank)
-{
-    const Sx *any = sx_const_int(b->sx, DT_BOOL, 0);
-
-    for (int k = 0; k < axes->n; k++)
-        any = sx_or(b->sx, any, sx_names_axis(b, axes->dim[k], i, rank));
-    return sx_cast(b->sx, any, DT_I64);
-}
-
-/* Dims without those at the axes: dim k goes to place k less the number of dims gone before it. */
-static void squeeze_at_run(Build *b, const Type *x, const AxisList *axes, Dim *dims)
-{
-    SxTable *t = b->sx;
-    const Sx *place = sx_i64(b, 0), *out[MAX_RANK];
-    int rank = x->rank - axes->n;
-
-    for (int k = 0; k < rank; k++)
-        out[k] = sx_i64(b, -1); /* an axis stands twice: out of the symbol's bounds */
-    for (int i = 0; i < x->rank; i++) {
-        const Sx *gone = is_listed(b, axes, i, x->rank);
-        const Sx *stays = sx_eq(t, gone, sx_i64(b, 0));
-        for (int k = 0; k < rank; k++)
-            out[k] = sx_select(t, sx_and(t, stays, sx_eq(t, place, sx_i64(b, k))),
-                               sx_dim(t, x->dim[i]), out[k]);
-        place = sx_add(t, place, sx_sub(t, sx_i64(b, 1), gone));
-    }
-    for (int k = 0; k < rank; k++)
-        dims[k] = dim_of_sx(b, 0, NULL, out[k], 0, DIM_TOP);
-}
-
 /* Without axes: all dims that are known to be 1. */
 static Status squeeze_axes(Infer *cx, Node *n, const AxisList *axes, unsigned *gone)
 {
@@ -290,7 +259,7 @@ static Status infer_squeeze(Infer *cx, Node *n)
         for (int i = 0; i < x->rank; i++)
             if (!(gone >> i & 1)) dims[rank++] = x->dim[i];
     } else {
-        squeeze_at_run(cx->build, x, &axes, dims);
+        dims_without(cx->build, x, &axes, dims);
         rank = x->rank - axes.n;
     }
     infer_out(cx, n, 0, x->dtype, rank, dims);
@@ -318,13 +287,13 @@ static Status eval_squeeze(Eval *cx, const Node *n, const Tensor *const *in, Ten
 }
 
 /* Dims with a 1 at each of the axes: place i holds dim i less the number of ones before it. */
-static void unsqueeze_at_run(Build *b, const Type *x, const AxisList *axes, int rank, Dim *dims)
+static void undims_without(Build *b, const Type *x, const AxisList *axes, int rank, Dim *dims)
 {
     SxTable *t = b->sx;
     const Sx *from = sx_i64(b, 0);
 
     for (int i = 0; i < rank; i++) {
-        const Sx *fresh = is_listed(b, axes, i, rank), *d = sx_i64(b, -1);
+        const Sx *fresh = sx_listed(b, axes, i, rank), *d = sx_i64(b, -1);
         for (int k = 0; k < x->rank; k++)
             d = sx_select(t, sx_eq(t, from, sx_i64(b, k)), sx_dim(t, x->dim[k]), d);
         d = sx_select(t, sx_ne(t, fresh, sx_i64(b, 0)), sx_i64(b, 1), d);
@@ -354,7 +323,7 @@ static Status infer_unsqueeze(Infer *cx, Node *n)
         fresh |= 1u << axes.axis[i];
     for (int i = 0, k = 0; i < rank && axes.known; i++)
         dims[i] = fresh >> i & 1 ? dim_const(&cx->module->dims, 1) : x->dim[k++];
-    if (!axes.known) unsqueeze_at_run(cx->build, x, &axes, rank, dims);
+    if (!axes.known) undims_without(cx->build, x, &axes, rank, dims);
     infer_out(cx, n, 0, x->dtype, rank, dims);
     keep_contents(cx, n, rank);
     return OK;

@@ -161,6 +161,35 @@ const Sx *sx_names_axis(Build *b, Dim axis, int i, int rank)
     return sx_or(b->sx, sx_eq(b->sx, e, sx_i64(b, i)), sx_eq(b->sx, e, sx_i64(b, i - rank)));
 }
 
+const Sx *sx_listed(Build *b, const AxisList *axes, int i, int rank)
+{
+    const Sx *any = sx_const_int(b->sx, DT_BOOL, 0);
+
+    for (int k = 0; k < axes->n; k++)
+        any = sx_or(b->sx, any, sx_names_axis(b, axes->dim[k], i, rank));
+    return sx_cast(b->sx, any, DT_I64);
+}
+
+void dims_without(Build *b, const Type *x, const AxisList *axes, Dim *dims)
+{
+    SxTable *t = b->sx;
+    const Sx *place = sx_i64(b, 0), *out[MAX_RANK];
+    int rank = x->rank - axes->n;
+
+    for (int k = 0; k < rank; k++)
+        out[k] = sx_i64(b, -1); /* an axis stands twice: out of the symbol's bounds */
+    for (int i = 0; i < x->rank; i++) {
+        const Sx *gone = sx_listed(b, axes, i, x->rank);
+        const Sx *stays = sx_eq(t, gone, sx_i64(b, 0));
+        for (int k = 0; k < rank; k++)
+            out[k] = sx_select(t, sx_and(t, stays, sx_eq(t, place, sx_i64(b, k))),
+                               sx_dim(t, x->dim[i]), out[k]);
+        place = sx_add(t, place, sx_sub(t, sx_i64(b, 1), gone));
+    }
+    for (int k = 0; k < rank; k++)
+        dims[k] = dim_of_sx(b, 0, NULL, out[k], 0, DIM_TOP);
+}
+
 Dim axis_value(Build *b, const AxisList *axes, const Dim *value, int i, int rank, int64_t absent,
                int64_t lo, int64_t hi)
 {

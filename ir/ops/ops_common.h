@@ -44,6 +44,11 @@ typedef struct AxisList {
 Status infer_axes(Infer *cx, Node *n, int input, int rank, int absent, AxisList *out) MUST_USE;
 /* Does symbol `axis` (of an unknown list) name axis i of `rank`? */
 const Sx *sx_names_axis(Build *b, Dim axis, int i, int rank);
+/* 1 where axis i is among axes that are not known, as an i64 expression. */
+const Sx *sx_listed(Build *b, const AxisList *axes, int i, int rank);
+/* The dims of x without those at axes that are not known: dim k goes to place k less the number of
+ * dims gone before it. [x->rank - axes->n] symbols. */
+void dims_without(Build *b, const Type *x, const AxisList *axes, Dim *dims);
 /* The value of `value` that belongs to axis i: `absent` where the list does not name it. */
 Dim axis_value(Build *b, const AxisList *axes, const Dim *value, int i, int rank, int64_t absent,
                int64_t lo, int64_t hi);

@@ -48,6 +48,7 @@ static Status infer_reduce(Infer *cx, Node *n)
     uint32_t mask;
 
     if (x->rank == RANK_UNKNOWN) return op_unsupported(n, cx->diag, "an operand of unknown rank");
+    if (axes_open(n)) return axes_infer_open(cx, n, x->dtype, keep_dims(n));
     TRY(axes_read(n, cx->diag, x->rank, &mask));
     infer_out(cx, n, 0, x->dtype, axes_result(&cx->module->dims, x, mask, keep_dims(n), dims),
               dims);
@@ -117,6 +118,7 @@ static Status lower_reduce(Build *b, const Node *n, Value **out)
     const Sx *body;
     bool keep = keep_dims(n);
 
+    if (axes_open(n)) return axes_lower_open(b, n, out);
     TRY(axes_read(n, b->diag, x->type.rank, &mask));
     body = axes_operand(b, 0, x, mask, keep, n->out[0]->type.rank);
     body = before(b, k->before, sx_cast(b->sx, body, acc));
@@ -141,6 +143,7 @@ static Status lower_log_sum_exp(Build *b, const Node *n, Value **out)
     Dim dims[MAX_RANK], reduce[MAX_RANK];
     int rank, n_reduce;
 
+    if (axes_open(n)) return axes_lower_open(b, n, out);
     TRY(axes_read(n, b->diag, x->type.rank, &mask));
     rank = axes_result(b->dims, &x->type, mask, true, dims);
     n_reduce = axes_reduced(&x->type, mask, reduce);
@@ -235,7 +238,7 @@ static Status eval_reduce(Eval *cx, const Node *n, const Tensor *const *in, Tens
     AxesEval w;
     int64_t dims[MAX_RANK], o[MAX_RANK] = {0}, e = 0;
 
-    TRY(axes_read(n, cx->diag, in[0]->rank, &mask));
+    TRY(axes_of_tensor(n, cx->diag, n->n_in > 1 ? in[1] : NULL, in[0]->rank, &mask));
     axes_eval_start(in[0], mask, &w);
     int rank = axes_eval_dims(in[0], mask, keep_dims(n), dims);
     TRY(eval_out(cx, n, &out[0], in[0]->dtype, rank, dims));
@@ -257,7 +260,7 @@ static Status eval_log_sum_exp(Eval *cx, const Node *n, const Tensor *const *in,
     AxesEval w;
     int64_t dims[MAX_RANK], o[MAX_RANK] = {0}, e = 0;
 
-    TRY(axes_read(n, cx->diag, in[0]->rank, &mask));
+    TRY(axes_of_tensor(n, cx->diag, n->n_in > 1 ? in[1] : NULL, in[0]->rank, &mask));
     axes_eval_start(in[0], mask, &w);
     int rank = axes_eval_dims(in[0], mask, keep_dims(n), dims);
     TRY(eval_out(cx, n, &out[0], in[0]->dtype, rank, dims));
