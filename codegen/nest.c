@@ -177,6 +177,7 @@ static bool indices_merge(Nest *n, const NestStage *s, const bool *bare, int a, 
 
     if (bare[a] || bare[b] || (a < g->rank) != (b < g->rank)) return false;
     if (a == g->scan_axis || b == g->scan_axis) return false;
+    if (n->group && n->group[a] != n->group[b]) return false;
     if (a < n->kernel->n_outer && b >= n->kernel->n_outer) return false;
     if (b == s->n_index - 1 && !order_is_free(g)) { /* lanes follow the innermost index */
         Dim e = extent_of(g, b);
@@ -265,11 +266,17 @@ static Status check(Nest *n, Diag *d)
 Status nest_build(Arena *arena, Module *m, const Node *node, NestRewrite rewrite, void *context,
                   Diag *d, Nest **out)
 {
+    return nest_build_grouped(arena, m, node, NULL, rewrite, context, d, out);
+}
+
+Status nest_build_grouped(Arena *arena, Module *m, const Node *node, const uint8_t *group,
+                          NestRewrite rewrite, void *context, Diag *d, Nest **out)
+{
     Nest *n = ARENA_NEW(arena, Nest);
     Copy c = {n, rewrite, context};
 
     INVARIANT(d, node->kind == NODE_KERNEL && node->kernel);
-    *n = (Nest){.arena = arena, .module = m, .node = node};
+    *n = (Nest){.arena = arena, .module = m, .node = node, .group = group};
     n->kernel = node->kernel;
     TRY(check(n, d));
     n->kernel = copy_kernel(&c, node->kernel);

@@ -77,6 +77,7 @@ typedef struct Nest {
     int64_t block; /* points of loop n_task in a task; 0: all */
     Dim blocks;    /* of loop n_task; NULL when block is 0 */
     bool serial;   /* one task, in row-major order */
+    const uint8_t *group; /* NULL, or by index: indices of different groups are never merged */
     KernelAbi abi;
 } Nest;
 
@@ -85,6 +86,11 @@ typedef const Sx *(*NestRewrite)(void *context, SxTable *t, const Sx *e);
 
 Status nest_build(Arena *arena, Module *m, const Node *n, NestRewrite rewrite, void *context,
                   Diag *d, Nest **out) MUST_USE;
+/* The same, keeping indices of different groups apart; see Nest.group. */
+Status nest_build_grouped(Arena *arena, Module *m, const Node *n, const uint8_t *group,
+                          NestRewrite rewrite, void *context, Diag *d, Nest **out) MUST_USE;
+/* The emitted code will ask for d: it joins abi.dim unless it is constant. */
+void nest_need(Nest *n, Dim d);
 /* The loop whose value INDEX k is, or -1 for 0. */
 static inline int nest_loop_of(const NestStage *s, int k)
 {

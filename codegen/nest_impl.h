@@ -8,7 +8,6 @@
 void nest_addresses(Nest *n, int stage, bool *bare);
 /* Order of nesting, vectors and tasks, once loops are merged. */
 void nest_plan(Nest *n);
-void nest_need(Nest *n, Dim d);               /* the emitted code will ask for it */
 Dim nest_inner_size(Nest *n, const Stage *s); /* elements of a local */
 
 #endif

@@ -438,7 +438,7 @@ void cpu_fn_open(CpuFn *f, CpuModule *m, const Nest *n, const char *name)
     f->begin = LLVMGetParam(f->fn, 1);
     f->end = LLVMGetParam(f->fn, 2);
     f->scratch = LLVMGetParam(f->fn, 3);
-    f->ptr = ARENA_ARRAY(f->arena, LLVMValueRef, n->abi.n_in + n->abi.n_out);
+    f->ptr = ARENA_ARRAY(f->arena, LLVMValueRef, n->abi.n_in + n->abi.n_out + n->abi.n_pack);
     f->dim = ARENA_ARRAY(f->arena, LLVMValueRef, n->abi.n_dim);
     f->local = ARENA_ARRAY(f->arena, LLVMValueRef, n->kernel->n_stage);
     f->stamp = 1;

@@ -1,0 +1,90 @@
+/* cpu_gemm_impl.h: between the files of the contraction generator.
+ *
+ * A contraction C[o, m, n] = value(sum over k of A[o, m, k] * B[o, k, n]) is emitted as
+ *
+ *     task = one outer point o, a block of rows, a block of columns
+ *         pack the columns' block of B as [k][column], unless it was packed while compiling
+ *         pack the rows of A as panels [k][row], unless packed before or readable in place
+ *         for each panel of up to `mr` rows, for each panel of `nr` columns
+ *             tile: all of K in registers, one chain of FMA for each element (cpu_gemm_tile.c)
+ *             epilogue: the stage's value for each row of the tile, stored         (cpu_gemm.c)
+ *
+ * K is never split, so the order of each sum is k = 0, 1, 2, ... whatever the tiles are.
+ *
+ * The index sets. n: the innermost domain indices that only one operand uses and that results see
+ * as one contiguous loop; m: those that only the other operand uses; k: the reduction; o: all
+ * others. The expressions live in a Nest of three stages, whose indices are those of the kernel's
+ * stage: */
+#ifndef INGOT_CODEGEN_CPU_GEMM_IMPL_H
+#define INGOT_CODEGEN_CPU_GEMM_IMPL_H
+
+#include "codegen/cpu/cpu_emit.h"
+#include "codegen/cpu/cpu_gemm.h"
+
+enum { STAGE_A, STAGE_B, STAGE_OUT, GEMM_STAGES };
+enum { SET_O = 1, SET_M, SET_N, SET_K };
+enum { MAX_VARIANTS = 3 };
+
+typedef struct GemmSide {
+    int pack;      /* number in abi.pack, or -1: not packed while compiling */
+    bool in_place; /* A only: a plain load with constant row stride */
+    Dim row, step; /* in place: elements between rows, between k */
+    uint32_t uses; /* outer indices that the operand depends on: packed once for each */
+    Dim size;      /* elements of one packed matrix */
+} GemmSide;
+
+struct CpuGemm {
+    Nest *nest;
+    uint8_t group[NEST_INDICES];
+    Dim extent[NEST_INDICES];
+    int rank, n_index;
+    GemmSide a, b;
+    Dim size_o, size_m, size_n, size_k;
+    int lanes, vectors, nr; /* nr = lanes * vectors */
+    int rows[MAX_VARIANTS]; /* heights of tiles, the largest first */
+    int n_rows;
+    int64_t tall;    /* static M: so many panels of rows[0] come first; else -1 */
+    int64_t block_n; /* columns of a task, a multiple of nr */
+    int64_t block_m; /* rows of a task; 0: all */
+    Dim blocks_m, blocks_n;
+    int64_t pitch; /* B packed at run time: columns between k */
+    Dim a_at;      /* rows packed at run time: bytes from the start of scratch */
+};
+
+static inline bool gemm_in(const CpuGemm *g, int set, int index)
+{
+    return g->group[index] == set;
+}
+
+/* cpu_gemm_pack.c */
+/* Whether side (STAGE_A or STAGE_B) is made of constants alone, and its packed bytes. */
+bool gemm_constant(const CpuGemm *g, int side);
+Status gemm_pack_constant(CpuGemm *g, int side, Diag *d) MUST_USE;
+/* Emit packing of the block of columns [n0, n1) / the panel rows [m0, m0 + rows). */
+void gemm_emit_pack_b(CpuFn *f, const CpuGemm *g, LLVMValueRef to, LLVMValueRef n0,
+                      LLVMValueRef n1);
+void gemm_emit_pack_a(CpuFn *f, const CpuGemm *g, LLVMValueRef to, LLVMValueRef m0,
+                      LLVMValueRef rows);
+
+/* cpu_gemm_tile.c: tile[row][column] = sum over k; pointers to the first element, steps in
+ * elements. */
+typedef struct GemmTile {
+    int rows;
+    LLVMValueRef a, a_step; /* element (row, k) at a[k*a_step + row*a_row] */
+    LLVMValueRef b, b_step; /* vector j of k at b[k*b_step + j*lanes] */
+    int64_t a_row;
+    LLVMValueRef k, tile;
+} GemmTile;
+void gemm_emit_tile(CpuFn *f, const CpuGemm *g, const GemmTile *t);
+
+/* cpu_gemm.c */
+/* Loops of stage s that belong to `set` stand at the point whose row-major number within the set is
+ * flat. */
+void gemm_place(CpuFn *f, const CpuGemm *g, int s, int set, LLVMValueRef flat);
+void gemm_stage(CpuFn *f, const CpuGemm *g, int s);
+/* Row-major number within the outer indices of `mask` (a bit set), from the outer loops' values. */
+LLVMValueRef gemm_mul(CpuFn *f, LLVMValueRef a, LLVMValueRef b);
+LLVMValueRef gemm_add(CpuFn *f, LLVMValueRef a, LLVMValueRef b);
+LLVMValueRef gemm_float_at(CpuFn *f, LLVMValueRef base, LLVMValueRef offset);
+
+#endif

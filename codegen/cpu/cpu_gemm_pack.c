@@ -1,0 +1,412 @@
+/* cpu_gemm_pack.c: operands into the layout that tiles stream.
+ *
+ *     A: panels of rows, [k][row]; panel p of rows [m, m + r) starts at element m * K
+ *     B while compiling: panels of nr columns, [k][column], the last one filled with zeros
+ *     B at run time: one block of columns, [k][pitch]
+ *
+ * Constants are packed while compiling, by the reference evaluation of the scalar expression (or a
+ * copy, where it is a plain load). At run time the expression itself is emitted: padding,
+ * conversion, transposition cost nothing more. */
+#include "codegen/cpu/cpu_gemm_impl.h"
+
+#include <string.h>
+
+#include "ir/op.h"
+
+/* ---- while compiling ---- */
+
+static const Sx *side_value(const CpuGemm *g, int side)
+{
+    return g->nest->stage[side].value[0];
+}
+
+typedef struct Constant {
+    const Node *node;
+    bool yes;
+} Constant;
+
+static void only_constants(void *context, const Sx *e)
+{
+    Constant *c = context;
+
+    if (e->op == SX_DIM || e->op == SX_ACC || e->op == SX_CHECK) c->yes = false;
+    if (e->op == SX_LOAD && (e->src < 0 || !c->node->in[e->src]->data)) c->yes = false;
+}
+
+bool gemm_constant(const CpuGemm *g, int side)
+{
+    Constant c = {g->nest->node, true};
+
+    for (int i = 0; i < g->n_index; i++) {
+        bool used = sx_uses_index(&g->nest->module->sx, side_value(g, side), i);
+        if ((used || g->group[i] == SET_K) && !dim_is_const(g->extent[i])) return false;
+    }
+    sx_visit(&g->nest->module->sx, side_value(g, side), only_constants, &c);
+    return c.yes;
+}
+
+static uint64_t load_constant(void *context, const Sx *e, const int64_t *idx)
+{
+    const Node *n = context;
+    const Tensor *t = n->in[e->src]->data;
+    int64_t at = 0;
+
+    for (int i = 0; i < e->n - (e->guarded ? 1 : 0); i++)
+        at = e->flat ? idx[0] : at * t->dim[i] + idx[i];
+    if (at < 0 || at >= t->count) return 0;
+    return dtype_is_int(t->dtype) ? (uint64_t)dtype_load_int(t->dtype, tensor_at(t, at))
+                                  : dtype_load_bits(t->dtype, tensor_at(t, at));
+}
+
+typedef struct Reader {
+    const CpuGemm *g;
+    const Sx *e;
+    int64_t index[NEST_INDICES];
+    const float *plain; /* a load with constant strides: no evaluation needed */
+    int64_t base, stride[NEST_INDICES];
+} Reader;
+
+static void reader_start(Reader *r, const CpuGemm *g, int side)
+{
+    const NestStage *s = &g->nest->stage[side];
+    const Affine *x;
+
+    *r = (Reader){.g = g, .e = s->value[0]};
+    if (r->e->op != SX_LOAD || r->e->guarded || r->e->dtype != DT_F32) return;
+    x = map_get(&s->address, r->e);
+    if (!x || x->n_term || !dim_is_const(x->base)) return;
+    for (int i = 0; i < g->n_index; i++) {
+        if (x->coef[i] && !dim_is_const(x->coef[i])) return;
+        r->stride[i] = x->coef[i] ? x->coef[i]->value : 0;
+    }
+    r->base = x->base->value;
+    r->plain = g->nest->node->in[r->e->src]->data->data;
+}
+
+static float read_one(Reader *r)
+{
+    SxEnv env = {
+        .index = r->index, .load = load_constant, .context = (void *)(uintptr_t)r->g->nest->node};
+    int64_t at = r->base;
+    uint32_t bits;
+    float v;
+
+    if (r->plain) {
+        for (int i = 0; i < r->g->n_index; i++)
+            at += r->stride[i] * r->index[i];
+        return r->plain[at];
+    }
+    bits = (uint32_t)sx_eval(&r->g->nest->module->sx, r->e, &env);
+    memcpy(&v, &bits, sizeof v);
+    return v;
+}
+
+/* Indices of `set` (of those in mask) from a row-major number within it. */
+static void set_indices(Reader *r, int set, uint32_t mask, int64_t flat)
+{
+    for (int i = r->g->n_index - 1; i >= 0; i--) {
+        if (r->g->group[i] != set || !(mask >> i & 1)) continue;
+        r->index[i] = flat % r->g->extent[i]->value;
+        flat /= r->g->extent[i]->value;
+    }
+}
+
+static int64_t height_at(const CpuGemm *g, int64_t m, int64_t M)
+{
+    int64_t rows;
+
+    if (g->tall >= 0) return m < g->tall * g->rows[0] ? g->rows[0] : g->rows[g->n_rows - 1];
+    for (int i = 0; i < g->n_rows; i++) {
+        rows = g->rows[i];
+        if (M - m >= rows) return rows;
+    }
+    return 1;
+}
+
+static void pack_rows(Reader *r, int64_t M, int64_t K, float *to)
+{
+    for (int64_t m = 0, rows; m < M; m += rows) {
+        rows = height_at(r->g, m, M);
+        for (int64_t i = 0; i < rows; i++) {
+            set_indices(r, SET_M, UINT32_MAX, m + i);
+            for (int64_t k = 0; k < K; k++) {
+                set_indices(r, SET_K, UINT32_MAX, k);
+                to[m * K + k * rows + i] = read_one(r);
+            }
+        }
+    }
+}
+
+static void pack_columns(Reader *r, int64_t N, int64_t K, float *to)
+{
+    int64_t nr = r->g->nr;
+
+    for (int64_t k = 0; k < K; k++) {
+        set_indices(r, SET_K, UINT32_MAX, k);
+        for (int64_t c = 0; c < N; c++) {
+            set_indices(r, SET_N, UINT32_MAX, c);
+            to[c / nr * nr * K + k * nr + c % nr] = read_one(r);
+        }
+    }
+}
+
+Status gemm_pack_constant(CpuGemm *g, int side, Diag *d)
+{
+    GemmSide *s = side == STAGE_A ? &g->a : &g->b;
+    KernelAbi *abi = &g->nest->abi;
+    int64_t copies = 1, K = g->size_k->value, size, dim;
+    Reader r;
+    Tensor *t;
+
+    for (int i = 0; i < g->n_index; i++)
+        if (s->uses >> i & 1) copies *= g->extent[i]->value;
+    size =
+        side == STAGE_A ? g->size_m->value * K : (g->size_n->value + g->nr - 1) / g->nr * g->nr * K;
+    s->size = dim_const(&g->nest->module->dims, size);
+    dim = copies * size;
+    t = tensor_new(g->nest->arena, DT_F32, 1, &dim);
+    if (!t) return diag(d, ERR_LIMIT, node_where(g->nest->node), "no memory for packed weights");
+    reader_start(&r, g, side);
+    for (int64_t c = 0; c < copies; c++) {
+        float *to = (float *)t->data + c * size;
+        set_indices(&r, SET_O, s->uses, c);
+        if (side == STAGE_A)
+            pack_rows(&r, g->size_m->value, K, to);
+        else
+            pack_columns(&r, g->size_n->value, K, to);
+    }
+    s->pack = abi->n_pack;
+    KernelPack *pack = ARENA_ARRAY(g->nest->arena, KernelPack, abi->n_pack + 1);
+    if (abi->n_pack) memcpy(pack, abi->pack, sizeof *pack * (size_t)abi->n_pack);
+    pack[abi->n_pack++].data = t;
+    abi->pack = pack;
+    return OK;
+}
+
+/* ---- at run time ---- */
+
+/* Loops of a stage that belong to a set, in order of nesting (row-major). */
+static int loops_of(const CpuGemm *g, int side, int set, int *out)
+{
+    const NestStage *s = &g->nest->stage[side];
+    int n = 0;
+
+    for (int i = 0; i < g->n_index; i++)
+        if (g->group[i] == set && s->loop_of[i] >= 0 && s->loop[s->loop_of[i]].last == i)
+            out[n++] = s->loop_of[i];
+    return n;
+}
+
+typedef struct Packing {
+    CpuFn *f;
+    const CpuGemm *g;
+    LLVMValueRef to, first, last; /* columns of the block */
+    int k[NEST_INDICES], n_k;
+    int n[NEST_INDICES], n_n;
+    LLVMValueRef m0, rows;
+} Packing;
+
+static void at_loop(CpuFn *f, int l, LLVMValueRef v)
+{
+    f->loop_value[l] = v;
+    f->loop_level[l] = f->level;
+    cpu_restamp(f);
+}
+
+static void store_lanes(CpuFn *f, LLVMValueRef p, LLVMValueRef v, LLVMValueRef mask)
+{
+    if (mask) {
+        LLVMTypeRef types[] = {LLVMTypeOf(v), f->m->ptr};
+        LLVMValueRef args[] = {v, p, cpu_i32(f->m, 4), mask};
+        cpu_intrinsic(f->m, "llvm.masked.store", 2, types, 4, args);
+    } else {
+        LLVMSetAlignment(LLVMBuildStore(f->b, v, p), 4);
+    }
+}
+
+/* Columns [from, to) of loop `l`, element `from` going to `row` + from. */
+static void pack_part(Packing *p, int l, LLVMValueRef from, LLVMValueRef to, int lanes, bool masked,
+                      LLVMValueRef row)
+{
+    CpuFn *f = p->f;
+    CpuLoop loop = cpu_loop_open(f, from, to, lanes, 0, NULL);
+    LLVMValueRef v, at, mask = NULL;
+
+    f->vec = lanes > 1 ? l : -1;
+    f->lanes = lanes;
+    f->unroll = f->active = 1;
+    at_loop(f, l, loop.index);
+    cpu_at(f, f->level);
+    if (masked) mask = f->mask[0] = cpu_lane_limit(f, LLVMBuildSub(f->b, to, loop.index, ""));
+    v = lanes > 1 ? cpu_vector(f, side_value(p->g, STAGE_B), 0)
+                  : cpu_value(f, side_value(p->g, STAGE_B), 0);
+    cpu_at(f, f->level);
+    at = gemm_float_at(f, p->to, gemm_add(f, row, loop.index));
+    store_lanes(f, at, v, mask);
+    f->mask[0] = NULL;
+    cpu_loop_close(f, &loop, NULL);
+    f->vec = -1;
+    f->lanes = 1;
+}
+
+static void pack_span(Packing *p, int l, LLVMValueRef from, LLVMValueRef to, LLVMValueRef row)
+{
+    CpuFn *f = p->f;
+    int lanes = p->g->lanes;
+    bool masks = cpu_can_mask(f);
+    LLVMValueRef whole;
+
+    cpu_at(f, f->level);
+    whole = LLVMBuildSub(f->b, to, from, "");
+    whole = LLVMBuildAnd(f->b, whole, cpu_i64(f->m, -(int64_t)lanes), "");
+    whole = gemm_add(f, from, whole);
+    pack_part(p, l, from, whole, lanes, false, row);
+    pack_part(p, l, whole, to, masks ? lanes : 1, masks, row);
+}
+
+static LLVMValueRef smax(CpuFn *f, LLVMValueRef a, LLVMValueRef b)
+{
+    return cpu_call2(f, "llvm.smax", a, b);
+}
+
+static LLVMValueRef smin(CpuFn *f, LLVMValueRef a, LLVMValueRef b)
+{
+    return cpu_call2(f, "llvm.smin", a, b);
+}
+
+/* The loops outside of the innermost one stand at row `r` of the plane that the columns are. */
+static void place_row(Packing *p, LLVMValueRef r)
+{
+    CpuFn *f = p->f;
+    const NestStage *s = f->s;
+
+    for (int i = p->n_n - 2; i >= 0; i--) {
+        LLVMValueRef v = r, extent;
+        if (i > 0) {
+            extent = cpu_dim(f, s->loop[p->n[i]].extent);
+            cpu_at(f, f->level);
+            v = LLVMBuildURem(f->b, r, extent, "");
+            r = LLVMBuildUDiv(f->b, r, extent, "");
+        }
+        at_loop(f, p->n[i], v);
+    }
+}
+
+/* One k: columns first .. last - 1. Element of column c goes to krow + c - first. */
+static void pack_columns_at(Packing *p, LLVMValueRef krow)
+{
+    CpuFn *f = p->f;
+    LLVMValueRef width, r0, r1, start;
+    CpuLoop rows;
+    int l;
+
+    if (p->n_n == 0) { /* a single column */
+        cpu_at(f, f->level);
+        LLVMValueRef at = gemm_float_at(f, p->to, krow);
+        LLVMValueRef v = cpu_value(f, side_value(p->g, STAGE_B), 0);
+        cpu_at(f, f->level);
+        store_lanes(f, at, v, NULL);
+        return;
+    }
+    l = p->n[p->n_n - 1];
+    cpu_at(f, f->level);
+    if (p->n_n == 1) {
+        pack_span(p, l, p->first, p->last, LLVMBuildSub(f->b, krow, p->first, ""));
+        return;
+    }
+    width = cpu_dim(f, f->s->loop[l].extent);
+    cpu_at(f, f->level);
+    r0 = LLVMBuildUDiv(f->b, p->first, width, "");
+    r1 = LLVMBuildUDiv(f->b, LLVMBuildSub(f->b, p->last, cpu_i64(f->m, 1), ""), width, "");
+    rows = cpu_loop_open(f, r0, gemm_add(f, r1, cpu_i64(f->m, 1)), 1, 0, NULL);
+    place_row(p, rows.index);
+    cpu_at(f, f->level);
+    start = gemm_mul(f, rows.index, width);
+    LLVMValueRef from = smax(f, LLVMBuildSub(f->b, p->first, start, ""), cpu_i64(f->m, 0));
+    LLVMValueRef to = smin(f, LLVMBuildSub(f->b, p->last, start, ""), width);
+    LLVMValueRef row = gemm_add(f, krow, LLVMBuildSub(f->b, start, p->first, ""));
+    pack_span(p, l, from, to, row);
+    cpu_loop_close(f, &rows, NULL);
+}
+
+/* What tiles read behind the last column must be a number, or it may be slow. */
+static void zero_rest(Packing *p, LLVMValueRef krow)
+{
+    CpuFn *f = p->f;
+    LLVMValueRef n, end;
+    CpuLoop l;
+
+    cpu_at(f, f->level);
+    n = LLVMBuildSub(f->b, p->last, p->first, "");
+    end = LLVMBuildAnd(f->b, gemm_add(f, n, cpu_i64(f->m, p->g->nr - 1)),
+                       cpu_i64(f->m, -(int64_t)1), "");
+    end = LLVMBuildUDiv(f->b, end, cpu_i64(f->m, p->g->nr), "");
+    end = gemm_mul(f, end, cpu_i64(f->m, p->g->nr));
+    l = cpu_loop_open(f, n, end, 1, 0, NULL);
+    cpu_at(f, f->level);
+    LLVMBuildStore(f->b, LLVMConstNull(f->m->f32),
+                   gemm_float_at(f, p->to, gemm_add(f, krow, l.index)));
+    cpu_loop_close(f, &l, NULL);
+}
+
+/* The loops over k around `inner`, which gets the number of k. */
+static void over_k(Packing *p, int i, LLVMValueRef k, void (*inner)(Packing *, LLVMValueRef))
+{
+    CpuFn *f = p->f;
+    LLVMValueRef extent, next;
+    CpuLoop l;
+
+    if (i == p->n_k) {
+        inner(p, k);
+        return;
+    }
+    extent = cpu_dim(f, f->s->loop[p->k[i]].extent);
+    l = cpu_loop_open(f, cpu_i64(f->m, 0), extent, 1, 0, NULL);
+    at_loop(f, p->k[i], l.index);
+    cpu_at(f, f->level);
+    next = gemm_add(f, gemm_mul(f, k, extent), l.index);
+    over_k(p, i + 1, next, inner);
+    cpu_loop_close(f, &l, NULL);
+}
+
+static void columns_of_k(Packing *p, LLVMValueRef k)
+{
+    cpu_at(p->f, p->f->level);
+    LLVMValueRef krow = gemm_mul(p->f, k, cpu_i64(p->f->m, p->g->pitch));
+
+    pack_columns_at(p, krow);
+    zero_rest(p, krow);
+}
+
+void gemm_emit_pack_b(CpuFn *f, const CpuGemm *g, LLVMValueRef to, LLVMValueRef n0, LLVMValueRef n1)
+{
+    Packing p = {.f = f, .g = g, .to = to, .first = n0, .last = n1};
+
+    p.n_k = loops_of(g, STAGE_B, SET_K, p.k);
+    p.n_n = loops_of(g, STAGE_B, SET_N, p.n);
+    over_k(&p, 0, cpu_i64(f->m, 0), columns_of_k);
+}
+
+static void rows_of_k(Packing *p, LLVMValueRef k)
+{
+    CpuFn *f = p->f;
+    CpuLoop l = cpu_loop_open(f, cpu_i64(f->m, 0), p->rows, 1, 0, NULL);
+    LLVMValueRef v, at;
+
+    cpu_at(f, f->level);
+    gemm_place(f, p->g, STAGE_A, SET_M, gemm_add(f, p->m0, l.index));
+    v = cpu_value(f, side_value(p->g, STAGE_A), 0);
+    cpu_at(f, f->level);
+    at = gemm_add(f, gemm_mul(f, k, p->rows), l.index);
+    store_lanes(f, gemm_float_at(f, p->to, at), v, NULL);
+    cpu_loop_close(f, &l, NULL);
+}
+
+void gemm_emit_pack_a(CpuFn *f, const CpuGemm *g, LLVMValueRef to, LLVMValueRef m0,
+                      LLVMValueRef rows)
+{
+    Packing p = {.f = f, .g = g, .to = to, .m0 = m0, .rows = rows};
+
+    p.n_k = loops_of(g, STAGE_A, SET_K, p.k);
+    over_k(&p, 0, cpu_i64(f->m, 0), rows_of_k);
+}
