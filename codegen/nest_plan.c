@@ -67,6 +67,15 @@ static bool reduction_has_lanes(const NestStage *n)
     return integers || n->lanes;
 }
 
+/* Positions of extremes are always found in chain order. */
+static bool only_positions(const Stage *s)
+{
+    for (int i = 0; i < s->n_acc; i++) {
+        if (!nest_is_arg(s->acc[i].monoid)) return false;
+    }
+    return true;
+}
+
 static bool too_wide(DType d)
 {
     return dtype_bits(d) > 64;
@@ -171,7 +180,8 @@ static void order_loops(Nest *n, NestStage *s)
 {
     int end = s->n_domain - 1;
 
-    s->lanes = s->stage->order == ORDER_LANES64 && s->stage->n_reduce && s->n_loop > s->n_domain &&
+    s->lanes = s->stage->order == ORDER_LANES64 && !only_positions(s->stage) &&
+               s->stage->n_reduce && s->n_loop > s->n_domain &&
                s->loop[s->n_loop - 1].last == s->n_index - 1;
     s->vec = stage_is_wide(s) ? -1 : best_lanes(n, s);
     for (int l = 0; l < s->n_domain; l++) {

@@ -303,6 +303,12 @@ static LLVMValueRef cast(CpuFn *f, const Sx *e, LLVMValueRef a)
     if (is_real(from) && dtype_is_int(to)) return real_to_int(f, from, to, a);
     if (from == DT_F32 && to == DT_F64) return LLVMBuildFPExt(f->b, a, t, "");
     if (from == DT_F64 && to == DT_F32) return LLVMBuildFPTrunc(f->b, a, t, "");
+    if (int_from && to == DT_F16 && dtype_bits(from) <= 16) { /* exact in f32 */
+        t = shaped(a, f->m->f32);
+        a = dtype_is_signed(from) && from != DT_BOOL ? LLVMBuildSIToFP(f->b, a, t, "")
+                                                     : LLVMBuildUIToFP(f->b, a, t, "");
+        return half(f, a, false);
+    }
     if (from == DT_F16 && to == DT_F32) return half(f, a, true);
     if (from == DT_F32 && to == DT_F16) return half(f, a, false);
     cpu_bug(f, "a conversion that sx_expand should have written out");

@@ -149,11 +149,12 @@ static void add_rounding(Run *r, const char *name, DType t)
 
 static void add_mathematics(Run *r)
 {
-    static const SxOp ops[] = {SX_EXP, SX_LOG, SX_TANH, SX_ERF, SX_SIN, SX_SIGMOID, SX_ATAN};
+    static const SxOp ops[] = {SX_EXP, SX_LOG,     SX_TANH, SX_ERF, SX_SIN,
+                               SX_EXP, SX_SIGMOID, SX_ATAN, SX_LOG};
     Dim d[] = {D(210)};
 
-    for (int i = 0; i < 7; i++) {
-        Value *x = arg(r, i == 3 ? DT_F64 : DT_F32, 1, d);
+    for (int i = 0; i < 9; i++) {
+        Value *x = arg(r, i == 3 || i == 8 ? DT_F64 : DT_F32, 1, d);
         const Sx *e = sx_op1(T, ops[i], AT(0, x, I(0)));
         RunCase *c = run_add_value(r, sx_op_text(ops[i]),
                                    build_map(&r->b, "math", 1, &x, x->type.dtype, 1, d, e));
@@ -422,7 +423,7 @@ static void reductions(Run *r)
     add_reduce(r, "prod i64", MONOID_PROD, DT_I64, ORDER_CHAIN, DIMS(3, 19), 1, false);
     add_reduce(r, "and", MONOID_AND, DT_BOOL, ORDER_CHAIN, DIMS(40, 3), 1, false);
     add_reduce(r, "or lanes", MONOID_OR, DT_BOOL, ORDER_LANES64, DIMS(40, 67), 1, false);
-    add_reduce(r, "argmax", MONOID_ARGMAX_FIRST, DT_F32, ORDER_CHAIN, DIMS(7, 67), 1, false);
+    add_reduce(r, "argmax", MONOID_ARGMAX_FIRST, DT_F32, ORDER_LANES64, DIMS(7, 67), 1, false);
     add_reduce(r, "argmin last", MONOID_ARGMIN_LAST, DT_F32, ORDER_CHAIN, DIMS(67, 40), 0, false);
     add_reduce(r, "argmax i32", MONOID_ARGMAX_LAST, DT_I32, ORDER_CHAIN, DIMS(5, 9, 40), 1, false);
     add_reduce(r, "argmin u8", MONOID_ARGMIN_FIRST, DT_U8, ORDER_CHAIN, DIMS(9, 40), 0, false);
