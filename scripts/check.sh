@@ -59,6 +59,7 @@ digits      | counts |  2 | models/digits: test set, executable on real images, 
 LONG_STEPS='
 tight       | ctest  | 10 | unit tests with arena blocks of 64 bytes, tables of 2, poisoned memory, under ASan and UBSan
 threads     | ctest  | 10 | unit tests under TSan
+ulp         | status | 10 | mathematics of f32 at all 2^32 arguments, fused and not, within 2 ulp
 '
 [ -z "$FULL" ] || STEPS+=$LONG_STEPS
 
@@ -127,6 +128,11 @@ step_threads()
 {
     compile_tree build/tsan -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_FLAGS_DEBUG='-O1 -g' -DINGOT_SANITIZE=thread &&
         ctest --test-dir build/tsan -L '^unit$' -j "$JOBS" --output-on-failure
+}
+
+step_ulp()
+{
+    printf '%s\n' build/tests/sx_ulp_*_test | INGOT_ULP_STEP=1 INGOT_ULP_REPORT=1 xargs -P "$JOBS" -n 1 env
 }
 
 step_asan-unit() { ctest --test-dir build/asan -L '^unit$' -j "$JOBS" --output-on-failure; }
