@@ -101,7 +101,8 @@ Status import_call(Importer *im, Region *r, const Onnx__FunctionProto *f,
     TRY(bind_attributes(im, call, scope, code, body));
     TRY(bind_inputs(im, f, n_in, in, inner, where));
     im->depth++;
-    Status s = import_nodes(im, r, f->n_node, f->node, inner, body);
+    Status s = import_nodes(im, r, f->n_node, f->node, inner, body, f->n_output,
+                            (const char *const *)f->output);
     im->depth--;
     TRY(s);
     for (size_t i = 0; i < call->n_output; i++) {

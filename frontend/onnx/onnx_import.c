@@ -156,19 +156,48 @@ static Status import_arguments(Importer *im, const Onnx__GraphProto *g, Region *
 
 /* ---- graphs ---- */
 
+Status import_rest(Importer *im, Region *r, const Rest *rest, Scope *scope)
+{
+    for (size_t i = 0; i < rest->n; i++) {
+        const Onnx__NodeProto *p = rest->nodes[rest->order[i]];
+        Node *before = r->last;
+        bool done = false;
+        im->nodes++;
+        TRY(import_limits(im));
+        TRY(import_node(im, r, p, (int64_t)rest->order[i], scope, rest->code));
+        if (r->last == before || !r->last || !split_needed(r->last)) continue;
+        Rest behind = *rest;
+        behind.split = p;
+        behind.n = rest->n - i - 1;
+        behind.order = rest->order + i + 1;
+        TRY(import_split(im, r->last, &behind, scope, &done));
+        if (done) return OK;
+    }
+    return OK;
+}
+
 Status import_nodes(Importer *im, Region *r, size_t n, Onnx__NodeProto *const *nodes, Scope *scope,
-                    const Code *code)
+                    const Code *code, size_t n_want, const char *const *want)
 {
     size_t *order = arena_try(im->scratch, n, sizeof *order);
+    Rest all = {
+        .n = n, .nodes = nodes, .order = order, .code = code, .n_want = n_want, .want = want};
 
     if (!order) return import_limits(im);
     TRY(order_nodes(im, n, nodes, code, order));
-    for (size_t i = 0; i < n; i++) {
-        im->nodes++;
-        TRY(import_limits(im));
-        TRY(import_node(im, r, nodes[order[i]], (int64_t)order[i], scope, code));
-    }
-    return OK;
+    return import_rest(im, r, &all, scope);
+}
+
+/* The nodes of a graph; what its outputs are called is wanted. */
+static Status import_graph_nodes(Importer *im, const GraphArg *g, Region *r, Scope *scope)
+{
+    const Onnx__GraphProto *p = g->graph;
+    const char **want = arena_try(im->scratch, p->n_output, sizeof *want);
+
+    if (!want) return import_limits(im);
+    for (size_t i = 0; i < p->n_output; i++)
+        want[i] = p->output[i]->name ? p->output[i]->name : "";
+    return import_nodes(im, r, p->n_node, p->node, scope, g->code, p->n_output, want);
 }
 
 static Status import_results(Importer *im, const Onnx__GraphProto *g, Region *r, const Scope *scope)
@@ -196,7 +225,7 @@ Status import_region(Importer *im, const GraphArg *g, Region *r, int n_types, co
     im->depth++;
     Status s = import_constants(im, g->graph, scope);
     if (s == OK) s = import_arguments(im, g->graph, r, scope, n_types, types);
-    if (s == OK) s = import_nodes(im, r, g->graph->n_node, g->graph->node, scope, g->code);
+    if (s == OK) s = import_graph_nodes(im, g, r, scope);
     if (s == OK) s = import_results(im, g->graph, r, scope);
     im->depth--;
     return s;
@@ -215,7 +244,7 @@ Status import_inline(Importer *im, const GraphArg *g, Region *r, int n_out, Valu
                     g->graph->n_output, n_out);
     im->depth++;
     Status s = import_constants(im, g->graph, scope);
-    if (s == OK) s = import_nodes(im, r, g->graph->n_node, g->graph->node, scope, g->code);
+    if (s == OK) s = import_graph_nodes(im, g, r, scope);
     im->depth--;
     TRY(s);
     for (int i = 0; i < n_out; i++) {

@@ -87,10 +87,25 @@ Status import_model(Importer *im) MUST_USE;
  * those of the arguments, or NULL: as the graph declares them. */
 Status import_region(Importer *im, const GraphArg *g, Region *r, int n_types,
                      const Type *types) MUST_USE;
-/* Nodes in any order into r, with the names of `scope`. `graph_index`: counts nodes for messages.
- */
+/* Nodes in any order into r, with the names of `scope`. want[]: the names in it that are looked up
+ * afterwards. */
 Status import_nodes(Importer *im, Region *r, size_t n, Onnx__NodeProto *const *nodes, Scope *scope,
-                    const Code *code) MUST_USE;
+                    const Code *code, size_t n_want, const char *const *want) MUST_USE;
+
+/* onnx_split.c: what comes behind an If whose branches disagree in rank. */
+typedef struct Rest {
+    const Onnx__NodeProto *split; /* the If */
+    size_t n;                     /* nodes behind it, in order, and their places in the file */
+    Onnx__NodeProto *const *nodes;
+    const size_t *order;
+    const Code *code;
+    size_t n_want;
+    const char *const *want;
+} Rest;
+bool split_needed(const Node *n);
+/* done: the rest stands in the graph; else nothing was changed. */
+Status import_split(Importer *im, Node *n, const Rest *rest, Scope *scope, bool *done) MUST_USE;
+Status import_rest(Importer *im, Region *r, const Rest *rest, Scope *scope) MUST_USE;
 Status import_limits(Importer *im) MUST_USE;
 Scope *scope_new(Importer *im, const Scope *outer);
 Value *scope_find(const Scope *s, const char *name);

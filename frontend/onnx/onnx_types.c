@@ -4,7 +4,20 @@
 
 #include "frontend/onnx/onnx_import.h"
 
-static Dim import_dim(Importer *im, const Onnx__TensorShapeProto__Dimension *p)
+/* A dim without a name, of an input of the model: INPUT.AXIS, so that it can be spoken of. */
+static Dim unnamed_dim(Importer *im, const char *input, size_t axis)
+{
+    DimTable *t = &im->module->dims;
+
+    if (im->depth == 1 && input) {
+        const char *name = arena_printf(im->arena, "%s.%zu", input, axis);
+        if (!map_has(&t->symbols, name)) return dim_symbol(t, name, 0, INT32_MAX);
+    }
+    return dim_fresh(t, "d", 0, INT32_MAX);
+}
+
+static Dim import_dim(Importer *im, const Onnx__TensorShapeProto__Dimension *p, Where where,
+                      size_t axis)
 {
     DimTable *t = &im->module->dims;
 
@@ -12,7 +25,7 @@ static Dim import_dim(Importer *im, const Onnx__TensorShapeProto__Dimension *p)
         return dim_symbol(t, import_name(im, p->dim_param), 0, INT32_MAX);
     if (p->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE && p->dim_value >= 0)
         return dim_const(t, p->dim_value);
-    return dim_fresh(t, "d", 0, INT32_MAX); /* some exporters write -1 */
+    return unnamed_dim(im, where.node ? NULL : where.attr, axis); /* some exporters write -1 */
 }
 
 static Status import_tensor_type(Importer *im, int elem, const Onnx__TensorShapeProto *shape,
@@ -30,7 +43,7 @@ static Status import_tensor_type(Importer *im, int elem, const Onnx__TensorShape
                     "a tensor of rank %zu, at most %d is supported", shape->n_dim, MAX_RANK);
     Dim *dim = ARENA_ARRAY(im->arena, Dim, shape->n_dim);
     for (size_t i = 0; i < shape->n_dim; i++)
-        dim[i] = import_dim(im, shape->dim[i]);
+        dim[i] = import_dim(im, shape->dim[i], where, i);
     out->rank = (int)shape->n_dim;
     out->dim = dim;
     return OK;

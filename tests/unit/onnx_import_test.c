@@ -469,9 +469,48 @@ static void test_loop_ranks(Arena *a)
     check_fails(pb_model(h, 20), ERR_MODEL, "\"q\", is not defined");
 }
 
+/* Branches whose results have ranks 1 and 2, and what reads them. */
+static Pb ranks_model(Arena *a, bool only_rank_2)
+{
+    Pb g = graph_xy(a), n = pb_node(a, "If", "c -> t"), axes = pb_tensor(a, "axes", 7, 0, NULL);
+    Pb cat = pb_node(a, "Concat", "u x -> y");
+
+    pb_int(&axes, 7, 0);
+    pb_message(&g, 5, axes);
+    pb_port(&g, 11, "c", 9, "");
+    pb_attr_graph(&n, "then_branch", branch(a, "Gather", "x axes -> r"));
+    pb_attr_graph(&n, "else_branch", branch(a, "Neg", "x -> r"));
+    pb_message(&g, 1, n);
+    pb_attr_int(&cat, "axis", 0);
+    add(&g, "Abs", only_rank_2 ? "t -> u" : "t -> y");
+    if (only_rank_2) pb_message(&g, 1, cat);
+    return pb_model(g, 20);
+}
+
+/* The rest goes into both branches; or, where it fits only one, the other is ruled out. */
+static void test_split(Arena *a)
+{
+    Loading l = load(ranks_model(a, false));
+    CHECK_STR(ops_of(&l), "If");
+    const Node *n = l.status == OK ? l.loaded.module->main->last : NULL;
+    if (n && n->n_region == 2) {
+        CHECK_EQ(n->region[0]->result[0]->type.rank, 1);
+        CHECK_EQ(n->region[1]->result[0]->type.rank, 2);
+        CHECK_STR(node_op_name(n->region[0]->last), "Abs");
+        CHECK_STR(node_op_name(n->region[1]->last), "Abs");
+    }
+    unload(&l);
+    Loading m = load(ranks_model(a, true));
+    CHECK_STR(ops_of(&m), "Cast bind Neg Abs Concat");
+    if (m.status == OK) CHECK_EQ(m.loaded.module->main->result[0]->type.rank, 2);
+    unload(&m);
+}
+
 int main(void)
 {
     Arena *a = arena_new(0);
+
+    test_split(a);
 
     test_if(a);
     test_shadowing(a);
