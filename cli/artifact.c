@@ -8,10 +8,10 @@ static const Status of_runtime[] = {[INGOT_OK] = OK,
                                     [INGOT_ERR_IO] = ERR_IO,
                                     [INGOT_ERR_LIMIT] = ERR_LIMIT,
                                     [INGOT_ERR_TARGET] = ERR_TARGET,
-                                    [INGOT_ERR_DATA] = ERR_MODEL};
+                                    [INGOT_ERR_DATA] = ERR_USAGE};
 
-/* What the runtime says, as a status of the command: a value that an input may not have is wrong
- * input like a malformed model. */
+/* What the runtime says, as a status of the command: a value that an input may not have is a wrong
+ * argument. */
 static Status from_runtime(int32_t code)
 {
     Status s;

@@ -80,6 +80,9 @@ Status session_link(const Options *o, const Module *m, const Code *code, const c
 const char *session_symbol(Arena *a, const char *path);
 
 Status cmd_compile(const Options *o, Diag *d) MUST_USE;
+Status cmd_run(const Options *o, Diag *d) MUST_USE;
 Status cmd_test(const Options *o, Diag *d) MUST_USE;
+Status cmd_inspect(const Options *o, Diag *d) MUST_USE;
+Status cmd_pass(const Options *o, Diag *d) MUST_USE;
 
 #endif

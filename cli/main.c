@@ -17,6 +17,12 @@ const Command commands[] = {
      "  ingot compile model.onnx -o m --dim batch=8    with an open dim fixed\n"
      "  ingot compile model.onnx --emit kernels        what is computed, as text\n",
      1, 1, cmd_compile},
+    {"run", C_RUN, "compile a model and run it at once", "MODEL --input NAME=FILE... [options]",
+     "  ingot run model.onnx --input image=cat.png --top 5\n"
+     "  ingot run model.onnx --input x=x.npy --output y=y.npy\n"
+     "  ingot run model.onnx --input random --dim batch=4\n"
+     "  ingot run model.onnx --input x=x.npy --record tests/cat     a test for ingot test\n",
+     1, 1, cmd_run},
     {"test", C_TEST, "models against their recorded outputs, through generated code",
      "DIR... [options]",
      "  ingot test models/digits                       a folder with a model and test_data_set_0\n"
@@ -24,6 +30,18 @@ const Command commands[] = {
      "  ingot test node --filter 'test_conv*' --verbose       some of them\n"
      "  ingot test corpus --target x86-64-v2 -O0\n",
      1, 1 << 20, cmd_test},
+    {"inspect", C_INSPECT, "inputs, outputs, operators, parameters, work and memory of a model",
+     "MODEL [options]",
+     "  ingot inspect model.onnx\n"
+     "  ingot inspect model.onnx --json --dim batch=1\n"
+     "  ingot inspect --ops                            the operators that ingot knows\n",
+     0, 1, cmd_inspect},
+    {"pass", C_PASS, "one pass alone, on IR text", "NAME [FILE] [options]",
+     "  ingot pass fuse < x.ir                         text in, text out\n"
+     "  ingot pass all x.ir --dump all                 the whole pipeline\n"
+     "  ingot pass none x.ir                           read and print again\n"
+     "  ingot pass --list\n",
+     0, 2, cmd_pass},
     {0},
 };
 

@@ -49,12 +49,10 @@ Status evaluate(const Module *m, const ingot_tensor *in, ingot_tensor *out, Aren
 
 static Status must_be_tensor(const Module *m, const Value *v, const char *what, Diag *d)
 {
-    static const char *const text[] = {[TYPE_UNKNOWN] = "of unknown type",
-                                       [TYPE_SEQUENCE] = "a sequence",
-                                       [TYPE_OPTIONAL] = "an optional",
-                                       [TYPE_MAP] = "a map"};
+    static const char *const text[] = {
+        [TYPE_SEQUENCE] = "a sequence", [TYPE_OPTIONAL] = "an optional", [TYPE_MAP] = "a map"};
 
-    if (v->type.kind == TYPE_TENSOR) return OK;
+    if (v->type.kind == TYPE_TENSOR || v->type.kind == TYPE_UNKNOWN) return OK;
     return diag(d, ERR_UNSUPPORTED, (Where){.file = m->file, .node = v->name},
                 "%s is %s: the command reads and writes tensors only", what, text[v->type.kind]);
 }
