@@ -82,6 +82,7 @@ const char *session_symbol(Arena *a, const char *path);
 Status cmd_compile(const Options *o, Diag *d) MUST_USE;
 Status cmd_run(const Options *o, Diag *d) MUST_USE;
 Status cmd_test(const Options *o, Diag *d) MUST_USE;
+Status cmd_bench(const Options *o, Diag *d) MUST_USE;
 Status cmd_inspect(const Options *o, Diag *d) MUST_USE;
 Status cmd_pass(const Options *o, Diag *d) MUST_USE;
 

@@ -30,6 +30,13 @@ const Command commands[] = {
      "  ingot test node --filter 'test_conv*' --verbose       some of them\n"
      "  ingot test corpus --target x86-64-v2 -O0\n",
      1, 1 << 20, cmd_test},
+    {"bench", C_BENCH, "latency, GFLOP/s against this machine's ceiling, time per kernel",
+     "MODEL [options]",
+     "  ingot bench model.onnx --threads 1\n"
+     "  ingot bench model.onnx --threads 1 --json\n"
+     "  ingot bench model.onnx --dim batch=8 --target x86-64-v3\n"
+     "  ingot bench model.onnx --input x=x.npy     else test_data_set_0 beside it, else random\n",
+     1, 1, cmd_bench},
     {"inspect", C_INSPECT, "inputs, outputs, operators, parameters, work and memory of a model",
      "MODEL [options]",
      "  ingot inspect model.onnx\n"
