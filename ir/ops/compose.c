@@ -1,0 +1,144 @@
+/* compose.c: see compose.h.
+ *
+ * Evaluation makes a module of one region that holds the node on constant inputs, lets the row
+ * build its formula in it, and runs that. */
+#include "ir/ops/compose.h"
+
+#include <string.h>
+
+#include "ir/eval.h"
+
+static Node *node_copy(Region *r, const Node *n, const Tensor *const *in)
+{
+    Module *m = r->module;
+    Value **args = ARENA_ARRAY(m->arena, Value *, n->n_in);
+    Node *copy;
+
+    for (int k = 0; k < n->n_in; k++)
+        args[k] = n->in[k] && in[k] ? module_constant(m, in[k], NULL) : NULL;
+    copy = node_new(r, NULL, NODE_OP, n->n_in, args, n->n_out, n->origin);
+    copy->op = n->op;
+    copy->attr = n->attr;
+    copy->n_attr = n->n_attr;
+    for (int k = 0; k < n->n_out; k++)
+        if (!n->out[k]) copy->out[k] = NULL;
+    return copy;
+}
+
+Status compose_eval(Eval *cx, const Node *n, const Tensor *const *in, Tensor **out)
+{
+    Module *m = module_new(cx->arena, n->parent->module->file);
+    Node *copy = node_copy(m->main, n, in);
+    Build b = build_at(m->main, copy, n->origin, cx->diag);
+    Infer infer = {.module = m, .build = &b, .diag = cx->diag};
+    Value **value = ARENA_ARRAY(cx->arena, Value *, n->n_out);
+    Tensor **result = ARENA_ARRAY(cx->arena, Tensor *, n->n_out);
+    int count = 0;
+
+    TRY(op_infer(&infer, copy));
+    TRY(op_lower(&b, copy, value));
+    node_unlink(copy);
+    for (int k = 0; k < n->n_out; k++)
+        if (n->out[k]) region_add_result(m->main, value[k]);
+    TRY(eval_module(m, cx->arena, NULL, NULL, result, cx->diag));
+    for (int k = 0; k < n->n_out; k++)
+        if (n->out[k]) out[k] = result[count++];
+    return OK;
+}
+
+Value *make_scalar(Build *b, const Value *like, double v)
+{
+    return like ? build_scalar(b, like->type.dtype, v) : NULL;
+}
+
+Value *make_add(Build *b, Value *x, Value *y)
+{
+    return build_op2(b, "Add", x, y);
+}
+
+Value *make_sub(Build *b, Value *x, Value *y)
+{
+    return build_op2(b, "Sub", x, y);
+}
+
+Value *make_mul(Build *b, Value *x, Value *y)
+{
+    return build_op2(b, "Mul", x, y);
+}
+
+Value *make_div(Build *b, Value *x, Value *y)
+{
+    return build_op2(b, "Div", x, y);
+}
+
+Value *make_where(Build *b, Value *c, Value *x, Value *y)
+{
+    return build_op(b, "Where", 3, (Value *[]){c, x, y}, 0, NULL);
+}
+
+Value *make_cast(Build *b, Value *v, DType t)
+{
+    Attr to = attr_of_int("to", dtype_onnx(t));
+
+    if (!v || v->type.dtype == t) return v;
+    return build_op(b, "Cast", 1, &v, 1, &to);
+}
+
+Value *make_unary(Build *b, const char *op, Value *x)
+{
+    return build_op1(b, op, x);
+}
+
+Value *make_reshape(Build *b, Value *v, int rank, const Dim *dims)
+{
+    return v ? build_reshape(b, v, rank, dims) : NULL;
+}
+
+Value *make_axis(Build *b, const char *op, Value *x, int64_t axis)
+{
+    Attr a = attr_of_int("axis", axis);
+
+    return build_op(b, op, 1, &x, 1, &a);
+}
+
+Value *make_reduce(Build *b, const char *op, Value *x, int64_t axis, bool keep)
+{
+    Attr a = attr_of_int("keepdims", keep);
+
+    return build_op(b, op, 2, (Value *[]){x, build_i64(b, 1, &axis)}, 1, &a);
+}
+
+Value *make_reduce_all(Build *b, const char *op, Value *x)
+{
+    Attr a = attr_of_int("keepdims", 0);
+
+    return build_op(b, op, 1, &x, 1, &a);
+}
+
+Value *make_concat(Build *b, int n, Value *const *in, int64_t axis)
+{
+    Attr a = attr_of_int("axis", axis);
+
+    return build_op(b, "Concat", n, in, 1, &a);
+}
+
+Value *make_gather(Build *b, Value *x, Value *index, int64_t axis)
+{
+    Attr a = attr_of_int("axis", axis);
+
+    return build_op(b, "Gather", 2, (Value *[]){x, index}, 1, &a);
+}
+
+Value *make_unsqueeze(Build *b, Value *x, int64_t axis)
+{
+    return build_op2(b, "Unsqueeze", x, build_i64(b, 1, &axis));
+}
+
+Value *make_slice(Build *b, Value *x, int axis, int64_t begin, int64_t end, int64_t step)
+{
+    int64_t at = axis;
+    Value *in[5] = {x, build_i64(b, 1, &begin), build_i64(b, 1, &end), build_i64(b, 1, &at),
+                    build_i64(b, 1, &step)};
+
+    return build_op(b, "Slice", 5, in, 0, NULL);
+}

@@ -1,0 +1,34 @@
+/* compose.h: operators whose meaning is a formula of other operators.
+ *
+ * Their `lower` builds the formula; `eval` evaluates that formula, operator by operator, on
+ * tensors, so that what such a row says is said once. Only for formulas that the specification
+ * itself gives (a function body, a list of steps). */
+#ifndef INGOT_IR_OPS_COMPOSE_H
+#define INGOT_IR_OPS_COMPOSE_H
+
+#include "ir/op.h"
+
+/* OpDef.eval of a row whose `lower` is the formula. */
+Status compose_eval(Eval *cx, const Node *n, const Tensor *const *in, Tensor **out) MUST_USE;
+
+/* Shorthands; all give NULL after a failure (see build.h). */
+Value *make_scalar(Build *b, const Value *like, double v); /* of the dtype of `like` */
+Value *make_add(Build *b, Value *x, Value *y);
+Value *make_sub(Build *b, Value *x, Value *y);
+Value *make_mul(Build *b, Value *x, Value *y);
+Value *make_div(Build *b, Value *x, Value *y);
+Value *make_where(Build *b, Value *c, Value *x, Value *y);
+Value *make_cast(Build *b, Value *v, DType t);
+Value *make_unary(Build *b, const char *op, Value *x);
+Value *make_reshape(Build *b, Value *v, int rank, const Dim *dims);
+/* axis may be negative */
+Value *make_axis(Build *b, const char *op, Value *x, int64_t axis); /* attribute `axis` */
+Value *make_reduce(Build *b, const char *op, Value *x, int64_t axis, bool keep);
+Value *make_reduce_all(Build *b, const char *op, Value *x); /* to a scalar */
+Value *make_concat(Build *b, int n, Value *const *in, int64_t axis);
+Value *make_gather(Build *b, Value *x, Value *index, int64_t axis);
+Value *make_unsqueeze(Build *b, Value *x, int64_t axis);
+/* x[..., begin:end:step, ...] on one axis; end INT64_MAX: all of the rest */
+Value *make_slice(Build *b, Value *x, int axis, int64_t begin, int64_t end, int64_t step);
+
+#endif
