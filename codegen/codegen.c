@@ -151,6 +151,31 @@ static void kernel_key(Compile *c, const Node *n, char key[33])
     arena_reset(c->arena, mark);
 }
 
+/* Strings are pointers here: kernels may move them, and nothing else. */
+static void look_string(void *context, const Sx *e)
+{
+    bool *computes = context;
+
+    for (int i = 0; i < e->n; i++)
+        *computes |= e->arg[i]->dtype == DT_STRING;
+}
+
+static Status check_strings(Compile *c, const Node *n)
+{
+    bool computes = false;
+
+    for (int s = 0; s < n->kernel->n_stage; s++) {
+        const Stage *stage = &n->kernel->stage[s];
+        for (int i = 0; i < stage->n_out; i++)
+            sx_visit(&c->m->sx, stage->out[i].value, look_string, &computes);
+        for (int i = 0; i < stage->n_acc; i++)
+            sx_visit(&c->m->sx, stage->acc[i].body, look_string, &computes);
+    }
+    if (!computes) return OK;
+    return diag(c->diag, ERR_UNSUPPORTED, node_where(n), "%s of strings is not supported",
+                n->kernel->label ? n->kernel->label : "a computation");
+}
+
 static const char *launch_name(Compile *c, const Node *n)
 {
     const char *label = n->kernel->label ? n->kernel->label : "kernel";
@@ -169,6 +194,7 @@ static Status prepare_node(void *context, Node *n)
     char key[33];
 
     if (n->kind != NODE_KERNEL) return OK;
+    TRY(check_strings(c, n));
     kernel_key(c, n, key);
     TRY(cpu_kernel_prepare(c->arena, c->m, n, c->isa, c->diag, &kernel));
     index = (uintptr_t)map_get(&c->by_digest, key);

@@ -16,12 +16,19 @@ static Dim unnamed_dim(Importer *im, const char *input, size_t axis)
     return dim_fresh(t, "d", 0, INT32_MAX);
 }
 
+/* "?" is how an exporter says that it knows no name: two of them need not be equal. */
+static bool is_name(const char *s)
+{
+    return s[0] && strcmp(s, "?") != 0;
+}
+
 static Dim import_dim(Importer *im, const Onnx__TensorShapeProto__Dimension *p, Where where,
                       size_t axis)
 {
     DimTable *t = &im->module->dims;
 
-    if (p->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM && p->dim_param[0])
+    if (p->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM &&
+        is_name(p->dim_param))
         return dim_symbol(t, import_name(im, p->dim_param), 0, INT32_MAX);
     if (p->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE && p->dim_value >= 0)
         return dim_const(t, p->dim_value);
