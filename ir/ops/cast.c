@@ -130,6 +130,15 @@ static const Sx *to_power_sx(SxTable *t, const Sx *x, Round mode)
                      even, x);
 }
 
+/* The type by way of which x becomes `to`: f32 or f64 holds the integers that small floats round.
+ */
+static const Sx *cast_between(SxTable *t, const Sx *x, DType to)
+{
+    if (dtype_is_float(x->dtype)) return T_INT_NARROW & DT_BIT(to) ? sx_cast(t, x, DT_I32) : x;
+    if (!dtype_is_float(to) || to == DT_F32 || to == DT_F64) return x;
+    return sx_cast(t, x, to == DT_BF16 && dtype_bits(x->dtype) >= 32 ? DT_F64 : DT_F32);
+}
+
 static Status lower_cast(Build *b, const Node *n, Value **out)
 {
     const Type *type = &n->out[0]->type;
@@ -145,8 +154,7 @@ static Status lower_cast(Build *b, const Node *n, Value **out)
     TRY(cast_round(n, b->diag, &mode));
     x = sx_operand(b, 0, n->in[0], type->rank, type->dim);
     if (type->dtype == DT_F8E8M0) x = to_power_sx(b->sx, x, mode);
-    if (dtype_is_float(in_type(n, 0)->dtype) && (T_INT_NARROW & DT_BIT(type->dtype)))
-        x = sx_cast(b->sx, x, DT_I32);
+    x = cast_between(b->sx, x, type->dtype);
     x = sx_cast_to(b->sx, x, type->dtype, attr_int(n, "saturate", 1) != 0);
     out[0] = build_map(b, "cast", 1, n->in, type->dtype, type->rank, type->dim, x);
     return b->status;

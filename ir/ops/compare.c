@@ -1,5 +1,5 @@
-/* compare.c: comparisons and tests of numbers: bool, element by element. Strings compare in the
- * evaluator only. */
+/* compare.c: comparisons and tests of numbers: bool, element by element. Equal also compares
+ * strings, by a call. */
 #include <string.h>
 
 #include "ir/ops/ops_common.h"
@@ -94,6 +94,22 @@ static Status eval_equal(Eval *cx, const Node *n, const Tensor *const *in, Tenso
     return OK;
 }
 
+static Status lower_equal(Build *b, const Node *n, Value **out)
+{
+    const Type *to = &n->out[0]->type;
+    const Sx *x[2];
+
+    if (in_type(n, 0)->dtype == DT_STRING) {
+        Node *call = build_call(b, "string_equal", 2, n->in, 1, to, 0, NULL, 0, NULL);
+        out[0] = call ? call->out[0] : NULL;
+        return b->status;
+    }
+    for (int k = 0; k < 2; k++)
+        x[k] = sx_compute(b, sx_operand(b, k, n->in[k], to->rank, to->dim));
+    out[0] = build_map(b, "equal", 2, n->in, DT_BOOL, to->rank, to->dim, sx_eq(b->sx, x[0], x[1]));
+    return b->status;
+}
+
 /* ---- NaN and infinity ---- */
 
 static double e_isnan(const Node *n, const double *x)
@@ -161,7 +177,8 @@ const OpDef compare_ops[] = {
      IN2(T_NUMBER | T_BOOL | T_STRING),
      OUT("C"),
      ROW(equal) | OP_COMMUTES,
-     .eval = eval_equal},
+     .eval = eval_equal,
+     .lower = lower_equal},
     {.name = "Less", .since = 13, .about = "x < y", IN2(T_NUMBER), OUT("C"), ROW(less)},
     {.name = "LessOrEqual",
      .since = 16,
