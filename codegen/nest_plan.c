@@ -33,6 +33,9 @@ static int64_t access_cost(Nest *n, const Affine *x, int index, bool store)
     if (term_varies(n, x, index)) return store ? 400 : 240;
     if (affine_is_coef(x, index, 0)) return store ? 400 : 4;
     if (affine_is_coef(x, index, 1)) return 16;
+    if (!store && dim_is_const(x->coef[index]) && x->coef[index]->value > 0 &&
+        x->coef[index]->value <= 4)
+        return 24 * x->coef[index]->value;
     return store ? 400 : 240;
 }
 

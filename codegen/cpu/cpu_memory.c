@@ -220,7 +220,8 @@ static LLVMValueRef plain_load(CpuFn *f, DType d, LLVMValueRef p, int lanes)
     return v;
 }
 
-/* Without masks in hardware the lanes that are off read a zero, which needs no branches. */
+/* Without masked gathers in hardware (none has them for narrow elements) the lanes that are off
+ * read a zero, which needs no branches. */
 static LLVMValueRef gather(CpuFn *f, DType d, LLVMValueRef base, LLVMValueRef offsets,
                            LLVMValueRef mask)
 {
@@ -230,7 +231,7 @@ static LLVMValueRef gather(CpuFn *f, DType d, LLVMValueRef base, LLVMValueRef of
 
     types[0] = t;
     types[1] = LLVMTypeOf(p);
-    if (mask && !f->m->isa->mask_any) {
+    if (mask && (!f->m->isa->mask_any || narrow_access(d))) {
         p = LLVMBuildSelect(f->b, mask, p, cpu_splat(f, cpu_zeros(f->m), f->lanes), "");
         mask = NULL;
     }
@@ -273,6 +274,65 @@ static LLVMValueRef gather_load(CpuFn *f, const Sx *e, const Affine *x, int u, L
     return cpu_from_mem(f, e->dtype, gather(f, e->dtype, base, offsets, mask));
 }
 
+/* Every stride-th element, from contiguous loads and shuffles: gathers are many times slower.
+ * Nothing behind the last element that is asked for is read, nor between them where there is a
+ * mask. */
+enum { STRIDE_MOST = 4 };
+
+static int short_stride(const CpuFn *f, const Sx *e, Dim coef)
+{
+    if (!coef || !dim_is_const(coef) || coef->value < 2 || coef->value > STRIDE_MOST) return 0;
+    if (!f->m->isa->mask32 || narrow_access(e->dtype)) return 0;
+    return (int)coef->value;
+}
+
+/* The mask of piece q of the elements, from the mask of lanes (NULL: all). */
+static LLVMValueRef piece_mask(CpuFn *f, LLVMValueRef mask, int q, int stride)
+{
+    LLVMValueRef pick[64], on[64];
+    bool all = true;
+
+    for (int i = 0; i < f->lanes; i++) {
+        int e = q * f->lanes + i;
+        pick[i] = cpu_i32(f->m, e % stride ? f->lanes : e / stride);
+        on[i] = LLVMConstInt(f->m->i1, e <= (f->lanes - 1) * stride, 0);
+        all = all && e <= (f->lanes - 1) * stride;
+    }
+    if (mask)
+        return LLVMBuildShuffleVector(f->b, mask, LLVMConstNull(LLVMTypeOf(mask)),
+                                      LLVMConstVector(pick, (unsigned)f->lanes), "");
+    return all ? NULL : LLVMConstVector(on, (unsigned)f->lanes);
+}
+
+/* Lanes of `to` come from elements lane * stride: those of piece q are taken over. */
+static LLVMValueRef take_piece(CpuFn *f, LLVMValueRef to, LLVMValueRef piece, int q, int stride)
+{
+    LLVMValueRef pick[64];
+
+    for (int i = 0; i < f->lanes; i++) {
+        int e = i * stride - q * f->lanes;
+        pick[i] = cpu_i32(f->m, e >= 0 && e < f->lanes ? f->lanes + e : i);
+    }
+    return LLVMBuildShuffleVector(f->b, to, piece, LLVMConstVector(pick, (unsigned)f->lanes), "");
+}
+
+static LLVMValueRef strided_load(CpuFn *f, const Sx *e, const Affine *x, int u, LLVMValueRef guard,
+                                 LLVMValueRef mask, int stride, int depth)
+{
+    LLVMValueRef base = cpu_operand(f, e->src), offset = cpu_offset(f, x, u), p, v, r = NULL, own;
+
+    cpu_at(f, depth);
+    base = cpu_element(f, e->dtype, base, offset);
+    if (guard) base = LLVMBuildSelect(f->b, guard, base, cpu_zeros(f->m), "");
+    for (int q = 0; q < stride; q++) {
+        p = cpu_element(f, e->dtype, base, cpu_i64(f->m, (int64_t)q * f->lanes));
+        own = piece_mask(f, mask, q, stride);
+        v = own ? masked_load(f, e->dtype, p, own) : plain_load(f, e->dtype, p, f->lanes);
+        r = take_piece(f, r ? r : v, v, q, stride);
+    }
+    return cpu_from_mem(f, e->dtype, r);
+}
+
 LLVMValueRef cpu_load(CpuFn *f, const Sx *e, int u)
 {
     const Affine *x = map_get(&f->s->address, e);
@@ -291,6 +351,8 @@ LLVMValueRef cpu_load(CpuFn *f, const Sx *e, int u)
     mask = both(f, mask, f->mask[u]);
     if (!terms_vary(f, x) && affine_is_coef(x, along, 1))
         return contiguous_load(f, e, x, u, guard, mask, depth);
+    if (!terms_vary(f, x) && short_stride(f, e, x->coef[along]))
+        return strided_load(f, e, x, u, guard, mask, short_stride(f, e, x->coef[along]), depth);
     return gather_load(f, e, x, u, guard, mask, depth);
 }
 

@@ -76,6 +76,15 @@ static void add_turned(Run *r, const char *name, DType t, int64_t m, int64_t n)
     run_add_value(r, name, build_map(&r->b, "turned", 2, in, t, 2, d, e));
 }
 
+static void add_strided(Run *r, const char *name, DType t, int64_t stride, int64_t n)
+{
+    Value *x = run_value(r, t, 2, (int64_t[]){3, (n - 1) * stride + 1});
+    Dim d[] = {D(3), D(n)};
+    const Sx *j = sx_mul(T, I(1), K(stride));
+
+    run_add_value(r, name, build_map(&r->b, "strided", 1, &x, t, 2, d, AT(0, x, I(0), j)));
+}
+
 static void add_pad(Run *r, const char *name, DType t)
 {
     int rank;
@@ -398,6 +407,10 @@ static void movement(Run *r)
     add_transpose(r, "transpose c128", DT_C128, DIMS(9, 4), (int[]){1, 0});
     add_turned(r, "turned f32", DT_F32, 50, 70);
     add_turned(r, "turned i64", DT_I64, 32, 19);
+    add_strided(r, "every second", DT_F32, 2, 50);
+    add_strided(r, "every third", DT_F32, 3, 77);
+    add_strided(r, "every fourth", DT_F64, 4, 33);
+    add_strided(r, "every fifth", DT_I32, 5, 33);
     add_pad(r, "pad", DT_F32);
     add_pad(r, "pad u8", DT_U8);
     add_pad(r, "pad f16", DT_F16);
