@@ -106,7 +106,7 @@ static Status eval_cast(Eval *cx, const Node *n, const Tensor *const *in, Tensor
         if (in[0]->bytes) memcpy(out[0]->data, in[0]->data, in[0]->bytes);
         return OK;
     }
-    if (!(T_MOVABLE & DT_BIT(to)) || !(T_MOVABLE & DT_BIT(in[0]->dtype)))
+    if (!(T_PLAIN & DT_BIT(to)) || !(T_PLAIN & DT_BIT(in[0]->dtype)))
         return op_unsupported(n, cx->diag, "a conversion from %s to %s", dtype_text(in[0]->dtype),
                               dtype_text(to));
     for (int64_t i = 0; i < in[0]->count; i++)
@@ -149,8 +149,9 @@ static Status lower_cast(Build *b, const Node *n, Value **out)
         out[0] = n->in[0];
         return OK;
     }
-    TRY(lower_movable(b, n, type->dtype));
-    TRY(lower_movable(b, n, in_type(n, 0)->dtype));
+    if (!(T_PLAIN & DT_BIT(type->dtype)) || !(T_PLAIN & DT_BIT(in_type(n, 0)->dtype)))
+        return op_unsupported(n, b->diag, "a conversion from %s to %s",
+                              dtype_text(in_type(n, 0)->dtype), dtype_text(type->dtype));
     TRY(cast_round(n, b->diag, &mode));
     x = sx_operand(b, 0, n->in[0], type->rank, type->dim);
     if (type->dtype == DT_F8E8M0) x = to_power_sx(b->sx, x, mode);

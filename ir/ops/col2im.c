@@ -161,7 +161,8 @@ static Status lower_col2im(Build *b, const Node *n, Value **out)
     Acc acc = {.monoid = MONOID_SUM, .dtype = sum_dtype(to->dtype)};
     Window w;
 
-    if (!(T_NUMBER & DT_BIT(to->dtype))) return lower_movable(b, n, DT_STRING);
+    if (!(T_NUMBER & DT_BIT(to->dtype)))
+        return op_unsupported(n, b->diag, "sums of %s", dtype_text(to->dtype));
     TRY(col2im_dims(&cx, (Node *)(uintptr_t)n, &w, &image, &block));
     for (int i = 0; i < w.n; i++) {
         const Sx *k = sx_index(t, 2 + w.n + i), *stride = sx_i64(b, w.stride[i]), *p;

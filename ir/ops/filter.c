@@ -92,7 +92,7 @@ static Status infer_non_zero(Infer *cx, Node *n)
     dims[0] = dim_const(&cx->module->dims, v->type.rank);
     if (v->data)
         dims[1] = kept_of_data(cx, v->data, v->data->count);
-    else if (T_MOVABLE & DT_BIT(v->type.dtype))
+    else if (T_PLAIN & DT_BIT(v->type.dtype))
         dims[1] = kept_count(cx->build, v, total);
     else
         return op_unsupported(n, cx->diag, "NonZero of %s", dtype_text(v->type.dtype));

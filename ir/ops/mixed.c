@@ -31,12 +31,46 @@ static Status eval_where(Eval *cx, const Node *n, const Tensor *const *in, Tenso
     return OK;
 }
 
+/* Number of the element of v that broadcasts to the domain point. */
+static const Sx *flat_operand(Build *b, const Value *v, int rank)
+{
+    const Sx *at = sx_i64(b, 0);
+
+    for (int i = 0; i < v->type.rank; i++) {
+        const Sx *d = sx_dim(b->sx, v->type.dim[i]), *k = sx_index(b->sx, i + rank - v->type.rank);
+        k = sx_select(b->sx, sx_eq(b->sx, d, sx_i64(b, 1)), sx_i64(b, 0), k);
+        at = sx_add(b->sx, sx_mul(b->sx, at, d), k);
+    }
+    return at;
+}
+
+/* Strings can only be moved: one load from both, one after the other. */
+static Status lower_where_string(Build *b, const Node *n, Value **out)
+{
+    const Type *type = &n->out[0]->type;
+    SxTable *t = b->sx;
+    Dim count[2] = {type_count(b->dims, in_type(n, 1)), type_count(b->dims, in_type(n, 2))};
+    Value *flat[2] = {build_reshape(b, n->in[1], 1, &count[0]),
+                      build_reshape(b, n->in[2], 1, &count[1])};
+    Value *in[2] = {n->in[0], build_concat(b, 2, flat, 0)};
+    const Sx *at;
+
+    if (b->status != OK) return b->status;
+    at = sx_select(t, sx_operand(b, 0, in[0], type->rank, type->dim),
+                   flat_operand(b, n->in[1], type->rank),
+                   sx_add(t, flat_operand(b, n->in[2], type->rank), sx_dim(t, count[0])));
+    out[0] = build_map(b, "where", 2, in, type->dtype, type->rank, type->dim,
+                       sx_load_flat(t, type->dtype, 1, at, NULL));
+    return b->status;
+}
+
 static Status lower_where(Build *b, const Node *n, Value **out)
 {
     const Type *type = &n->out[0]->type;
     const Sx *x[3];
 
     TRY(lower_movable(b, n, type->dtype));
+    if (type->dtype == DT_STRING) return lower_where_string(b, n, out);
     for (int k = 0; k < 3; k++)
         x[k] = sx_operand(b, k, n->in[k], type->rank, type->dim);
     out[0] = build_map(b, "where", 3, n->in, type->dtype, type->rank, type->dim,
