@@ -144,6 +144,38 @@ static void start_stage(Copy *c, NestStage *s, const Stage *stage)
 
 /* ---- Merging adjacent indices into loops ---- */
 
+/* Strings and complex numbers are moved, compared and computed with only by calls. */
+typedef struct Opaque {
+    const Sx *e;
+} Opaque;
+
+static void find_opaque(void *context, const Sx *e)
+{
+    Opaque *o = context;
+
+    if (e->op == SX_LOAD || e->op == SX_SELECT) return;
+    for (int i = 0; i < e->n; i++) {
+        DTypeKind kind = dtype_kind(e->arg[i]->dtype);
+        if (kind == KIND_STRING || kind == KIND_COMPLEX) o->e = e;
+    }
+}
+
+static Status check_opaque(Nest *n, Diag *d)
+{
+    Opaque o = {0};
+
+    for (int i = 0; i < n->kernel->n_stage; i++) {
+        const Stage *s = &n->kernel->stage[i];
+        for (int a = 0; a < s->n_acc; a++)
+            sx_visit(&n->module->sx, s->acc[a].body, find_opaque, &o);
+        for (int j = 0; j < s->n_out; j++)
+            sx_visit(&n->module->sx, s->out[j].value, find_opaque, &o);
+    }
+    if (!o.e) return OK;
+    return diag(d, ERR_UNSUPPORTED, node_where(n->node), "a kernel cannot compute %s of %s",
+                sx_op_text(o.e->op), dtype_text(o.e->arg[0]->dtype));
+}
+
 static Dim extent_of(const Stage *s, int k)
 {
     return k < s->rank ? s->extent[k] : s->reduce[k - s->rank];
@@ -250,6 +282,16 @@ static void merge(Nest *n)
         make_loops(n, &n->stage[i], joins[i]);
 }
 
+/* Positions have one chain and other sums of the stage 64 lanes: no nest does both. */
+static bool orders_agree(const Stage *s)
+{
+    int positions = 0;
+
+    for (int i = 0; i < s->n_acc; i++)
+        positions += nest_is_arg(s->acc[i].monoid);
+    return s->order == ORDER_CHAIN || positions == 0 || positions == s->n_acc;
+}
+
 static Status check(Nest *n, Diag *d)
 {
     const Kernel *k = n->kernel;
@@ -258,6 +300,7 @@ static Status check(Nest *n, Diag *d)
         const Stage *s = &k->stage[i];
         INVARIANT(d, s->rank + s->n_reduce <= NEST_INDICES && s->rank >= k->n_outer);
         INVARIANT(d, s->n_out >= 1);
+        INVARIANT(d, orders_agree(s));
         INVARIANT(d, s->out[0].result >= 0 || !s->out[0].dst);
     }
     return OK;
@@ -279,6 +322,7 @@ Status nest_build_grouped(Arena *arena, Module *m, const Node *node, const uint8
     *n = (Nest){.arena = arena, .module = m, .node = node, .group = group};
     n->kernel = node->kernel;
     TRY(check(n, d));
+    TRY(check_opaque(n, d));
     n->kernel = copy_kernel(&c, node->kernel);
     n->abi.n_in = node->n_in;
     n->abi.n_out = node->n_out;

@@ -407,6 +407,10 @@ static void movement(Run *r)
     add_transpose(r, "transpose c128", DT_C128, DIMS(9, 4), (int[]){1, 0});
     add_turned(r, "turned f32", DT_F32, 50, 70);
     add_turned(r, "turned i64", DT_I64, 32, 19);
+    add_turned(r, "turned in place", DT_F32, 37, 64);
+    r->cases[r->n - 1].in_place = true;
+    add_bias(r, "bias in place", DIMS(7, 97), DT_F32, false);
+    r->cases[r->n - 1].in_place = true;
     add_strided(r, "every second", DT_F32, 2, 50);
     add_strided(r, "every third", DT_F32, 3, 77);
     add_strided(r, "every fourth", DT_F64, 4, 33);

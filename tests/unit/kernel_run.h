@@ -25,6 +25,7 @@ typedef struct RunCase {
     bool fails;  /* a data error is expected */
     int64_t lo, hi; /* integers of operands; floats too when small */
     bool special;   /* NaN, infinities, -0 among the floats */
+    bool in_place;  /* result 0 has the memory of operand 0 */
 } RunCase;
 
 typedef struct Run {
@@ -185,6 +186,10 @@ static void run_case(Run *r, const RunCase *c, const KernelAbi *abi, ingot_kerne
     }
     s = kernel_interpret(&r->module->sx, n->kernel, (const Tensor *const *)in, want, run_bind, r,
                          &quiet);
+    if (c->in_place) {
+        memcpy(got[0]->data, in[0]->data, in[0]->bytes);
+        ptr[0] = got[0]->data;
+    }
     run_call(r, abi, fn, ptr, &call);
     if ((call.error != 0) != c->fails || (s != OK) != c->fails) {
         fprintf(stderr, "%s at %s: data error %d, reference %d, expected %d\n", c->name, level,
