@@ -1,7 +1,11 @@
 /* artifact.c: compile, link as shared object, open: the one road of all commands that run code. */
 #include "cli/artifact.h"
 
+#include <errno.h>
 #include <sys/stat.h>
+
+#include "codegen/link/embedded.h"
+#include "support/io.h"
 
 static const Status of_runtime[] = {[INGOT_OK] = OK,
                                     [INGOT_ERR_USAGE] = ERR_USAGE,
@@ -36,23 +40,71 @@ static Status open_library(Artifact *a, const char *path, const char *symbol, Ar
     return dylib_open(names, symbols, sizeof symbols / sizeof *symbols, &a->library, d);
 }
 
-Status artifact_open(const Options *o, Module *m, const char *folder, const char *name,
-                     Artifact *out, Diag *d)
+/* Printed kernels, without optimisation: nothing but what the text says. */
+static Status compile_c(const Options *o, const char *folder, const char *name, CodeObject *out,
+                        Diag *d)
+{
+    const char *source = arena_printf(o->arena, "%s/%s.c", folder, name);
+    const char *object = arena_printf(o->arena, "%s/%s.o", folder, name);
+    const char *include = arena_printf(o->arena, "-I%s", folder);
+    const char *header = arena_printf(o->arena, "%s/ingot", folder);
+    const char *const argv[] = {o->linker ? o->linker : "cc",
+                                "-O0",
+                                "-w",
+                                "-fPIC",
+                                "-fvisibility=hidden",
+                                "-ffp-contract=off",
+                                "-fno-math-errno",
+                                include,
+                                "-c",
+                                source,
+                                "-o",
+                                object,
+                                NULL};
+    FileBytes bytes;
+    char *said;
+    int status;
+
+    if (mkdir(header, 0700) != 0 && errno != EEXIST)
+        return diag(d, ERR_IO, (Where){.file = header}, "cannot make this folder");
+    TRY(file_write_all(path_join(o->arena, header, "ingot_rt.h"), 0600, ingot_embedded_header,
+                       (size_t)ingot_embedded_header_size, d));
+    TRY(file_write_all(source, 0600, o->c_source->s, o->c_source->n, d));
+    TRY(process_run(argv, &status, &said, o->arena, d));
+    if (status != 0)
+        return diag(d, ERR_BUG, (Where){.node = name}, "printed C does not compile: %.600s", said);
+    TRY(file_read(object, &bytes, d));
+    *out = (CodeObject){name, arena_copy(o->arena, bytes.data, bytes.size), bytes.size};
+    file_close(&bytes);
+    return OK;
+}
+
+static Status link_and_open(const Options *o, Module *m, const char *folder, const char *name,
+                            Artifact *out, Diag *d)
 {
     const char *path = arena_printf(o->arena, "%s/%s.so", folder, name);
     const char *symbol = session_symbol(o->arena, path);
-    TargetInfo target;
+    CodeObject more;
     struct stat st;
+
+    TRY(session_codegen(o, m, symbol, &out->code, d));
+    if (o->c_source) TRY(compile_c(o, folder, name, &more, d));
+    TRY(session_link_with(o, m, &out->code, symbol, "shared", path, o->c_source != NULL, &more, d));
+    if (stat(path, &st) == 0) out->file_bytes = (int64_t)st.st_size;
+    return open_library(out, path, symbol, o->arena, d);
+}
+
+Status artifact_open(const Options *o, Module *m, const char *folder, const char *name,
+                     Artifact *out, Diag *d)
+{
+    TargetInfo target;
 
     *out = (Artifact){0};
     TRY(codegen_target(o->target, &target, d));
     if (!codegen_target_runs(&target))
         return diag(d, ERR_TARGET, (Where){0}, "this processor cannot run code for %s",
                     target.name);
-    TRY(session_codegen(o, m, symbol, &out->code, d));
-    TRY(session_link(o, m, &out->code, symbol, "shared", path, d));
-    if (stat(path, &st) == 0) out->file_bytes = (int64_t)st.st_size;
-    return open_library(out, path, symbol, o->arena, d);
+    return link_and_open(o, m, folder, name, out, d);
 }
 
 void artifact_close(Artifact *a)

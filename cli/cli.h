@@ -40,6 +40,7 @@ typedef struct Options {
 #include "cli/options.def"
 #undef OPTION
     OptionList argument; /* what is no option */
+    Text *c_source;      /* CodegenOptions.c_source */
     Arena *arena;
 } Options;
 
@@ -73,6 +74,10 @@ Status session_load(const Options *o, const char *model, Loaded *out, Diag *d) M
 Status session_fuse(const Options *o, Module *m, Diag *d) MUST_USE;
 Status session_codegen(const Options *o, Module *m, const char *symbol, Code *out,
                        Diag *d) MUST_USE;
+/* The same with objects added: ELF relocatables. */
+Status session_link_with(const Options *o, const Module *m, const Code *code, const char *symbol,
+                         const char *form, const char *path, int n_more, const CodeObject *more,
+                         Diag *d) MUST_USE;
 /* Code and weights into the artifact `form` ("exe", "lib", "shared", "obj", "header") at `path`. */
 Status session_link(const Options *o, const Module *m, const Code *code, const char *symbol,
                     const char *form, const char *path, Diag *d) MUST_USE;
@@ -82,6 +87,7 @@ const char *session_symbol(Arena *a, const char *path);
 Status cmd_compile(const Options *o, Diag *d) MUST_USE;
 Status cmd_run(const Options *o, Diag *d) MUST_USE;
 Status cmd_test(const Options *o, Diag *d) MUST_USE;
+Status cmd_check(const Options *o, Diag *d) MUST_USE;
 Status cmd_bench(const Options *o, Diag *d) MUST_USE;
 Status cmd_inspect(const Options *o, Diag *d) MUST_USE;
 Status cmd_pass(const Options *o, Diag *d) MUST_USE;

@@ -30,6 +30,14 @@ const Command commands[] = {
      "  ingot test node --filter 'test_conv*' --verbose       some of them\n"
      "  ingot test corpus --target x86-64-v2 -O0\n",
      1, 1 << 20, cmd_test},
+    {"check", C_CHECK, "generated code against the reference evaluator, tensor by tensor",
+     "MODEL... [options]",
+     "  ingot check model.onnx                     inputs: test_data_set_0 beside it, or random\n"
+     "  ingot check model.onnx --tensors -O0 --target x86-64-v2\n"
+     "  ingot check model.onnx --matrix            all levels, targets, folding on and off\n"
+     "  ingot check model.onnx --bits              the same bits everywhere\n"
+     "  ingot check model.onnx --c                 the bits of the kernels printed as C\n",
+     1, 1 << 20, cmd_check},
     {"bench", C_BENCH, "latency, GFLOP/s against this machine's ceiling, time per kernel",
      "MODEL [options]",
      "  ingot bench model.onnx --threads 1\n"

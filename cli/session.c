@@ -77,7 +77,8 @@ Status session_codegen(const Options *o, Module *m, const char *symbol, Code *ou
                         .symbol = symbol,
                         .flush_subnormals = o->flush_subnormals,
                         .keep_asm = o->emit && !strcmp(o->emit, "asm"),
-                        .keep_llvm = o->emit && !strcmp(o->emit, "llvm")};
+                        .keep_llvm = o->emit && !strcmp(o->emit, "llvm"),
+                        .c_source = o->c_source};
 
     TRY(level_of(o, &c.level, d));
     if (o->math && strcmp(o->math, "exact") != 0)
@@ -108,20 +109,23 @@ static LinkForm link_form(const char *form)
     return NULL;
 }
 
-Status session_link(const Options *o, const Module *m, const Code *code, const char *symbol,
-                    const char *form, const char *path, Diag *d)
+Status session_link_with(const Options *o, const Module *m, const Code *code, const char *symbol,
+                         const char *form, const char *path, int n_more, const CodeObject *more,
+                         Diag *d)
 {
-    LinkBytes *objects = ARENA_ARRAY(o->arena, LinkBytes, code->n_object);
+    LinkBytes *objects = ARENA_ARRAY(o->arena, LinkBytes, code->n_object + n_more);
     LinkForm link = link_form(form);
     TargetInfo target;
     LinkInput in;
 
     for (int i = 0; i < code->n_object; i++)
         objects[i] = (LinkBytes){code->object[i].data, code->object[i].size};
+    for (int i = 0; i < n_more; i++)
+        objects[code->n_object + i] = (LinkBytes){more[i].data, more[i].size};
     TRY(codegen_target(o->target, &target, d));
     in = (LinkInput){.name = symbol,
                      .objects = objects,
-                     .n_objects = code->n_object,
+                     .n_objects = code->n_object + n_more,
                      .weights = {code->weights, code->weights_size},
                      .n_inputs = m->main->n_arg,
                      .n_outputs = m->main->n_result,
@@ -132,6 +136,12 @@ Status session_link(const Options *o, const Module *m, const Code *code, const c
     codegen_ports(m, o->arena, &in.inputs, &in.outputs);
     if (!link) return diag(d, ERR_USAGE, (Where){0}, "there is no form '%s' of artifact", form);
     return link(&in, path, d);
+}
+
+Status session_link(const Options *o, const Module *m, const Code *code, const char *symbol,
+                    const char *form, const char *path, Diag *d)
+{
+    return session_link_with(o, m, code, symbol, form, path, 0, NULL, d);
 }
 
 const char *session_symbol(Arena *a, const char *path)

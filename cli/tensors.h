@@ -12,6 +12,7 @@ typedef struct Comparison {
     bool cosine; /* similarity of each output of floats, and the same place of the largest */
     double similarity;
     double rtol, atol; /* |got - want| <= atol + rtol * |want| */
+    bool scaled;       /* atol is at least 1e-5 of the largest element: for check */
     bool types_only;   /* dtype and dims alone: the model draws random numbers */
     bool bits;         /* the very same bits; NaN equals NaN */
 } Comparison;

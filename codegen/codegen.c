@@ -10,6 +10,7 @@
 
 #include <string.h>
 
+#include "codegen/c/c_print.h"
 #include "codegen/cpu/cpu_entry.h"
 #include "codegen/cpu/cpu_kernel.h"
 #include "support/checked.h"
@@ -184,17 +185,13 @@ static const char *launch_name(Compile *c, const Node *n)
     return *node ? arena_printf(c->arena, "%s %s", label, node) : label;
 }
 
-static Status prepare_node(void *context, Node *n)
+/* Machine code; kernels of the same text are one function. */
+static Status prepare_machine(Compile *c, Node *n, EntryKernel *e)
 {
-    Compile *c = context;
     CpuKernel *kernel;
-    EntryKernel *e;
-    int64_t *packed;
     uintptr_t index;
     char key[33];
 
-    if (n->kind != NODE_KERNEL) return OK;
-    TRY(check_strings(c, n));
     kernel_key(c, n, key);
     TRY(cpu_kernel_prepare(c->arena, c->m, n, c->isa, c->diag, &kernel));
     index = (uintptr_t)map_get(&c->by_digest, key);
@@ -204,9 +201,28 @@ static Status prepare_node(void *context, Node *n)
         index = (uintptr_t)c->n_function;
         map_set(&c->by_digest, arena_strdup(c->arena, key), (void *)index);
     }
+    e->abi = cpu_kernel_abi(kernel);
+    e->function = c->function[index - 1].name;
+    return OK;
+}
+
+static Status prepare_c(Compile *c, Node *n, EntryKernel *e)
+{
+    e->function = arena_printf(c->arena, "%s_k%d", c->symbol, c->n_name);
+    return c_print_kernel(c->arena, c->m, n, e->function, c->o->c_source, c->diag, &e->abi);
+}
+
+static Status prepare_node(void *context, Node *n)
+{
+    Compile *c = context;
+    EntryKernel *e;
+    int64_t *packed;
+
+    if (n->kind != NODE_KERNEL) return OK;
+    TRY(check_strings(c, n));
     e = ARENA_NEW(c->arena, EntryKernel);
-    *e = (EntryKernel){
-        .abi = cpu_kernel_abi(kernel), .function = c->function[index - 1].name, .name = c->n_name};
+    e->name = c->n_name;
+    TRY(c->o->c_source ? prepare_c(c, n, e) : prepare_machine(c, n, e));
     packed = ARENA_ARRAY(c->arena, int64_t, e->abi->n_pack);
     for (int k = 0; k < e->abi->n_pack; k++)
         TRY(add_weights(c, e->abi->pack[k].data->data, e->abi->pack[k].data->bytes, &packed[k]));
@@ -340,6 +356,7 @@ static Status start(Compile *c)
 {
     size_t n = (size_t)c->m->next_id + 1;
 
+    if (c->o->c_source) c_print_prelude(c->o->c_source);
     map_init(&c->by_digest, c->arena, true);
     map_init(&c->pieces, c->arena, true);
     c->symbol = c->o->symbol ? c->o->symbol : "model";

@@ -16,6 +16,8 @@ typedef struct CodegenOptions {
     bool flush_subnormals;
     bool keep_asm;  /* also give assembler text of kernels (--emit asm) */
     bool keep_llvm; /* also give LLVM IR text (--emit llvm) */
+    Text *c_source; /* not NULL: kernels go into it as plain C, and none is in the objects: what the
+                       machine code of kernels is held against */
 } CodegenOptions;
 
 typedef struct CodeObject {
