@@ -152,5 +152,5 @@ int main(int argc, char **argv)
         s = diag(&d, ERR_IO, (Where){0}, "standard output could not be written");
     say(&d);
     arena_free(arena);
-    return s;
+    return (int)s;
 }

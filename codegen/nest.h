@@ -73,10 +73,10 @@ typedef struct Nest {
     const Kernel *kernel; /* expressions as rewritten by the backend */
     int n_outer;          /* loops that all stages share */
     NestStage *stage;
-    int n_task;    /* loops of stage 0 that a task number counts */
-    int64_t block; /* points of loop n_task in a task; 0: all */
-    Dim blocks;    /* of loop n_task; NULL when block is 0 */
-    bool serial;   /* one task, in row-major order */
+    int n_task;           /* loops of stage 0 that a task number counts */
+    int64_t block;        /* points of loop n_task in a task; 0: all */
+    Dim blocks;           /* of loop n_task; NULL when block is 0 */
+    bool serial;          /* one task, in row-major order */
     const uint8_t *group; /* NULL, or by index: indices of different groups are never merged */
     KernelAbi abi;
 } Nest;

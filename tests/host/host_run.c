@@ -74,8 +74,8 @@ static bool read_run(Run *r, const char *line)
         at = line + 3;
     else
         return false;
-    while (r->n < MOST_SYMBOLS &&
-           sscanf(at, " %31[^= ]=%lld%n", r->symbol[r->n].name, &r->symbol[r->n].value, &used) == 2) {
+    while (r->n < MOST_SYMBOLS && sscanf(at, " %31[^= ]=%lld%n", r->symbol[r->n].name,
+                                         &r->symbol[r->n].value, &used) == 2) {
         at += used;
         r->n++;
     }
@@ -189,9 +189,8 @@ static void run_once(Case *c, const Api *api, ingot_instance *m, const Run *r, i
     int32_t status;
 
     for (int i = 0; i < c->reference->main->n_arg; i++) {
-        from[i] = (ingot_tensor){.data = in[i]->data,
-                                 .dtype = dtype_onnx(in[i]->dtype),
-                                 .rank = in[i]->rank};
+        from[i] = (ingot_tensor){
+            .data = in[i]->data, .dtype = dtype_onnx(in[i]->dtype), .rank = in[i]->rank};
         memcpy(from[i].dims, in[i]->dim, sizeof *in[i]->dim * (size_t)in[i]->rank);
     }
     status = api->run(m, from, to);

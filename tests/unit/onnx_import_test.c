@@ -283,7 +283,7 @@ static void test_function_faults(Arena *a)
 static void test_function_bomb(Arena *a)
 {
     Pb g = graph_xy(a);
-    char name[8], next[8];
+    char name[16], next[16];
 
     call(&g, "f0", "x -> y", NULL, 0);
     Pb m = pb_model(g, 20);
