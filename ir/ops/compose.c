@@ -46,6 +46,37 @@ Status compose_eval(Eval *cx, const Node *n, const Tensor *const *in, Tensor **o
     return OK;
 }
 
+/* The formula, built in a region that nobody keeps. */
+Status compose_infer(Infer *cx, Node *n)
+{
+    Build b = build_at(region_new(cx->module, NULL), NULL, n->origin, cx->diag);
+    Value **value = ARENA_ARRAY(cx->module->arena, Value *, n->n_out);
+
+    for (int k = 0; k < n->n_in; k++)
+        if (n->in[k] && in_type(n, k)->rank == RANK_UNKNOWN)
+            return op_unsupported(n, cx->diag, "input %d of unknown rank", k);
+    TRY(n->op->lower(&b, n, value));
+    for (int k = 0; k < n->n_out; k++)
+        if (n->out[k] && !value[k])
+            return op_unsupported(n, cx->diag, "%s: output %d", n->op->name, k);
+        else if (n->out[k])
+            infer_out(cx, n, k, value[k]->type.dtype, value[k]->type.rank, value[k]->type.dim);
+    return OK;
+}
+
+Value *make_like(Build *b, const Node *n, const char *op, int n_in, Value *const *in,
+                 const char *const *attrs)
+{
+    Attr attr[16];
+    int count = 0;
+
+    for (; *attrs && count < 16; attrs++) {
+        const Attr *a = attr_find(n, *attrs);
+        if (a) attr[count++] = *a;
+    }
+    return build_op(b, op, n_in, in, count, attr);
+}
+
 Value *make_scalar(Build *b, const Value *like, double v)
 {
     return like ? build_scalar(b, like->type.dtype, v) : NULL;

@@ -11,6 +11,13 @@
 /* OpDef.eval of a row whose `lower` is the formula. */
 Status compose_eval(Eval *cx, const Node *n, const Tensor *const *in, Tensor **out) MUST_USE;
 
+/* OpDef.infer of such a row: the types that the formula gives. Every input needs a rank; `lower`
+ * must not read the types of the outputs, nor make symbols that only the run knows. */
+Status compose_infer(Infer *cx, Node *n) MUST_USE;
+/* An operator with the attributes of n that are named in `attrs` (ends with NULL). */
+Value *make_like(Build *b, const Node *n, const char *op, int n_in, Value *const *in,
+                 const char *const *attrs);
+
 /* Shorthands; all give NULL after a failure (see build.h). */
 Value *make_scalar(Build *b, const Value *like, double v); /* of the dtype of `like` */
 Value *make_add(Build *b, Value *x, Value *y);
