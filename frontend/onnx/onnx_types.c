@@ -4,6 +4,10 @@
 
 #include "frontend/onnx/onnx_import.h"
 
+/* The most that an open dim of an input may be. Below what exporters write for "to the end" (10^9,
+ * 2^31 - 1), so that a slice to there needs no minimum. */
+#define OPEN_DIM_MOST 999999999
+
 /* A dim without a name, of an input of the model: INPUT.AXIS, so that it can be spoken of. */
 static Dim unnamed_dim(Importer *im, const char *input, size_t axis)
 {
@@ -11,9 +15,9 @@ static Dim unnamed_dim(Importer *im, const char *input, size_t axis)
 
     if (im->depth == 1 && input) {
         const char *name = arena_printf(im->arena, "%s.%zu", input, axis);
-        if (!map_has(&t->symbols, name)) return dim_symbol(t, name, 0, INT32_MAX);
+        if (!map_has(&t->symbols, name)) return dim_symbol(t, name, 0, OPEN_DIM_MOST);
     }
-    return dim_fresh(t, "d", 0, INT32_MAX);
+    return dim_fresh(t, "d", 0, OPEN_DIM_MOST);
 }
 
 /* "?" is how an exporter says that it knows no name: two of them need not be equal. */
@@ -29,7 +33,7 @@ static Dim import_dim(Importer *im, const Onnx__TensorShapeProto__Dimension *p, 
 
     if (p->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM &&
         is_name(p->dim_param))
-        return dim_symbol(t, import_name(im, p->dim_param), 0, INT32_MAX);
+        return dim_symbol(t, import_name(im, p->dim_param), 0, OPEN_DIM_MOST);
     if (p->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE && p->dim_value >= 0)
         return dim_const(t, p->dim_value);
     return unnamed_dim(im, where.node ? NULL : where.attr, axis); /* some exporters write -1 */
