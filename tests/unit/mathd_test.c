@@ -188,7 +188,7 @@ static double distance(double got, double want)
 static void near(const char *name, double x, double y, double got, double want, double most)
 {
     if (distance(got, want) <= most) return;
-    CHECK(!"too far");
+    CHECK(false && "too far");
     fprintf(stderr, "%s(%a, %a) is %a, want %a\n", name, x, y, got, want);
 }
 
@@ -317,7 +317,7 @@ static float random_float(void)
 static void exact(const char *name, double x, double y, double got, double want)
 {
     if (same(got, want)) return;
-    CHECK(!"not exact");
+    CHECK(false && "not exact");
     fprintf(stderr, "%s(%a, %a) is %a, want %a\n", name, x, y, got, want);
 }
 
