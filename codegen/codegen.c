@@ -290,7 +290,8 @@ static void close_jobs(Compile *c)
     }
 }
 
-/* The host program is written before the jobs start: it makes new dims, which jobs must not see. */
+/* The host program is written before the jobs start: it makes new dims, which jobs must not see.
+ * -O0: see cpu_entry.c. */
 static Status write_host(Compile *c)
 {
     Job *j = &c->job[0];
@@ -304,7 +305,7 @@ static Status write_host(Compile *c)
                      .symbol = c->symbol,
                      .flush_subnormals = c->o->flush_subnormals};
 
-    TRY(cpu_module_open(j->arena, c->isa, c->o->level, c->diag, &j->module));
+    TRY(cpu_module_open(j->arena, c->isa, 0, c->diag, &j->module));
     return cpu_entry_emit(j->module, &in, c->diag);
 }
 

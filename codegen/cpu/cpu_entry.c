@@ -4,10 +4,10 @@
  *     the nodes of the main region, in order
  *     outputs that were not made in place are copied; dims of the outputs are stored
  *
- * Everything that can go wrong jumps to one exit that returns the status. */
+ * Where something goes wrong the function returns at once. It is long, and does little between two
+ * launches: it is compiled without optimisation, which costs the machine a few nanoseconds a launch
+ * and would cost the compiler, with thousands of launches, more than all kernels together. */
 #include "codegen/cpu/cpu_entry.h"
-
-#include <llvm-c/Transforms/PassBuilder.h>
 
 #include "codegen/cpu/cpu_host.h"
 
@@ -129,11 +129,8 @@ static void open_function(Host *h)
     h->call = LLVMGetParam(h->run, 0);
     first = host_block(h);
     start = host_block(h);
-    h->exit = host_block(h);
     LLVMPositionBuilderAtEnd(h->slots, first);
     host_enter(h, start);
-    h->status = host_slot(h, m->i32, 1);
-    host_store(h, cpu_i32(m, 0), h->status);
     shared_arrays(h);
     h->inputs = host_load(h, m->ptr, host_gep_c(h, h->call, offsetof(ingot_call, in)));
     h->outputs = host_load(h, m->ptr, host_gep_c(h, h->call, offsetof(ingot_call, out)));
@@ -143,23 +140,8 @@ static void close_function(Host *h)
 {
     LLVMBasicBlockRef first = LLVMGetEntryBasicBlock(h->run);
 
-    LLVMBuildBr(h->m->b, h->exit);
-    host_enter(h, h->exit);
-    LLVMBuildRet(h->m->b, host_load(h, h->m->i32, h->status));
+    LLVMBuildRet(h->m->b, cpu_i32(h->m, 0));
     LLVMBuildBr(h->slots, LLVMGetNextBasicBlock(first));
-}
-
-static Status slots_to_values(Host *h)
-{
-    LLVMPassBuilderOptionsRef o;
-    LLVMErrorRef e;
-
-    o = LLVMCreatePassBuilderOptions();
-    e = LLVMRunPasses(h->m->module, "function(mem2reg)", h->m->machine, o);
-    LLVMDisposePassBuilderOptions(o);
-    if (!e) return OK;
-    LLVMConsumeError(e);
-    return diag(h->diag, ERR_BUG, (Where){.file = h->graph->file}, "mem2reg failed");
 }
 
 static void emit(Host *h)
@@ -201,6 +183,5 @@ Status cpu_entry_emit(CpuModule *m, const EntryInput *in, Diag *d)
     h.slots = LLVMCreateBuilderInContext(m->cx);
     emit(&h);
     LLVMDisposeBuilder(h.slots);
-    if (h.failed != OK) return h.failed;
-    return m->level > 0 ? slots_to_values(&h) : OK;
+    return h.failed;
 }

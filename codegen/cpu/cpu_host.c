@@ -99,8 +99,7 @@ void host_leave_if(Host *h, LLVMValueRef bad, LLVMValueRef status)
 
     LLVMBuildCondBr(h->m->b, bad, leave, on);
     host_enter(h, leave);
-    host_store(h, status, h->status);
-    LLVMBuildBr(h->m->b, h->exit);
+    LLVMBuildRet(h->m->b, status);
     host_enter(h, on);
 }
 
@@ -117,8 +116,7 @@ void host_fail_if(Host *h, LLVMValueRef bad, int code, int origin, const char *t
                                host_string(h, text),
                                a ? a : host_i64(h, 0),
                                b ? b : host_i64(h, 0)};
-    host_store(h, host_runtime(h, "ingot_rt_fail", h->m->i32, 6, argument), h->status);
-    LLVMBuildBr(h->m->b, h->exit);
+    LLVMBuildRet(h->m->b, host_runtime(h, "ingot_rt_fail", h->m->i32, 6, argument));
     host_enter(h, on);
 }
 

@@ -28,10 +28,8 @@ typedef struct Host {
     Diag *diag;
     Status failed; /* the first; emission goes on with harmless values */
 
-    LLVMValueRef run, call; /* the function, its ingot_call */
-    LLVMBuilderRef slots;   /* at the end of the first block */
-    LLVMBasicBlockRef exit;
-    LLVMValueRef status;          /* slot: what run returns */
+    LLVMValueRef run, call;       /* the function, its ingot_call */
+    LLVMBuilderRef slots;         /* at the end of the first block */
     LLVMTypeRef tensor, args;     /* ingot_tensor, ingot_kernel_args */
     LLVMValueRef inputs, outputs; /* call->in, call->out */
     LLVMValueRef base;            /* of segment 0; NULL when it is empty */
