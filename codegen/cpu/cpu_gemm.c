@@ -11,7 +11,9 @@
 
 enum {
     L2_BYTES = 384 << 10, /* for the block of B */
-    TASKS_WANTED = 16,
+    TASKS_WANTED = 8,
+    ROWS_PER_PACK = 192, /* rows that make packing a block of B again worth while */
+    SET_STRIDE = 2048,   /* rows so many bytes apart fall into the same sets of L1 */
     MIN_COLUMNS = 8
 };
 
@@ -224,7 +226,8 @@ static void choose_blocks(CpuGemm *g)
     g->block_m = 0;
     g->blocks_m = dim_const(t, 1);
     if (tasks < TASKS_WANTED && m > 2 * g->rows[0]) {
-        int64_t cuts = clamp(TASKS_WANTED / tasks, 1, g->b.pack >= 0 ? m / g->rows[0] : m / 64);
+        int64_t cuts =
+            clamp(TASKS_WANTED / tasks, 1, g->b.pack >= 0 ? m / g->rows[0] : m / ROWS_PER_PACK);
         if (cuts > 1 && g->tall == 0) g->block_m = round_up((m + cuts - 1) / cuts, g->rows[0]);
         if (cuts > 1 && g->tall < 0) g->block_m = round_up((m + cuts - 1) / cuts, g->rows[0]);
         if (cuts > 1 &&
@@ -258,6 +261,26 @@ static void find_in_place(CpuGemm *g)
         }
     }
     g->a.in_place = n_m <= 1 && n_k <= 1 && dim_is_const(g->a.row);
+    if (g->rows[0] > 4 && g->a.in_place && g->a.row->value * 4 % SET_STRIDE == 0 && g->a.row->value)
+        g->a.in_place = false;
+}
+
+/* Packed at run time row by row where k is contiguous in memory, and known, so that rows are apart
+ * by a constant. */
+static void choose_a_pitch(CpuGemm *g)
+{
+    const NestStage *s = &g->nest->stage[STAGE_A];
+    const Sx *e = s->value[0];
+    int last = g->n_index - 1;
+    const Affine *x;
+
+    while (last >= g->rank && dim_is(g->extent[last], 1))
+        last--;
+    if (last < g->rank || s->loop_of[last] < 0 || !dim_is_const(g->size_k)) return;
+    x = e->op == SX_LOAD ? map_get(&s->address, e) : NULL;
+    if (x && !affine_is_coef(x, last, 1)) return;
+    g->a_pitch = round_up(g->size_k->value, 16) + 16;
+    if (g->a_pitch * 4 % SET_STRIDE == 0) g->a_pitch += 16;
 }
 
 static void note_uses(CpuGemm *g, int side, GemmSide *x)
@@ -317,6 +340,11 @@ static Dim align64(DimTable *t, Dim bytes)
     return dim_mul_c(t, dim_ceil_div(t, bytes, dim_const(t, 64)), 64);
 }
 
+static Dim a_row_size(const CpuGemm *g)
+{
+    return g->a_pitch ? dim_const(&g->nest->module->dims, g->a_pitch) : g->size_k;
+}
+
 static void set_abi(CpuGemm *g)
 {
     DimTable *t = &g->nest->module->dims;
@@ -333,7 +361,7 @@ static void set_abi(CpuGemm *g)
     abi->scratch = g->a_at;
     if (g->a.pack < 0 && !g->a.in_place)
         abi->scratch =
-            dim_add(t, g->a_at, align64(t, dim_mul(t, g->size_k, dim_mul_c(t, rows, 4))));
+            dim_add(t, g->a_at, align64(t, dim_mul(t, a_row_size(g), dim_mul_c(t, rows, 4))));
     abi->fails = false;
 }
 
@@ -385,6 +413,7 @@ Status cpu_gemm_prepare(Arena *arena, Nest *n, const CpuIsa *isa, Diag *d, CpuGe
     if (constant_b) TRY(gemm_pack_constant(g, STAGE_B, d));
     if (constant_a && dim_is_const(g->size_m)) TRY(gemm_pack_constant(g, STAGE_A, d));
     if (g->a.pack < 0) find_in_place(g);
+    if (g->a.pack < 0 && !g->a.in_place) choose_a_pitch(g);
     choose_blocks(g);
     if (g->tall > 0 && g->block_m && g->block_m != g->tall * g->rows[0]) g->block_m = 0;
     mark_unread(g);
@@ -491,6 +520,16 @@ static LLVMValueRef packed(Task *t, const GemmSide *s)
     return gemm_float_at(f, p, gemm_mul(f, at, cpu_i64(f->m, s->size->value)));
 }
 
+/* Where row m of A packed at run time begins. */
+static LLVMValueRef panel_at(Task *t, LLVMValueRef m)
+{
+    CpuFn *f = t->f;
+    LLVMValueRef size = t->g->a_pitch ? cpu_i64(f->m, t->g->a_pitch) : t->k;
+
+    cpu_at(f, f->level);
+    return gemm_float_at(f, t->scratch_a, gemm_mul(f, LLVMBuildSub(f->b, m, t->m0, ""), size));
+}
+
 /* A(m, 0) and its steps. */
 static void rows_pointer(Task *t, GemmTile *x, LLVMValueRef m)
 {
@@ -503,8 +542,11 @@ static void rows_pointer(Task *t, GemmTile *x, LLVMValueRef m)
         cpu_at(f, f->level);
         x->a = gemm_float_at(f, t->pack_a, gemm_mul(f, m, t->k));
     } else if (!g->a.in_place) {
-        cpu_at(f, f->level);
-        x->a = gemm_float_at(f, t->scratch_a, gemm_mul(f, LLVMBuildSub(f->b, m, t->m0, ""), t->k));
+        x->a = panel_at(t, m);
+        if (g->a_pitch) {
+            x->a_row = g->a_pitch;
+            x->a_step = cpu_i64(f->m, 1);
+        }
     } else {
         const NestStage *s = &g->nest->stage[STAGE_A];
         LLVMValueRef base = cpu_ptr(f, s->value[0]->src), at;
@@ -650,25 +692,46 @@ static void rows_loop(Task *t, LLVMValueRef m, int rows, LLVMValueRef n, bool fu
 
 /* ---- panels ---- */
 
+static void full_tile(Task *t, GemmTile *x, LLVMValueRef m, LLVMValueRef n)
+{
+    x->vectors = t->g->vectors;
+    gemm_emit_tile(t->f, t->g, x);
+    rows_loop(t, m, x->rows, n, true);
+}
+
+/* The last columns: as few vectors as they need, when that is known. */
+static void part_tile(Task *t, GemmTile *x, LLVMValueRef m, LLVMValueRef n)
+{
+    const CpuGemm *g = t->g;
+
+    x->vectors = g->vectors;
+    if (dim_is_const(g->size_n))
+        x->vectors = (int)((g->size_n->value % g->nr + g->lanes - 1) / g->lanes);
+    gemm_emit_tile(t->f, g, x);
+    rows_loop(t, m, x->rows, n, false);
+}
+
 static void one_tile(Task *t, GemmTile *x, LLVMValueRef m, LLVMValueRef n)
 {
     CpuFn *f = t->f;
+    const CpuGemm *g = t->g;
     LLVMValueRef full, part;
     CpuIf c;
 
     columns_pointer(t, x, n);
     x->k = t->k;
     x->tile = t->tile;
-    gemm_emit_tile(f, t->g, x);
     cpu_at(f, f->level);
-    full = LLVMBuildICmp(f->b, LLVMIntSLE, gemm_add(f, n, cpu_i64(f->m, t->g->nr)), t->N, "");
+    full = LLVMBuildICmp(f->b, LLVMIntSLE, gemm_add(f, n, cpu_i64(f->m, g->nr)), t->N, "");
     part = LLVMBuildNot(f->b, full, "");
-    c = cpu_if_open(f, full);
-    rows_loop(t, m, x->rows, n, true);
-    cpu_if_close(f, &c);
-    if (dim_is_const(t->g->size_n) && t->g->size_n->value % t->g->nr == 0) return;
+    if (!dim_is_const(g->size_n) || g->size_n->value >= g->nr) {
+        c = cpu_if_open(f, full);
+        full_tile(t, x, m, n);
+        cpu_if_close(f, &c);
+    }
+    if (dim_is_const(g->size_n) && g->size_n->value % g->nr == 0) return;
     c = cpu_if_open(f, part);
-    rows_loop(t, m, x->rows, n, false);
+    part_tile(t, x, m, n);
     cpu_if_close(f, &c);
 }
 
@@ -679,9 +742,7 @@ static void panel(Task *t, LLVMValueRef m, int rows)
     CpuLoop l;
 
     if (!t->pack_a && !t->g->a.in_place) {
-        LLVMValueRef to;
-        cpu_at(f, f->level);
-        to = gemm_float_at(f, t->scratch_a, gemm_mul(f, LLVMBuildSub(f->b, m, t->m0, ""), t->k));
+        LLVMValueRef to = panel_at(t, m);
         gemm_stage(f, t->g, STAGE_A);
         gemm_place(f, t->g, STAGE_A, SET_O, t->o);
         gemm_emit_pack_a(f, t->g, to, m, cpu_i64(f->m, rows));

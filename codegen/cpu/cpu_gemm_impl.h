@@ -47,8 +47,9 @@ struct CpuGemm {
     int64_t block_n; /* columns of a task, a multiple of nr */
     int64_t block_m; /* rows of a task; 0: all */
     Dim blocks_m, blocks_n;
-    int64_t pitch; /* B packed at run time: columns between k */
-    Dim a_at;      /* rows packed at run time: bytes from the start of scratch */
+    int64_t pitch;   /* B packed at run time: columns between k */
+    int64_t a_pitch; /* A packed at run time as [row][a_pitch]; 0: as panels */
+    Dim a_at;        /* rows packed at run time: bytes from the start of scratch */
 };
 
 static inline bool gemm_in(const CpuGemm *g, int set, int index)
@@ -69,7 +70,7 @@ void gemm_emit_pack_a(CpuFn *f, const CpuGemm *g, LLVMValueRef to, LLVMValueRef 
 /* cpu_gemm_tile.c: tile[row][column] = sum over k; pointers to the first element, steps in
  * elements. */
 typedef struct GemmTile {
-    int rows;
+    int rows, vectors;
     LLVMValueRef a, a_step; /* element (row, k) at a[k*a_step + row*a_row] */
     LLVMValueRef b, b_step; /* vector j of k at b[k*b_step + j*lanes] */
     int64_t a_row;

@@ -3,6 +3,7 @@
  *     A: panels of rows, [k][row]; panel p of rows [m, m + r) starts at element m * K
  *     B while compiling: panels of nr columns, [k][column], the last one filled with zeros
  *     B at run time: one block of columns, [k][pitch]
+ *     A at run time: [row][a_pitch] where k is contiguous in memory, else panels as above
  *
  * Constants are packed while compiling, by the reference evaluation of the scalar expression (or a
  * copy, where it is a plain load). At run time the expression itself is emitted: padding,
@@ -200,8 +201,9 @@ static int loops_of(const CpuGemm *g, int side, int set, int *out)
 typedef struct Packing {
     CpuFn *f;
     const CpuGemm *g;
+    int side;
     LLVMValueRef to, first, last; /* columns of the block */
-    int k[NEST_INDICES], n_k;
+    int k[NEST_INDICES], n_k;     /* loops of the side's stage */
     int n[NEST_INDICES], n_n;
     LLVMValueRef m0, rows;
 } Packing;
@@ -224,44 +226,101 @@ static void store_lanes(CpuFn *f, LLVMValueRef p, LLVMValueRef v, LLVMValueRef m
     }
 }
 
-/* Columns [from, to) of loop `l`, element `from` going to `row` + from. */
-static void pack_part(Packing *p, int l, LLVMValueRef from, LLVMValueRef to, int lanes, bool masked,
-                      LLVMValueRef row)
+static LLVMValueRef lanes_value(Packing *p)
+{
+    const Sx *e = side_value(p->g, p->side);
+
+    return p->f->lanes > 1 ? cpu_vector(p->f, e, 0) : cpu_value(p->f, e, 0);
+}
+
+/* The work at one chunk of lanes; `at` is the place of the chunk's first element within its row. */
+typedef void (*ChunkBody)(Packing *p, LLVMValueRef at);
+
+/* Chunks of `lanes` points of loop l from `from` on, masked at `to`; element i goes to row + i. */
+static void chunks(Packing *p, int l, LLVMValueRef from, LLVMValueRef to, int lanes, bool masked,
+                   LLVMValueRef row, ChunkBody body)
 {
     CpuFn *f = p->f;
     CpuLoop loop = cpu_loop_open(f, from, to, lanes, 0, NULL);
-    LLVMValueRef v, at, mask = NULL;
 
     f->vec = lanes > 1 ? l : -1;
     f->lanes = lanes;
     f->unroll = f->active = 1;
     at_loop(f, l, loop.index);
     cpu_at(f, f->level);
-    if (masked) mask = f->mask[0] = cpu_lane_limit(f, LLVMBuildSub(f->b, to, loop.index, ""));
-    v = lanes > 1 ? cpu_vector(f, side_value(p->g, STAGE_B), 0)
-                  : cpu_value(f, side_value(p->g, STAGE_B), 0);
-    cpu_at(f, f->level);
-    at = gemm_float_at(f, p->to, gemm_add(f, row, loop.index));
-    store_lanes(f, at, v, mask);
+    if (masked) f->mask[0] = cpu_lane_limit(f, LLVMBuildSub(f->b, to, loop.index, ""));
+    body(p, gemm_add(f, row, loop.index));
     f->mask[0] = NULL;
     cpu_loop_close(f, &loop, NULL);
     f->vec = -1;
     f->lanes = 1;
 }
 
-static void pack_span(Packing *p, int l, LLVMValueRef from, LLVMValueRef to, LLVMValueRef row)
+static bool shorter_than(const CpuFn *f, int l, int lanes)
+{
+    Dim e = f->s->loop[l].extent;
+
+    return dim_is_const(e) && e->value < lanes;
+}
+
+static void span(Packing *p, int l, LLVMValueRef from, LLVMValueRef to, LLVMValueRef row,
+                 ChunkBody body)
 {
     CpuFn *f = p->f;
     int lanes = p->g->lanes;
     bool masks = cpu_can_mask(f);
-    LLVMValueRef whole;
+    LLVMValueRef whole = from;
+
+    if (!shorter_than(f, l, lanes)) {
+        cpu_at(f, f->level);
+        whole = LLVMBuildSub(f->b, to, from, "");
+        whole = LLVMBuildAnd(f->b, whole, cpu_i64(f->m, -(int64_t)lanes), "");
+        whole = gemm_add(f, from, whole);
+        chunks(p, l, from, whole, lanes, false, row, body);
+    }
+    chunks(p, l, whole, to, masks ? lanes : 1, masks, row, body);
+}
+
+/* The loops over k, the last one outermost: what a guard asks of the window's last index is then
+ * known outside of the long loop over channels. `at` grows by each loop's step. */
+static void over_k(Packing *p, int i, LLVMValueRef at, int64_t unit, ChunkBody body)
+{
+    CpuFn *f = p->f;
+    LLVMValueRef extent, step = cpu_i64(f->m, unit);
+    CpuLoop l;
+
+    if (i < 0) {
+        body(p, at);
+        return;
+    }
+    extent = cpu_dim(f, f->s->loop[p->k[i]].extent);
+    for (int j = i + 1; j < p->n_k; j++) {
+        LLVMValueRef inner = cpu_dim(f, f->s->loop[p->k[j]].extent);
+        cpu_at(f, f->level);
+        step = gemm_mul(f, step, inner);
+    }
+    l = cpu_loop_open(f, cpu_i64(f->m, 0), extent, 1, 0, NULL);
+    at_loop(f, p->k[i], l.index);
+    cpu_at(f, f->level);
+    at = gemm_add(f, at, gemm_mul(f, l.index, step));
+    over_k(p, i - 1, at, unit, body);
+    cpu_loop_close(f, &l, NULL);
+}
+
+/* ---- columns: element (k, c) goes to k * pitch + c - first ---- */
+
+static void store_chunk(Packing *p, LLVMValueRef at)
+{
+    CpuFn *f = p->f;
+    LLVMValueRef v = lanes_value(p);
 
     cpu_at(f, f->level);
-    whole = LLVMBuildSub(f->b, to, from, "");
-    whole = LLVMBuildAnd(f->b, whole, cpu_i64(f->m, -(int64_t)lanes), "");
-    whole = gemm_add(f, from, whole);
-    pack_part(p, l, from, whole, lanes, false, row);
-    pack_part(p, l, whole, to, masks ? lanes : 1, masks, row);
+    store_lanes(f, gemm_float_at(f, p->to, at), v, f->mask[0]);
+}
+
+static void chunk_over_k(Packing *p, LLVMValueRef at)
+{
+    over_k(p, p->n_k - 1, at, p->g->pitch, store_chunk);
 }
 
 static LLVMValueRef smax(CpuFn *f, LLVMValueRef a, LLVMValueRef b)
@@ -292,29 +351,14 @@ static void place_row(Packing *p, LLVMValueRef r)
     }
 }
 
-/* One k: columns first .. last - 1. Element of column c goes to krow + c - first. */
-static void pack_columns_at(Packing *p, LLVMValueRef krow)
+/* Columns that are points of several loops: row after row, the lanes within a row. */
+static void pack_rows_of_plane(Packing *p)
 {
     CpuFn *f = p->f;
-    LLVMValueRef width, r0, r1, start;
+    int l = p->n[p->n_n - 1];
+    LLVMValueRef width = cpu_dim(f, f->s->loop[l].extent), r0, r1, start, from, to;
     CpuLoop rows;
-    int l;
 
-    if (p->n_n == 0) { /* a single column */
-        cpu_at(f, f->level);
-        LLVMValueRef at = gemm_float_at(f, p->to, krow);
-        LLVMValueRef v = cpu_value(f, side_value(p->g, STAGE_B), 0);
-        cpu_at(f, f->level);
-        store_lanes(f, at, v, NULL);
-        return;
-    }
-    l = p->n[p->n_n - 1];
-    cpu_at(f, f->level);
-    if (p->n_n == 1) {
-        pack_span(p, l, p->first, p->last, LLVMBuildSub(f->b, krow, p->first, ""));
-        return;
-    }
-    width = cpu_dim(f, f->s->loop[l].extent);
     cpu_at(f, f->level);
     r0 = LLVMBuildUDiv(f->b, p->first, width, "");
     r1 = LLVMBuildUDiv(f->b, LLVMBuildSub(f->b, p->last, cpu_i64(f->m, 1), ""), width, "");
@@ -322,71 +366,86 @@ static void pack_columns_at(Packing *p, LLVMValueRef krow)
     place_row(p, rows.index);
     cpu_at(f, f->level);
     start = gemm_mul(f, rows.index, width);
-    LLVMValueRef from = smax(f, LLVMBuildSub(f->b, p->first, start, ""), cpu_i64(f->m, 0));
-    LLVMValueRef to = smin(f, LLVMBuildSub(f->b, p->last, start, ""), width);
-    LLVMValueRef row = gemm_add(f, krow, LLVMBuildSub(f->b, start, p->first, ""));
-    pack_span(p, l, from, to, row);
+    from = smax(f, LLVMBuildSub(f->b, p->first, start, ""), cpu_i64(f->m, 0));
+    to = smin(f, LLVMBuildSub(f->b, p->last, start, ""), width);
+    span(p, l, from, to, LLVMBuildSub(f->b, start, p->first, ""), chunk_over_k);
     cpu_loop_close(f, &rows, NULL);
 }
 
-/* What tiles read behind the last column must be a number, or it may be slow. */
-static void zero_rest(Packing *p, LLVMValueRef krow)
+/* Columns that are one loop: k after k, since each k is contiguous. */
+static void pack_line(Packing *p, LLVMValueRef at)
 {
     CpuFn *f = p->f;
-    LLVMValueRef n, end;
-    CpuLoop l;
 
     cpu_at(f, f->level);
+    span(p, p->n[0], p->first, p->last, LLVMBuildSub(f->b, at, p->first, ""), store_chunk);
+}
+
+/* What tiles read behind the last column must be a number, or it may be slow. */
+static void zero_rest(Packing *p)
+{
+    CpuFn *f = p->f;
+    int64_t nr = p->g->nr;
+    LLVMValueRef n, end, k = cpu_dim(f, p->g->size_k), at;
+    CpuLoop over, l;
+
+    if (dim_is_const(p->g->size_n) && p->g->size_n->value % nr == 0) return;
+    cpu_at(f, f->level);
     n = LLVMBuildSub(f->b, p->last, p->first, "");
-    end = LLVMBuildAnd(f->b, gemm_add(f, n, cpu_i64(f->m, p->g->nr - 1)),
-                       cpu_i64(f->m, -(int64_t)1), "");
-    end = LLVMBuildUDiv(f->b, end, cpu_i64(f->m, p->g->nr), "");
-    end = gemm_mul(f, end, cpu_i64(f->m, p->g->nr));
+    end = LLVMBuildUDiv(f->b, gemm_add(f, n, cpu_i64(f->m, nr - 1)), cpu_i64(f->m, nr), "");
+    end = gemm_mul(f, end, cpu_i64(f->m, nr));
+    over = cpu_loop_open(f, cpu_i64(f->m, 0), k, 1, 0, NULL);
+    cpu_at(f, f->level);
+    at = gemm_mul(f, over.index, cpu_i64(f->m, p->g->pitch));
     l = cpu_loop_open(f, n, end, 1, 0, NULL);
     cpu_at(f, f->level);
     LLVMBuildStore(f->b, LLVMConstNull(f->m->f32),
-                   gemm_float_at(f, p->to, gemm_add(f, krow, l.index)));
+                   gemm_float_at(f, p->to, gemm_add(f, at, l.index)));
     cpu_loop_close(f, &l, NULL);
-}
-
-/* The loops over k around `inner`, which gets the number of k. */
-static void over_k(Packing *p, int i, LLVMValueRef k, void (*inner)(Packing *, LLVMValueRef))
-{
-    CpuFn *f = p->f;
-    LLVMValueRef extent, next;
-    CpuLoop l;
-
-    if (i == p->n_k) {
-        inner(p, k);
-        return;
-    }
-    extent = cpu_dim(f, f->s->loop[p->k[i]].extent);
-    l = cpu_loop_open(f, cpu_i64(f->m, 0), extent, 1, 0, NULL);
-    at_loop(f, p->k[i], l.index);
-    cpu_at(f, f->level);
-    next = gemm_add(f, gemm_mul(f, k, extent), l.index);
-    over_k(p, i + 1, next, inner);
-    cpu_loop_close(f, &l, NULL);
-}
-
-static void columns_of_k(Packing *p, LLVMValueRef k)
-{
-    cpu_at(p->f, p->f->level);
-    LLVMValueRef krow = gemm_mul(p->f, k, cpu_i64(p->f->m, p->g->pitch));
-
-    pack_columns_at(p, krow);
-    zero_rest(p, krow);
+    cpu_loop_close(f, &over, NULL);
 }
 
 void gemm_emit_pack_b(CpuFn *f, const CpuGemm *g, LLVMValueRef to, LLVMValueRef n0, LLVMValueRef n1)
 {
-    Packing p = {.f = f, .g = g, .to = to, .first = n0, .last = n1};
+    Packing p = {.f = f, .g = g, .side = STAGE_B, .to = to, .first = n0, .last = n1};
 
     p.n_k = loops_of(g, STAGE_B, SET_K, p.k);
     p.n_n = loops_of(g, STAGE_B, SET_N, p.n);
-    over_k(&p, 0, cpu_i64(f->m, 0), columns_of_k);
+    if (p.n_n == 0)
+        over_k(&p, p.n_k - 1, cpu_i64(f->m, 0), g->pitch, store_chunk);
+    else if (p.n_n == 1)
+        over_k(&p, p.n_k - 1, cpu_i64(f->m, 0), g->pitch, pack_line);
+    else
+        pack_rows_of_plane(&p);
+    zero_rest(&p);
 }
 
+/* ---- rows ---- */
+
+/* As [row][k], lanes along the innermost k: what lies row after row in memory stays so. */
+static void row_of_k(Packing *p, LLVMValueRef at)
+{
+    int l = p->k[p->n_k - 1];
+    LLVMValueRef extent = cpu_dim(p->f, p->f->s->loop[l].extent);
+
+    span(p, l, cpu_i64(p->f->m, 0), extent, at, store_chunk);
+}
+
+static void pack_as_rows(Packing *p)
+{
+    CpuFn *f = p->f;
+    CpuLoop l = cpu_loop_open(f, cpu_i64(f->m, 0), p->rows, 1, 0, NULL);
+    LLVMValueRef at;
+
+    cpu_at(f, f->level);
+    gemm_place(f, p->g, STAGE_A, SET_M, gemm_add(f, p->m0, l.index));
+    cpu_at(f, f->level);
+    at = gemm_mul(f, l.index, cpu_i64(f->m, p->g->a_pitch));
+    over_k(p, p->n_k - 2, at, 1, row_of_k);
+    cpu_loop_close(f, &l, NULL);
+}
+
+/* As a panel [k][row], one element after the other. */
 static void rows_of_k(Packing *p, LLVMValueRef k)
 {
     CpuFn *f = p->f;
@@ -405,8 +464,11 @@ static void rows_of_k(Packing *p, LLVMValueRef k)
 void gemm_emit_pack_a(CpuFn *f, const CpuGemm *g, LLVMValueRef to, LLVMValueRef m0,
                       LLVMValueRef rows)
 {
-    Packing p = {.f = f, .g = g, .to = to, .m0 = m0, .rows = rows};
+    Packing p = {.f = f, .g = g, .side = STAGE_A, .to = to, .m0 = m0, .rows = rows};
 
     p.n_k = loops_of(g, STAGE_A, SET_K, p.k);
-    over_k(&p, 0, cpu_i64(f->m, 0), rows_of_k);
+    if (g->a_pitch)
+        pack_as_rows(&p);
+    else
+        over_k(&p, p.n_k - 1, cpu_i64(f->m, 0), 1, rows_of_k);
 }

@@ -23,7 +23,7 @@ static void one_k(CpuFn *f, const CpuGemm *g, const GemmTile *t, LLVMValueRef a,
 {
     LLVMValueRef vb[MAX_VECTORS];
 
-    for (int j = 0; j < g->vectors; j++)
+    for (int j = 0; j < t->vectors; j++)
         vb[j] = load_vector(f, g, gemm_float_at(f, b, cpu_i64(f->m, (int64_t)j * g->lanes)));
     for (int r = 0; r < t->rows; r++) {
         LLVMValueRef p = gemm_float_at(f, a, cpu_i64(f->m, r * t->a_row));
@@ -31,8 +31,8 @@ static void one_k(CpuFn *f, const CpuGemm *g, const GemmTile *t, LLVMValueRef a,
 
         LLVMSetAlignment(x, 4);
         x = cpu_splat(f, x, g->lanes);
-        for (int j = 0; j < g->vectors; j++) {
-            LLVMValueRef *c = &acc[r * g->vectors + j];
+        for (int j = 0; j < t->vectors; j++) {
+            LLVMValueRef *c = &acc[r * t->vectors + j];
             *c = cpu_fma(f, DT_F32, x, vb[j], *c);
         }
     }
@@ -42,7 +42,7 @@ static void one_k(CpuFn *f, const CpuGemm *g, const GemmTile *t, LLVMValueRef a,
 static void k_loop(CpuFn *f, const CpuGemm *g, const GemmTile *t, LLVMValueRef from,
                    LLVMValueRef to, int turns, LLVMValueRef *acc)
 {
-    int n = t->rows * g->vectors;
+    int n = t->rows * t->vectors;
     CpuLoop l = cpu_loop_open(f, from, to, turns, n, acc);
 
     for (int i = 0; i < n; i++)
@@ -63,7 +63,7 @@ void gemm_emit_tile(CpuFn *f, const CpuGemm *g, const GemmTile *t)
 {
     LLVMValueRef acc[MAX_ROWS * MAX_VECTORS], even;
     LLVMTypeRef type = cpu_lanes_type(f->m->f32, g->lanes);
-    int n = t->rows * g->vectors;
+    int n = t->rows * t->vectors;
 
     for (int i = 0; i < n; i++)
         acc[i] = LLVMConstNull(type);
@@ -73,7 +73,8 @@ void gemm_emit_tile(CpuFn *f, const CpuGemm *g, const GemmTile *t)
     k_loop(f, g, t, even, t->k, 1, acc);
     cpu_at(f, f->level);
     for (int i = 0; i < n; i++) {
-        LLVMValueRef p = gemm_float_at(f, t->tile, cpu_i64(f->m, (int64_t)i * g->lanes));
+        int64_t at = (int64_t)(i / t->vectors) * g->nr + (int64_t)(i % t->vectors) * g->lanes;
+        LLVMValueRef p = gemm_float_at(f, t->tile, cpu_i64(f->m, at));
         LLVMSetAlignment(LLVMBuildStore(f->b, acc[i], p), 4);
     }
 }
