@@ -12,6 +12,7 @@
 
 #include "runtime/rt.h"
 #include "runtime/rt_call.h"
+#include "runtime/rt_key.h"
 
 typedef struct Slices {
     const char *data;
@@ -19,42 +20,6 @@ typedef struct Slices {
     int64_t size; /* bytes of an element */
     int32_t dtype;
 } Slices;
-
-/* Sign and magnitude as one ordered integer. `nan`: the least magnitude that is none. */
-static int64_t float_key(uint64_t bits, int sign, uint64_t nan)
-{
-    uint64_t magnitude = bits & ((UINT64_C(1) << sign) - 1);
-
-    if (magnitude >= nan) return INT64_MAX;
-    return bits >> sign & 1 ? -(int64_t)magnitude : (int64_t)magnitude;
-}
-
-static int64_t element_key(int32_t dtype, const char *p, int64_t size)
-{
-    uint64_t bits = 0;
-    int shift = (int)(64 - 8 * size);
-
-    memcpy(&bits, p, (size_t)size);
-    switch (dtype) {
-    case INGOT_F64:
-        return float_key(bits, 63, (UINT64_C(0x7ff) << 52) + 1);
-    case INGOT_F32:
-        return float_key(bits, 31, 0x7f800001);
-    case INGOT_F16:
-        return float_key(bits, 15, 0x7c01);
-    case INGOT_BF16:
-        return float_key(bits, 15, 0x7f81);
-    case INGOT_I8:
-    case INGOT_I16:
-    case INGOT_I32:
-    case INGOT_I64:
-        return (int64_t)(bits << shift) >> shift;
-    case INGOT_U64:
-        return (int64_t)(bits ^ UINT64_C(1) << 63);
-    default:
-        return (int64_t)bits;
-    }
-}
 
 static int compare_strings(const char *p, const char *q)
 {
@@ -78,7 +43,8 @@ static int compare_slices(const Slices *x, int64_t i, int64_t j)
                 if (order) return order;
                 continue;
             }
-            int64_t a = element_key(x->dtype, p, x->size), b = element_key(x->dtype, q, x->size);
+            int64_t a = rt_element_key(x->dtype, p, x->size),
+                    b = rt_element_key(x->dtype, q, x->size);
             if (a != b) return a < b ? -1 : 1;
         }
     }
