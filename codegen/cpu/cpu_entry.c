@@ -127,6 +127,9 @@ static void open_function(Host *h)
     h->run = cpu_function(m, arena_printf(h->arena, "%s_host", h->in->symbol),
                           LLVMFunctionType(m->i32, &m->ptr, 1, 0), true);
     h->call = LLVMGetParam(h->run, 0);
+    /* its frame may be larger than the page that guards the stack */
+    LLVMAddAttributeAtIndex(h->run, (LLVMAttributeIndex)LLVMAttributeFunctionIndex,
+                            LLVMCreateStringAttribute(m->cx, "probe-stack", 11, "inline-asm", 10));
     first = host_block(h);
     start = host_block(h);
     LLVMPositionBuilderAtEnd(h->slots, first);
