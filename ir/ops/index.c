@@ -362,6 +362,7 @@ static Status one_hot_depth(Infer *cx, Node *n, Dim *depth)
         *depth = dims[0];
         return OK;
     }
+    build_require_one(b, v);
     *depth = dim_of_sx(b, 1, &n->in[1], sx_cast(b->sx, sx_scalar(b, 0, v), DT_I64), 0, DIM_TOP);
     return b->status;
 }
@@ -426,6 +427,7 @@ static Status lower_one_hot(Build *b, const Node *n, Value **out)
 
     TRY(lower_movable(b, n, to->dtype));
     TRY(one_hot_axis(n, b->diag, x->rank, &axis));
+    build_require_equal(b, in_type(n, 2)->dim[0], dim_const(b->dims, 2));
     for (int i = 0; i < x->rank; i++)
         idx[i] = sx_index(t, i < axis ? i : i + 1);
     k = sx_cast(t, sx_at(b, 0, n->in[0], idx), DT_I64);

@@ -161,6 +161,7 @@ static Status lower_clip(Build *b, const Node *n, Value **out)
         const Sx *bound;
         if (!n->in[k]) continue;
         in[count] = n->in[k];
+        build_require_one(b, n->in[k]);
         bound = sx_compute(b, sx_scalar(b, count++, n->in[k]));
         e = k == 1 ? sx_max(b->sx, e, bound) : sx_min(b->sx, e, bound);
     }

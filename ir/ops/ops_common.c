@@ -213,6 +213,11 @@ void build_require_equal(Build *b, Dim a, Dim b_)
     build_bind(b, build_dims(b, 1, &difference), 0, "zero", 0, 0);
 }
 
+void build_require_one(Build *b, const Value *v)
+{
+    build_require_equal(b, type_count(b->dims, &v->type), dim_const(b->dims, 1));
+}
+
 typedef struct Factors {
     int64_t coef;
     int n;

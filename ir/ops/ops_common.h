@@ -60,6 +60,8 @@ Dim dim_of_sx(Build *b, int n_in, Value *const *in, const Sx *e, int64_t lo, int
 Dim dim_from_end(Build *b, Dim i, Dim extent);
 /* At run time a == b, or a data error; nothing when it is provable. */
 void build_require_equal(Build *b, Dim a, Dim b_);
+/* At run time v has one element, or a data error. */
+void build_require_one(Build *b, const Value *v);
 /* The quotient of two products, with common factors cancelled even where they may be zero. */
 Dim dim_ratio(DimTable *t, int n_over, const Dim *over, int n_under, const Dim *under);
 

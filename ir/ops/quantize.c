@@ -121,6 +121,8 @@ static void require_scale(Build *b, const Node *n, const Scaling *s, int input)
 {
     const Type *x = in_type(n, 0), *t = in_type(n, input);
 
+    if (s->grain == PER_TENSOR) build_require_one(b, n->in[input]);
+
     for (int i = 0; i < t->rank && s->grain != PER_TENSOR; i++) {
         Dim want = s->grain == PER_AXIS ? x->dim[s->axis] : x->dim[i];
         if (s->grain == PER_BLOCK && i == s->axis)

@@ -20,12 +20,21 @@ typedef struct Window {
     Dim start[MAX_RANK], size[MAX_RANK], step[MAX_RANK];
 } Window;
 
+#define FAR (INT64_MAX / 4)
+
+/* Data may say anything: near enough to zero that adding an extent cannot overflow. */
+static Dim slice_within(Build *b, Dim asked)
+{
+    asked = dim_min(b->dims, asked, dim_const(b->dims, FAR));
+    return dim_max(b->dims, asked, dim_const(b->dims, -FAR));
+}
+
 /* A bound as the model gives it; constants far outside of any axis are the usual "to the end". */
 static Dim slice_bound(Build *b, Dim asked, Dim extent)
 {
     if (dim_is_const(asked) && asked->value > DIM_TOP) return extent;
     if (dim_is_const(asked) && asked->value < -DIM_TOP) return dim_const(b->dims, -1);
-    return dim_from_end(b, asked, extent);
+    return dim_from_end(b, slice_within(b, asked), extent);
 }
 
 static void slice_axis(Build *b, Dim start, Dim end, int64_t step, Dim d, Dim *from, Dim *size)
@@ -51,7 +60,8 @@ static void slice_axis(Build *b, Dim start, Dim end, int64_t step, Dim d, Dim *f
 static void slice_axis_at_run(Build *b, Dim start, Dim end, Dim step, Dim d, Window *w, int i)
 {
     SxTable *t = b->sx;
-    const Sx *x[2] = {sx_dim(t, start), sx_dim(t, end)}, *s = sx_dim(t, step), *n = sx_dim(t, d);
+    const Sx *x[2] = {sx_dim(t, slice_within(b, start)), sx_dim(t, slice_within(b, end))};
+    const Sx *s = sx_dim(t, step), *n = sx_dim(t, d);
     const Sx *zero = sx_i64(b, 0), *one = sx_i64(b, 1), *minus = sx_i64(b, -1);
     const Sx *up = sx_lt(t, zero, s), *span;
 
@@ -74,8 +84,6 @@ typedef struct SliceInputs {
     AxisList axes;
     const Dim *start, *end, *step;
 } SliceInputs;
-
-#define FAR (INT64_MAX / 4)
 
 static Status slice_inputs(Infer *cx, Node *n, SliceInputs *s)
 {
@@ -394,6 +402,7 @@ static Value *build_window(Build *b, const char *label, const Node *n, Value *fi
     Value *in[2] = {n->in[0], fill};
     const Sx *e = sx_at_guarded(b, 0, n->in[0], idx, guard);
 
+    if (guard && fill) build_require_one(b, fill);
     if (guard && fill) e = sx_select(b->sx, guard, e, sx_scalar(b, 1, fill));
     return build_map(b, label, guard && fill ? 2 : 1, in, to->dtype, to->rank, to->dim, e);
 }
@@ -556,6 +565,7 @@ static Status lower_trilu(Build *b, const Node *n, Value **out)
         k = sx_i64(b, clamp(tensor_int(in[1]->data, 0), -DIM_TOP, DIM_TOP));
         in[1] = NULL;
     } else if (in[1]) {
+        build_require_one(b, in[1]);
         k = sx_scalar(b, 1, in[1]);
     }
     d = sx_sub(t, idx[to->rank - 1], idx[to->rank - 2]);

@@ -335,6 +335,8 @@ static Status infer_range(Infer *cx, Node *n)
         if (c < 0) return op_error(n, cx->diag, "delta", "Range: the number of steps is unbounded");
         count = dim_const(&cx->module->dims, c);
     } else {
+        for (int k = 0; k < 3; k++)
+            build_require_one(cx->build, n->in[k]);
         count = range_count_dim(cx, n);
         if (!count)
             count = dim_of_sx(cx->build, 3, n->in, range_count_sx(cx->build, n), 0, DIM_TOP);
