@@ -379,7 +379,6 @@ static const Sx *pad_source_sx(Build *b, PadMode mode, const Sx *i, Dim kept, co
         *guard = sx_both(b, *guard, sx_and(t, sx_le(t, zero, i), sx_lt(t, i, k)));
         return i;
     }
-    if (kept->lo < 1) *guard = sx_both(b, *guard, sx_lt(t, zero, k));
     switch (mode) {
     case PAD_CONSTANT:
     case PAD_EDGE:
@@ -413,6 +412,17 @@ static bool is_zero_bits(const Value *v)
            dtype_load_bits(v->data->dtype, v->data->data) == 0;
 }
 
+/* At run time there is something to repeat, or nothing is padded. */
+static void require_kept(Build *b, Dim kept, Dim size)
+{
+    SxTable *t = b->sx;
+    const Sx *zero = sx_i64(b, 0), *bad;
+
+    if (kept->lo > 0) return;
+    bad = sx_and(t, sx_lt(t, zero, sx_dim(t, size)), sx_le(t, sx_dim(t, kept), zero));
+    dim_of_sx(b, 0, NULL, sx_cast(t, bad, DT_I64), 0, 0);
+}
+
 static Status lower_pad(Build *b, const Node *n, Value **out)
 {
     const Type *to = &n->out[0]->type;
@@ -430,6 +440,7 @@ static Status lower_pad(Build *b, const Node *n, Value **out)
         if (dim_is(p.begin[i], 0) && dim_is(p.crop[i], 0) && p.size[i] == in_type(n, 0)->dim[i])
             continue;
         idx[i] = sx_sub(b->sx, idx[i], sx_dim(b->sx, p.begin[i]));
+        if (mode != PAD_CONSTANT) require_kept(b, p.kept[i], p.size[i]);
         idx[i] = pad_source_sx(b, mode, idx[i], p.kept[i], &guard);
         idx[i] = sx_add(b->sx, idx[i], sx_dim(b->sx, p.crop[i]));
     }
