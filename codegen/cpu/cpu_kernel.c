@@ -40,6 +40,11 @@ const KernelAbi *cpu_kernel_abi(const CpuKernel *k)
     return &k->nest->abi;
 }
 
+bool cpu_kernel_is_tiled(const CpuKernel *k)
+{
+    return k->gemm != NULL;
+}
+
 /* ---- Points: values and stores */
 
 int cpu_native_lanes(const CpuFn *f)

@@ -16,6 +16,8 @@ Status cpu_kernel_prepare(Arena *arena, Module *m, const Node *n, const CpuIsa *
                           CpuKernel **out) MUST_USE;
 /* Complete after prepare; does not change with emit. */
 const KernelAbi *cpu_kernel_abi(const CpuKernel *k);
+/* A contraction on register tiles (cpu_gemm.h), not the generic loops. */
+bool cpu_kernel_is_tiled(const CpuKernel *k);
 Status cpu_kernel_emit(CpuModule *m, const CpuKernel *k, const char *name) MUST_USE;
 
 #endif

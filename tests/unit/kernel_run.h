@@ -16,15 +16,18 @@
 #include "ir/build.h"
 #include "tests/unit/check.h"
 
-enum { RUN_CASES = 128, RUN_OPERANDS = 8 };
+enum { RUN_CASES = 256, RUN_OPERANDS = 8, RUN_TURNS = 8 };
 
 typedef struct RunCase {
     const char *name;
+    Module *module;
     Node *node;
     bool rounds; /* has fused multiply-adds that round: only levels with FMA give the same bits */
     bool fails;  /* a data error is expected */
     int64_t lo, hi; /* integers of operands; floats too when small */
     bool special;   /* NaN, infinities, -0 among the floats */
+    Tensor **want[2 * RUN_TURNS]; /* of the reference: the same at all levels */
+    Status status[2 * RUN_TURNS];
     bool in_place;  /* result 0 has the memory of operand 0 */
 } RunCase;
 
@@ -35,7 +38,13 @@ typedef struct Run {
     Build b;
     RunCase cases[RUN_CASES];
     int n;
-    int64_t n_value; /* of every symbol */
+    int64_t n_value; /* of every symbol, when there is no list */
+    /* values of symbols, another one in each turn: for all open sizes of a kernel */
+    const int64_t *values;
+    int n_values, turn;
+    int tiled; /* kernels on register tiles so far */
+    bool whole; /* small whole numbers where there is no FMA: no sum rounds, so all levels agree */
+    Arena *turn_arena; /* of one turn */
 } Run;
 
 static uint64_t run_random(uint64_t *state)
@@ -49,8 +58,11 @@ static uint64_t run_random(uint64_t *state)
 
 static bool run_bind(void *context, Dim symbol, int64_t *value)
 {
-    (void)symbol;
-    *value = ((Run *)context)->n_value;
+    const Run *r = context;
+    int64_t v = r->n_value;
+
+    if (r->values) v = r->values[(symbol->name[0] + r->turn) % r->n_values];
+    *value = v < symbol->lo ? symbol->lo : v > symbol->hi ? symbol->hi : v;
     return true;
 }
 
@@ -67,13 +79,13 @@ static Run *run_new(void)
     return r;
 }
 
-static Value *run_arg(Run *r, DType t, int rank, const Dim *dim)
+static inline Value *run_arg(Run *r, DType t, int rank, const Dim *dim)
 {
     Dim *copy = arena_copy(r->arena, dim, sizeof(Dim) * (size_t)rank);
     return region_add_arg(r->module->main, "x", type_tensor(t, rank, copy));
 }
 
-static Value *run_value(Run *r, DType t, int rank, const int64_t *dim)
+static inline Value *run_value(Run *r, DType t, int rank, const int64_t *dim)
 {
     Dim d[MAX_RANK];
 
@@ -86,7 +98,7 @@ static RunCase *run_add(Run *r, const char *name, Node *n)
 {
     RunCase *c = &r->cases[r->n++];
 
-    *c = (RunCase){.name = name, .node = n, .lo = -20, .hi = 100};
+    *c = (RunCase){.name = name, .module = r->module, .node = n, .lo = -20, .hi = 100};
     if (!n || r->b.status != OK) {
         fprintf(stderr, "%s: not built\n", name);
         exit(1);
@@ -94,21 +106,21 @@ static RunCase *run_add(Run *r, const char *name, Node *n)
     return c;
 }
 
-static RunCase *run_add_value(Run *r, const char *name, Value *v)
+static inline RunCase *run_add_value(Run *r, const char *name, Value *v)
 {
     return run_add(r, name, v ? v->def : NULL);
 }
 
-static Tensor *run_tensor(Run *r, const Type *type)
+static Tensor *run_tensor(Run *r, Arena *a, const Type *type)
 {
     int64_t dim[MAX_RANK];
 
     for (int i = 0; i < type->rank; i++)
         dim_eval(type->dim[i], run_bind, r, &dim[i]);
-    return tensor_new(r->arena, type->dtype, type->rank, dim);
+    return tensor_new(a, type->dtype, type->rank, dim);
 }
 
-static void run_fill(const RunCase *c, Tensor *t, uint64_t *state)
+static void run_fill(const RunCase *c, Tensor *t, bool whole, uint64_t *state)
 {
     static const double special[] = {NAN, INFINITY, -INFINITY, -0.0, 0.0, 1e-40, 3e38, -7.5};
 
@@ -116,7 +128,8 @@ static void run_fill(const RunCase *c, Tensor *t, uint64_t *state)
         uint64_t z = run_random(state);
         double v = (double)(int64_t)(z >> 20) / (double)(1LL << 43) * 8 - 4;
 
-        if (c->special && z % 5 == 0) v = special[(z >> 8) % 8];
+        if (whole) v = (double)(z >> 40 & 7) - 3;
+        if (c->special && !whole && z % 5 == 0) v = special[(z >> 8) % 8];
         if (dtype_is_float(t->dtype))
             dtype_store_double(t->dtype, tensor_at(t, i), v, true);
         else
@@ -144,7 +157,7 @@ static bool run_same(const Tensor *a, const Tensor *b)
 static void run_call(Run *r, const KernelAbi *abi, ingot_kernel fn, void *const *ptr,
                      ingot_call *call)
 {
-    int64_t *dim = ARENA_ARRAY(r->arena, int64_t, abi->n_dim), tasks, scratch, step = 1;
+    int64_t *dim = ARENA_ARRAY(r->turn_arena, int64_t, abi->n_dim), tasks, scratch, step = 1;
     ingot_kernel_args args = {.call = call, .ptr = ptr, .dim = dim};
     void *memory;
 
@@ -161,46 +174,81 @@ static void run_call(Run *r, const KernelAbi *abi, ingot_kernel fn, void *const 
     free(memory);
 }
 
-static void run_case(Run *r, const RunCase *c, const KernelAbi *abi, ingot_kernel fn,
-                     const char *level, bool fma)
+static Tensor **run_results(Run *r, Arena *a, const Node *n)
+{
+    Tensor **out = ARENA_ARRAY(a, Tensor *, n->n_out);
+
+    for (int i = 0; i < n->n_out; i++)
+        out[i] = run_tensor(r, a, &n->out[i]->type);
+    return out;
+}
+
+static void run_reference(Run *r, RunCase *c, Tensor *const *in, int turn)
+{
+    Diag quiet;
+
+    if (c->want[turn]) return;
+    diag_init(&quiet, r->arena);
+    c->want[turn] = run_results(r, r->arena, c->node);
+    c->status[turn] = kernel_interpret(&c->module->sx, c->node->kernel, (const Tensor *const *)in,
+                                       c->want[turn], run_bind, r, &quiet);
+}
+
+static void run_report(const Run *r, const RunCase *c, const char *level, bool whole)
+{
+    fprintf(stderr, "%s at %s, turn %d%s", c->name, level, r->turn, whole ? ", whole numbers" : "");
+    check_failures++;
+}
+
+static void run_case(Run *r, RunCase *c, const KernelAbi *abi, ingot_kernel fn, const char *level,
+                     bool fma)
 {
     const Node *n = c->node;
-    Tensor *in[RUN_OPERANDS], *want[RUN_OPERANDS], *got[RUN_OPERANDS];
-    void *ptr[2 * RUN_OPERANDS];
+    bool whole = r->whole && !fma;
+    int turn = r->turn * 2 + whole;
+    Tensor *in[RUN_OPERANDS], **got = run_results(r, r->turn_arena, n);
+    void *ptr[3 * RUN_OPERANDS];
     uint64_t state = 42;
     ingot_call call = {0};
-    Diag quiet;
-    Status s;
 
-    diag_init(&quiet, r->arena);
     for (int i = 0; i < n->n_in; i++) {
-        in[i] = run_tensor(r, &n->in[i]->type);
-        run_fill(c, in[i], &state);
-        ptr[i] = in[i]->data;
+        in[i] = (Tensor *)(uintptr_t)n->in[i]->data;
+        if (!in[i])
+            run_fill(c, in[i] = run_tensor(r, r->turn_arena, &n->in[i]->type), whole, &state);
+        ptr[i] = abi->unread && abi->unread[i] ? NULL : in[i]->data;
     }
     for (int i = 0; i < n->n_out; i++) {
-        want[i] = run_tensor(r, &n->out[i]->type);
-        got[i] = run_tensor(r, &n->out[i]->type);
         memset(got[i]->data, 0x55, got[i]->bytes);
         ptr[n->n_in + i] = got[i]->data;
     }
-    s = kernel_interpret(&r->module->sx, n->kernel, (const Tensor *const *)in, want, run_bind, r,
-                         &quiet);
-    if (c->in_place) {
-        memcpy(got[0]->data, in[0]->data, in[0]->bytes);
-        ptr[0] = got[0]->data;
-    }
+    for (int i = 0; i < abi->n_pack; i++)
+        ptr[n->n_in + n->n_out + i] = abi->pack[i].data->data;
+    run_reference(r, c, in, turn);
     run_call(r, abi, fn, ptr, &call);
-    if ((call.error != 0) != c->fails || (s != OK) != c->fails) {
-        fprintf(stderr, "%s at %s: data error %d, reference %d, expected %d\n", c->name, level,
-                call.error, s, c->fails);
-        check_failures++;
+    if ((call.error != 0) != c->fails || (c->status[turn] != OK) != c->fails) {
+        run_report(r, c, level, whole);
+        fprintf(stderr, ": data error %d, reference %d, expected %d\n", call.error,
+                c->status[turn], c->fails);
     }
-    for (int i = 0; i < n->n_out && !c->fails && (fma || !c->rounds); i++) {
-        if (run_same(got[i], want[i])) continue;
-        fprintf(stderr, "%s at %s: result %d differs\n", c->name, level, i);
-        check_failures++;
+    for (int i = 0; i < n->n_out && !c->fails && (fma || whole || !c->rounds); i++) {
+        if (run_same(got[i], c->want[turn][i])) continue;
+        run_report(r, c, level, whole);
+        fprintf(stderr, ": result %d differs\n", i);
     }
+}
+
+/* One turn for each value that open sizes take. */
+static void run_turns(Run *r, RunCase *c, const KernelAbi *abi, ingot_kernel fn, const char *level,
+                      bool fma)
+{
+    int turns = r->values && abi->n_dim ? r->n_values : 1;
+
+    for (r->turn = 0; r->turn < turns; r->turn++) {
+        r->turn_arena = arena_new(0);
+        run_case(r, c, abi, fn, level, fma);
+        arena_free(r->turn_arena);
+    }
+    r->turn = 0;
 }
 
 static const char run_stub[] =
@@ -266,7 +314,7 @@ static void run_all(Run *r, void *so, const KernelAbi *const *abi, const char *l
 
     CHECK(fn != NULL);
     for (int i = 0; fn && i < r->n; i++)
-        run_case(r, &r->cases[i], abi[i], fn[i], level, fma);
+        run_turns(r, &r->cases[i], abi[i], fn[i], level, fma);
 }
 
 static void run_level(Run *r, const char *level)
@@ -284,9 +332,10 @@ static void run_level(Run *r, const char *level)
         char name[32];
 
         snprintf(name, sizeof name, "k%d", i);
-        CHECK_EQ(cpu_kernel_prepare(r->arena, r->module, r->cases[i].node, isa, &r->diag, &k), OK);
+        CHECK_EQ(cpu_kernel_prepare(r->arena, r->cases[i].module, r->cases[i].node, isa, &r->diag, &k), OK);
         CHECK_EQ(cpu_kernel_emit(m, k, name), OK);
         abi[i] = cpu_kernel_abi(k);
+        r->tiled += cpu_kernel_is_tiled(k);
     }
     if (getenv("KERNEL_RUN_LLVM")) {
         Text text;
@@ -319,7 +368,7 @@ static void run_c(Run *r)
 
         snprintf(name, sizeof name, "k%d", i);
         CHECK_EQ(
-            c_print_kernel(r->arena, r->module, r->cases[i].node, name, &text, &r->diag, &abi[i]),
+            c_print_kernel(r->arena, r->cases[i].module, r->cases[i].node, name, &text, &r->diag, &abi[i]),
             OK);
     }
     if (getenv("KERNEL_RUN_C")) fputs(text.s, stderr);

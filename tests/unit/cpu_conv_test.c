@@ -1,0 +1,78 @@
+/* cpu_conv_test.c: convolutions and their transposes (padding, strides, dilations, groups, open
+ * sizes): compiled kernels at every level of this machine, and plain C, give the bits of
+ * kernel_interpret. */
+#include "tests/unit/graph_run.h"
+
+static void add_conv(Run *r, const char *name, const char *x, const char *w, const char *attrs)
+{
+    GRAPH(name,
+          "input %%x : f32[%s]\nconst %%w : f32[%s] {0 ...}\n%%y = Conv(%%x, %%w) {%s}\n"
+          "output %%y",
+          x, w, attrs);
+}
+
+static void convolutions(Run *r)
+{
+    add_conv(r, "1x1", "2,16,7,9", "24,16,1,1", "");
+    add_conv(r, "1x1 one point", "3,16,1,1", "24,16,1,1", "");
+    add_conv(r, "3x3", "1,5,9,11", "7,5,3,3", "pads=ints [1,1,1,1]");
+    add_conv(r, "3x3 no padding", "2,3,9,20", "16,3,3,3", "");
+    add_conv(r, "3x3 by 2", "1,5,9,11", "17,5,3,3", "pads=ints [1,1,1,1], strides=ints [2,2]");
+    add_conv(r, "uneven padding", "1,3,8,10", "9,3,2,3", "pads=ints [0,2,1,0]");
+    add_conv(r, "wide padding", "1,2,3,4", "9,2,3,3", "pads=ints [3,3,3,3]");
+    add_conv(r, "dilated", "1,4,12,13", "6,4,3,3", "pads=ints [2,2,2,2], dilations=ints [2,2]");
+    add_conv(r, "same", "1,4,12,13", "6,4,3,3", "auto_pad=\"SAME_UPPER\", strides=ints [2,3]");
+    add_conv(r, "groups", "2,12,6,7", "8,3,3,3", "group=4, pads=ints [1,1,1,1]");
+    add_conv(r, "depthwise", "2,12,6,17", "12,1,3,3", "group=12, pads=ints [1,1,1,1]");
+    add_conv(r, "depthwise twice", "1,6,6,17", "12,1,3,3", "group=6, pads=ints [1,1,1,1]");
+    add_conv(r, "one feature a group", "1,12,6,17", "4,3,3,3", "group=4");
+    add_conv(r, "1d", "2,4,40", "9,4,5", "pads=ints [2,2]");
+    add_conv(r, "1d by 3", "2,4,40", "9,4,5", "pads=ints [2,2], strides=ints [3]");
+    add_conv(r, "3d", "1,2,4,5,6", "9,2,2,3,2", "pads=ints [1,1,0,0,1,1]");
+    add_conv(r, "open batch", "b,5,9,11", "7,5,3,3", "pads=ints [1,1,1,1]");
+    add_conv(r, "open image", "1,3,m,n", "7,3,3,3", "pads=ints [1,1,1,1], strides=ints [2,2]");
+    add_conv(r, "open width", "2,3,5,n", "7,3,3,3", "pads=ints [1,1,1,1]");
+    add_conv(r, "one point", "1,3,5,5", "40,3,5,5", "");
+    add_conv(r, "one column", "1,3,9,1", "10,3,3,1", "pads=ints [1,0,1,0]");
+    GRAPH("conv of inputs", "input %%x : f32[1,3,9,11]\ninput %%w : f32[8,3,3,3]\n"
+                            "input %%b : f32[8]\n%%h = Conv(%%x, %%w, %%b) {pads=ints [1,1,1,1]}\n"
+                            "%%y = Relu(%%h)\noutput %%y");
+    GRAPH("conv with residual", "input %%x : f32[b,8,9,11]\nconst %%w : f32[8,8,3,3] {0 ...}\n"
+                                "const %%b : f32[8] {0 ...}\n"
+                                "%%h = Conv(%%x, %%w, %%b) {pads=ints [1,1,1,1]}\n"
+                                "%%i = Add(%%h, %%x)\n%%y = Relu(%%i)\noutput %%y");
+    GRAPH("conv of f16", "input %%x : f16[1,8,9,11]\nconst %%w : f16[9,8,3,3] {0 ...}\n"
+                         "%%y = Conv(%%x, %%w) {pads=ints [1,1,1,1]}\noutput %%y");
+    GRAPH("conv of u8", "input %%x : u8[1,4,9,11]\nconst %%w : u8[9,4,3,3] {1 ...}\n"
+                        "input %%z : u8[]\n%%y = ConvInteger(%%x, %%w, %%z) "
+                        "{pads=ints [1,1,1,1]}\noutput %%y");
+}
+
+static void add_transposed(Run *r, const char *name, const char *x, const char *w,
+                           const char *attrs)
+{
+    GRAPH(name,
+          "input %%x : f32[%s]\nconst %%w : f32[%s] {0 ...}\n"
+          "%%y = ConvTranspose(%%x, %%w) {%s}\noutput %%y",
+          x, w, attrs);
+}
+
+static void transposed(Run *r)
+{
+    add_transposed(r, "transposed 2x2", "1,5,6,7", "5,9,2,2", "strides=ints [2,2]");
+    add_transposed(r, "transposed 3x3", "2,5,6,7", "5,9,3,3",
+                   "strides=ints [2,2], pads=ints [1,1,1,1], output_padding=ints [1,1]");
+    add_transposed(r, "transposed 4x4", "1,3,m,n", "3,8,4,4",
+                   "strides=ints [2,2], pads=ints [1,1,1,1]");
+    add_transposed(r, "transposed groups", "1,6,5,6", "6,4,3,3", "group=2, strides=ints [1,2]");
+    add_transposed(r, "transposed dilated", "1,3,5,6", "3,8,3,3", "dilations=ints [2,1]");
+    add_transposed(r, "transposed 1d", "b,4,20", "4,8,5", "strides=ints [3]");
+}
+
+int main(void)
+{
+    static void (*const groups[])(Run *) = {convolutions, transposed};
+
+    graph_run_groups(2, groups, 20, true);
+    return check_result();
+}

@@ -1,0 +1,136 @@
+/* cpu_gemm_test.c: matrix products over shapes around the edges of tiles, batches, transposed and
+ * constant operands, epilogues: compiled kernels at every level of this machine, and plain C, give
+ * the bits of kernel_interpret. */
+#include "tests/unit/graph_run.h"
+
+/* [m,k] x [k,n]: b constant or not, plain or with an epilogue. */
+static void add_matmul(Run *r, const char *m, const char *n, const char *k)
+{
+    const char *name = arena_printf(r->arena, "matmul %s %s %s", m, n, k);
+    bool constant = k[0] <= '9' && n[0] <= '9';
+
+    GRAPH(name,
+          "input %%a : f32[%s,%s]\ninput %%b : f32[%s,%s]\n%%y = MatMul(%%a, %%b)\noutput %%y", m,
+          k, k, n);
+    if (!constant) return;
+    name = arena_printf(r->arena, "matmul of weights %s %s %s", m, n, k);
+    GRAPH(name,
+          "input %%a : f32[%s,%s]\nconst %%b : f32[%s,%s] {0 ...}\ninput %%c : f32[%s]\n"
+          "%%h = MatMul(%%a, %%b)\n%%i = Add(%%h, %%c)\n%%y = Relu(%%i)\noutput %%y",
+          m, k, k, n, n);
+}
+
+static void matmuls(Run *r)
+{
+    static const char *const shapes[][3] = {
+        {"13", "41", "29"}, {"1", "64", "17"},  {"1", "200", "5"},  {"2", "33", "1"},
+        {"3", "8", "2"},    {"14", "32", "16"}, {"15", "33", "15"}, {"28", "96", "7"},
+        {"5", "17", "3"},   {"64", "48", "31"}, {"31", "15", "64"}, {"130", "9", "4"},
+        {"6", "7", "33"},   {"29", "1", "9"},   {"m", "48", "16"},  {"m", "37", "9"},
+        {"13", "n", "16"},  {"9", "40", "k"},   {"m", "n", "k"},    {"m", "1", "12"},
+        {"4", "16", "100"}, {"7", "130", "3"},
+    };
+
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+        add_matmul(r, shapes[i][0], shapes[i][1], shapes[i][2]);
+}
+
+static void batches(Run *r)
+{
+    GRAPH("batch", "input %%a : f32[3,9,12]\ninput %%b : f32[3,12,20]\n%%y = MatMul(%%a, %%b)\n"
+                   "output %%y");
+    GRAPH("batch of a", "input %%a : f32[5,2,9,12]\ninput %%b : f32[12,20]\n"
+                        "%%y = MatMul(%%a, %%b)\noutput %%y");
+    GRAPH("batch of b", "input %%a : f32[9,12]\ninput %%b : f32[4,12,20]\n"
+                        "%%y = MatMul(%%a, %%b)\noutput %%y");
+    GRAPH("batches that broadcast", "input %%a : f32[4,1,9,12]\ninput %%b : f32[3,12,20]\n"
+                                    "%%y = MatMul(%%a, %%b)\noutput %%y");
+    GRAPH("batch of weights", "input %%a : f32[b,3,9,12]\nconst %%b : f32[3,12,20] {0 ...}\n"
+                              "%%y = MatMul(%%a, %%b)\noutput %%y");
+    GRAPH("weights by batch", "const %%a : f32[3,9,12] {0 ...}\ninput %%b : f32[2,3,12,20]\n"
+                              "%%y = MatMul(%%a, %%b)\noutput %%y");
+    GRAPH("open batch", "input %%a : f32[b,m,12]\ninput %%b : f32[b,12,n]\n"
+                        "%%y = MatMul(%%a, %%b)\noutput %%y");
+    GRAPH("perhaps broadcast", "input %%a : f32[b,m,12]\ninput %%b : f32[1,12,30]\n"
+                               "%%y = MatMul(%%a, %%b)\noutput %%y");
+    GRAPH("vector times matrix", "input %%a : f32[40]\ninput %%b : f32[40,20]\n"
+                                 "%%y = MatMul(%%a, %%b)\noutput %%y");
+    GRAPH("matrix times vector", "input %%a : f32[20,40]\ninput %%b : f32[40]\n"
+                                 "%%y = MatMul(%%a, %%b)\noutput %%y");
+    GRAPH("dot", "input %%a : f32[130]\ninput %%b : f32[130]\n%%y = MatMul(%%a, %%b)\noutput %%y");
+    GRAPH("f16", "input %%a : f16[9,12]\ninput %%b : f16[12,20]\n%%y = MatMul(%%a, %%b)\n"
+                 "output %%y");
+    GRAPH("bf16 weights", "input %%a : bf16[m,12]\nconst %%b : bf16[12,70] {0 ...}\n"
+                          "%%y = MatMul(%%a, %%b)\noutput %%y");
+    GRAPH("f64", "input %%a : f64[9,12]\ninput %%b : f64[12,20]\n%%y = MatMul(%%a, %%b)\n"
+                 "output %%y");
+    GRAPH("i32", "input %%a : i32[9,12]\ninput %%b : i32[12,20]\n%%y = MatMul(%%a, %%b)\n"
+                 "output %%y");
+    GRAPH("u8", "input %%a : u8[9,12]\ninput %%b : i8[12,20]\ninput %%z : u8[]\n"
+                "%%y = MatMulInteger(%%a, %%b, %%z)\noutput %%y");
+}
+
+static void gemms(Run *r)
+{
+    for (int i = 0; i < 16; i++) {
+        bool ta = i & 1, tb = i & 2, constant = i & 4, open = i & 8;
+        const char *m = open ? "m" : "19", *name = arena_printf(r->arena, "gemm %d", i);
+        GRAPH(name,
+              "input %%a : f32[%s,%s]\n%s %%b : f32[%s]%s\ninput %%c : f32[%s]\n"
+              "%%y = Gemm(%%a, %%b, %%c) {alpha=2.0, beta=-1.0, transA=%d, transB=%d}\noutput %%y",
+              ta ? "23" : m, ta ? m : "23", constant ? "const" : "input", tb ? "37,23" : "23,37",
+              constant ? " {0 ...}" : "",
+              i % 3 == 0   ? "37"
+              : i % 3 == 1 ? "1"
+                           : "1,37",
+              ta, tb);
+    }
+    GRAPH("gemm, column of bias", "input %%a : f32[19,23]\ninput %%b : f32[23,37]\n"
+                                  "input %%c : f32[19,1]\n%%y = Gemm(%%a, %%b, %%c)\noutput %%y");
+    GRAPH("constant rows", "const %%a : f32[19,23] {0 ...}\ninput %%b : f32[23,n]\n"
+                           "%%y = Gemm(%%a, %%b)\noutput %%y");
+}
+
+static void epilogues(Run *r)
+{
+    GRAPH("residual", "input %%a : f32[m,24]\nconst %%b : f32[24,40] {0 ...}\n"
+                      "input %%r : f32[m,40]\n%%h = MatMul(%%a, %%b)\n%%y = Add(%%h, %%r)\n"
+                      "output %%y");
+    GRAPH("relu behind bias and residual",
+          "input %%a : f32[9,24]\nconst %%b : f32[24,40] {0 ...}\nconst %%c : f32[40] {0 ...}\n"
+          "input %%r : f32[9,40]\n%%h = MatMul(%%a, %%b)\n%%i = Add(%%h, %%c)\n"
+          "%%j = Add(%%i, %%r)\n%%y = Relu(%%j)\noutput %%y");
+    GRAPH("two readers", "input %%a : f32[9,24]\ninput %%b : f32[24,40]\n%%h = MatMul(%%a, %%b)\n"
+                         "%%y = Relu(%%h)\n%%z = Add(%%h, %%y)\noutput %%y\noutput %%z");
+    GRAPH("scaled in front", "input %%a : f32[9,24]\ninput %%b : f32[24,40]\ninput %%s : f32[9,1]\n"
+                             "%%t = Mul(%%a, %%s)\n%%y = MatMul(%%t, %%b)\noutput %%y");
+    GRAPH("transposed", "input %%a : f32[2,9,4,6]\ninput %%b : f32[2,9,4,6]\n"
+                        "%%p = Transpose(%%a) {perm=ints [0,2,1,3]}\n"
+                        "%%q = Transpose(%%b) {perm=ints [0,2,3,1]}\n%%h = MatMul(%%p, %%q)\n"
+                        "%%y = Transpose(%%h) {perm=ints [0,2,1,3]}\noutput %%y");
+    GRAPH("attention", "input %%a : f32[2,m,4,16]\ninput %%b : f32[2,n,4,16]\n"
+                       "%%p = Transpose(%%a) {perm=ints [0,2,1,3]}\n"
+                       "%%q = Transpose(%%b) {perm=ints [0,2,3,1]}\n%%y = MatMul(%%p, %%q)\n"
+                       "output %%y");
+    GRAPH("narrow result", "input %%a : f32[9,24]\ninput %%b : f32[24,40]\n%%h = MatMul(%%a, %%b)\n"
+                           "%%y = Cast(%%h) {to=10}\noutput %%y");
+}
+
+static void mathematics(Run *r)
+{
+    GRAPH("gelu", "input %%a : f32[11,24]\nconst %%b : f32[24,40] {0 ...}\n%%h = MatMul(%%a, %%b)\n"
+                  "%%y = Gelu(%%h)\noutput %%y");
+    GRAPH("sigmoid times itself", "input %%a : f32[11,24]\ninput %%b : f32[24,37]\n"
+                                  "%%h = MatMul(%%a, %%b)\n%%s = Sigmoid(%%h)\n"
+                                  "%%y = Mul(%%h, %%s)\noutput %%y");
+}
+
+int main(void)
+{
+    static void (*const exact[])(Run *) = {matmuls, batches, gemms, epilogues};
+    static void (*const rounding[])(Run *) = {mathematics};
+
+    graph_run_groups(4, exact, 60, true);
+    graph_run_groups(1, rounding, 2, false);
+    return check_result();
+}

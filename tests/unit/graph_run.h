@@ -1,0 +1,79 @@
+/* graph_run.h: kernel_run.h for kernels as the pipeline makes them, with what is fused before and
+ * behind a contraction. Each case is a graph as text; its kernels are what is run. Weights (const)
+ * get random elements behind parsing. Open sizes take in turn each value of a list of edges, 0
+ * among them. */
+#ifndef INGOT_TESTS_GRAPH_RUN_H
+#define INGOT_TESTS_GRAPH_RUN_H
+
+#include "passes/pass.h"
+#include "tests/unit/kernel_run.h"
+
+static void whole_weights(Run *r, Module *m)
+{
+    uint64_t state = 7;
+
+    for (Node *n = m->main->first; n; n = n->next)
+        for (int i = 0; i < n->n_in; i++) {
+            const Tensor *old = n->in[i] ? n->in[i]->data : NULL;
+            Tensor *t;
+            if (!old || !dtype_is_float(old->dtype) || old->count < 2) continue;
+            t = tensor_new(r->arena, old->dtype, old->rank, old->dim);
+            for (int64_t k = 0; k < t->count; k++)
+                dtype_store_double(t->dtype, tensor_at(t, k),
+                                   (double)(run_random(&state) >> 40 & 7) - 3, true);
+            n->in[i]->data = t;
+        }
+}
+
+static void graph_add(Run *r, const char *name, const char *text)
+{
+    PassOptions o = {.level = 2, .bisect = -1, .no_fold = true};
+    Module *m;
+
+    if (graph_parse(r->arena, text, name, &m, &r->diag) != OK) {
+        CHECK(!"parsed");
+        return;
+    }
+    whole_weights(r, m);
+    CHECK_EQ(pass_run_all(m, &o, &r->diag), OK);
+    for (Node *n = m->main->first; n; n = n->next) {
+        RunCase *c;
+        if (n->kind != NODE_KERNEL) continue;
+        c = run_add(r, name, n);
+        c->module = m;
+        c->rounds = true;
+    }
+}
+
+#define DIMS             "dim b 0..3\ndim m 0..40\ndim n 0..70\ndim k 0..40\n"
+#define GRAPH(name, ...) graph_add(r, name, arena_printf(r->arena, DIMS __VA_ARGS__))
+
+/* `count` groups of cases at every level and through C. `tiled`: kernels on register tiles that
+ * levels with vectors have at least. `whole`: without FMA, on whole numbers only (no mathematics).
+ */
+static int graph_run_groups(int count, void (*const *group)(Run *), int tiled, bool whole)
+{
+    static const char *const levels[] = {"x86-64-v4", "x86-64-v3", "x86-64-v2", "scalar"};
+    static const int64_t edges[] = {37, 1, 8, 0};
+    Run *r = run_new();
+
+    r->values = edges;
+    r->n_values = 4;
+    r->whole = whole;
+    for (int i = 0; i < count; i++)
+        group[i](r);
+    for (int i = 0; i < 4; i++) {
+        const CpuIsa *isa = cpu_isa_find(levels[i]);
+        r->tiled = 0;
+        run_level(r, levels[i]);
+        if (!isa->vector_bytes || (isa->features & ~cpu_isa_here()) || r->tiled >= tiled) continue;
+        fprintf(stderr, "%s: %d of %d kernels on tiles, want %d\n", levels[i], r->tiled, r->n,
+                tiled);
+        check_failures++;
+    }
+    run_c(r);
+    arena_free(r->arena);
+    return check_failures;
+}
+
+#endif
