@@ -1,4 +1,550 @@
-/* contrib.c: the operators of this family. */
-#include "ir/ops/family.h"
+/* contrib.c: operators of com.microsoft that optimisers make from several of ai.onnx: convolution,
+ * Gemm and MatMul with what stood around them, normalisations with their sums, GELUs, and products
+ * with quantised weights. Each is lowered to the operators that it stands for. Attention is in
+ * fused_attention.c, quantised elementwise operators are in qlinear.c. */
+#include <string.h>
 
-const OpDef contrib_ops[] = {{0}};
+#include "ir/ops/compose.h"
+#include "ir/ops/ops_common.h"
+
+static Value *input(const Node *n, int k)
+{
+    return has_in(n, k) ? n->in[k] : NULL;
+}
+
+static Value *plus(Build *b, Value *x, Value *y)
+{
+    return y ? make_add(b, x, y) : x;
+}
+
+/* ---- activations at the end of Conv and Gemm ---- */
+
+typedef struct Activation {
+    const char *name;
+    const char *first, *second; /* attributes that the parameters are, or NULL */
+} Activation;
+
+static const Activation activations[] = {
+    {"", NULL, NULL},         {"Relu", NULL, NULL},         {"Tanh", NULL, NULL},
+    {"Sigmoid", NULL, NULL},  {"LeakyRelu", "alpha", NULL}, {"HardSigmoid", "alpha", "beta"},
+    {"Clip", NULL, NULL},     {"Elu", "alpha", NULL},       {"ThresholdedRelu", "alpha", NULL},
+    {"Softplus", NULL, NULL}, {"Softsign", NULL, NULL},     {"HardSwish", NULL, NULL},
+    {NULL, NULL, NULL},
+};
+
+static Value *activate(Build *b, const Node *n, Value *v, int count, const double *param)
+{
+    const char *name = attr_string(n, "activation", "");
+    const Activation *a = activations;
+    Attr attr[2];
+    int used = 0;
+
+    while (a->name && strcmp(a->name, name) != 0)
+        a++;
+    if (!a->name) {
+        build_fail(b, op_unsupported(n, b->diag, "the activation \"%s\"", name));
+        return NULL;
+    }
+    if (!*name || !v) return v;
+    if (strcmp(name, "Clip") == 0 && count >= 2)
+        return build_op(b, "Clip", 3,
+                        (Value *[]){v, make_scalar(b, v, param[0]), make_scalar(b, v, param[1])}, 0,
+                        NULL);
+    if (a->first && count > 0) attr[used++] = attr_of_float(a->first, param[0]);
+    if (a->second && count > 1) attr[used++] = attr_of_float(a->second, param[1]);
+    return build_op(b, name, 1, &v, used, attr);
+}
+
+static Status lower_fused_conv(Build *b, const Node *n, Value **out)
+{
+    static const char *const attrs[] = {"auto_pad", "dilations", "group", "kernel_shape",
+                                        "pads",     "strides",   NULL};
+    const Attr *param = attr_find(n, "activation_params");
+    Value *v = make_like(b, n, "Conv", 3, (Value *[]){n->in[0], n->in[1], input(n, 2)}, attrs);
+
+    v = plus(b, v, input(n, 3));
+    out[0] = activate(b, n, v, param ? param->n : 0, param ? param->floats : NULL);
+    return b->status;
+}
+
+/* [N, C, ...] <-> [N, ..., C] */
+static Value *move_channels(Build *b, Value *v, bool last)
+{
+    int perm[MAX_RANK], rank = v ? v->type.rank : 0;
+
+    if (rank < 3) return v;
+    for (int i = 0; i < rank; i++)
+        perm[i] = last ? (i == rank - 1 ? 1 : i ? i + 1 : 0) : (i == 1 ? rank - 1 : i ? i - 1 : 0);
+    return build_transpose(b, v, perm);
+}
+
+static Status lower_nhwc_conv(Build *b, const Node *n, Value **out)
+{
+    static const char *const attrs[] = {"auto_pad", "dilations", "group", "kernel_shape",
+                                        "pads",     "strides",   NULL};
+    Value *in[3] = {move_channels(b, n->in[0], false), n->in[1], input(n, 2)};
+
+    out[0] = move_channels(b, make_like(b, n, "Conv", 3, in, attrs), true);
+    return b->status;
+}
+
+static Status lower_fused_gemm(Build *b, const Node *n, Value **out)
+{
+    static const char *const attrs[] = {"alpha", "beta", "transA", "transB", NULL};
+    static const char *const names[] = {"activation_alpha", "activation_beta"};
+    Value *v = make_like(b, n, "Gemm", 3, (Value *[]){n->in[0], n->in[1], input(n, 2)}, attrs);
+    double param[2];
+    int count = 0;
+
+    for (; count < 2 && attr_find(n, names[count]); count++)
+        param[count] = attr_float(n, names[count], 0);
+    out[0] = activate(b, n, v, count, param);
+    return b->status;
+}
+
+/* ---- FusedMatMul: alpha op(A) op(B) ---- */
+
+/* `batch`: the first axis stands for the rows, and goes behind the batch. */
+static Value *turned(Build *b, Value *v, bool batch, bool swap)
+{
+    int perm[MAX_RANK], rank = v->type.rank, keep;
+
+    if (rank < 2 || !(batch || swap)) return v;
+    for (int i = 0; i < rank; i++)
+        perm[i] = i;
+    if (batch) {
+        for (int i = 0; i < rank - 2; i++)
+            perm[i] = i + 1;
+        perm[rank - 2] = 0;
+    }
+    keep = perm[rank - 1];
+    if (swap) {
+        perm[rank - 1] = perm[rank - 2];
+        perm[rank - 2] = keep;
+    }
+    return build_transpose(b, v, perm);
+}
+
+static Status lower_fused_matmul(Build *b, const Node *n, Value **out)
+{
+    Value *x = turned(b, n->in[0], attr_int(n, "transBatchA", 0), attr_int(n, "transA", 0));
+    Value *y = turned(b, n->in[1], attr_int(n, "transBatchB", 0), attr_int(n, "transB", 0));
+    Value *v = build_op2(b, "MatMul", x, y);
+    double alpha = attr_float(n, "alpha", 1);
+
+    out[0] = alpha == 1 ? v : make_mul(b, v, make_scalar(b, v, alpha));
+    return b->status;
+}
+
+/* ---- GELUs ---- */
+
+static Value *gelu(Build *b, Value *v, const char *form)
+{
+    Attr a = attr_of_string("approximate", form);
+
+    return build_op(b, "Gelu", 1, &v, 1, &a);
+}
+
+static Status lower_gelu(Build *b, const Node *n, Value **out)
+{
+    out[0] = gelu(b, plus(b, n->in[0], input(n, 1)), "none");
+    return b->status;
+}
+
+static Status lower_fast_gelu(Build *b, const Node *n, Value **out)
+{
+    out[0] = gelu(b, plus(b, n->in[0], input(n, 1)), "tanh");
+    return b->status;
+}
+
+static Status lower_quick_gelu(Build *b, const Node *n, Value **out)
+{
+    Value *x = n->in[0], *alpha = make_scalar(b, x, attr_float(n, "alpha", 1.702));
+
+    out[0] = make_mul(b, x, make_unary(b, "Sigmoid", make_mul(b, x, alpha)));
+    return b->status;
+}
+
+/* ---- normalisations ---- */
+
+/* Results 0, 1, 2 of LayerNormalization, as far as the node wants them. */
+static void layer_norm(Build *b, const Node *n, Value *x, Value *gamma, Value *beta, Value **out)
+{
+    Attr attr[2] = {attr_of_int("axis", -1), attr_of_float("epsilon", attr_float(n, "epsilon", 0))};
+    int wanted = n->n_out < 3 ? n->n_out : 3;
+    Node *y = build_op_node(b, NULL, "LayerNormalization", 3, (Value *[]){x, gamma, beta}, wanted,
+                            2, attr);
+
+    for (int k = 0; y && k < wanted; k++)
+        out[k] = y->out[k];
+}
+
+static Status lower_skip_norm(Build *b, const Node *n, Value **out)
+{
+    Value *sum = plus(b, make_add(b, n->in[0], n->in[1]), input(n, 4));
+
+    layer_norm(b, n, sum, n->in[2], input(n, 3), out);
+    if (has_out(n, 3)) out[3] = sum;
+    return b->status;
+}
+
+/* 1 / sqrt(mean of squares + epsilon) over the axes from `axis` on. */
+static Value *inverse_rms(Build *b, const Node *n, Value *x, int64_t axis)
+{
+    int64_t axes[MAX_RANK];
+    int count = 0, rank = x ? x->type.rank : 0;
+    Value *v = build_op2(b, "Mul", x, x);
+
+    for (int64_t i = axis < 0 ? axis + rank : axis; i < rank; i++)
+        axes[count++] = i;
+    v = build_op2(b, "ReduceMean", v, build_i64(b, count, axes));
+    v = make_unary(b, "Sqrt", make_add(b, v, make_scalar(b, v, attr_float(n, "epsilon", 0))));
+    return make_unary(b, "Reciprocal", v);
+}
+
+static Value *rms_norm(Build *b, const Node *n, Value *x, Value *gamma, int64_t axis)
+{
+    Attr attr[2] = {attr_of_int("axis", axis),
+                    attr_of_float("epsilon", attr_float(n, "epsilon", 0))};
+
+    return build_op(b, "RMSNormalization", 2, (Value *[]){x, gamma}, 2, attr);
+}
+
+static Status lower_skip_simple(Build *b, const Node *n, Value **out)
+{
+    Value *sum = plus(b, make_add(b, n->in[0], n->in[1]), input(n, 3));
+
+    out[0] = rms_norm(b, n, sum, n->in[2], -1);
+    if (has_out(n, 1)) return op_unsupported(n, b->diag, "the output \"mean\"");
+    if (has_out(n, 2)) out[2] = inverse_rms(b, n, sum, -1);
+    if (has_out(n, 3)) out[3] = sum;
+    return b->status;
+}
+
+static Status lower_simple_norm(Build *b, const Node *n, Value **out)
+{
+    int64_t axis = attr_int(n, "axis", -1);
+    int at;
+
+    TRY(infer_axis(n, b->diag, "axis", axis, in_type(n, 0)->rank, &at));
+    out[0] = rms_norm(b, n, n->in[0], n->in[1], at);
+    if (has_out(n, 1)) out[1] = inverse_rms(b, n, n->in[0], at);
+    return b->status;
+}
+
+/* ---- EmbedLayerNormalization ---- */
+
+/* 0, 1, ... as indices of the positions of a sequence. */
+static Value *positions(Build *b, Dim length)
+{
+    return build_map(b, "positions", 0, NULL, DT_I64, 1, &length, sx_index(b->sx, 0));
+}
+
+static Status lower_embed(Build *b, const Node *n, Value **out)
+{
+    const Type *ids = in_type(n, 0);
+    Value *sum, *place, *norm[3] = {NULL}, *zero;
+    int64_t kind = attr_int(n, "mask_index_type", 1);
+
+    if (ids->rank != 2)
+        return op_error(n, b->diag, "input_ids", "%s: rank %d, expected 2", n->op->name, ids->rank);
+    place = has_in(n, 8) ? n->in[8] : positions(b, ids->dim[1]);
+    sum = make_gather(b, n->in[2], n->in[0], 0);
+    sum = make_add(b, sum, make_gather(b, n->in[3], place, 0));
+    if (has_in(n, 1) && has_in(n, 4)) sum = make_add(b, sum, make_gather(b, n->in[4], n->in[1], 0));
+    layer_norm(b, n, sum, n->in[5], n->in[6], norm);
+    out[0] = norm[0];
+    if (has_out(n, 1) && has_in(n, 7) && kind == 1) {
+        out[1] = make_reduce(b, "ReduceSum", n->in[7], 1, false);
+    } else if (has_out(n, 1) && has_in(n, 7)) {
+        return op_unsupported(n, b->diag, "mask_index_type %lld", (long long)kind);
+    } else if (has_out(n, 1)) {
+        zero = build_scalar(b, DT_I32, 0);
+        if (zero)
+            out[1] = build_map(b, "mask_index", 0, NULL, DT_I32, 1, ids->dim,
+                               sx_const_int(b->sx, DT_I32, 0));
+    }
+    if (has_out(n, 2)) out[2] = sum;
+    return b->status;
+}
+
+/* ---- products with quantised weights ---- */
+
+static Value *scaled_product(Build *b, Value *const *product, Value *sa, Value *sb, Value *bias)
+{
+    Value *v = build_op(b, "MatMulInteger", 4, product, 0, NULL);
+
+    v = make_cast(b, v, DT_F32);
+    return plus(b, make_mul(b, v, make_mul(b, sa, sb)), bias);
+}
+
+static Status lower_dynamic_matmul(Build *b, const Node *n, Value **out)
+{
+    Node *q = build_op_node(b, NULL, "DynamicQuantizeLinear", 1, n->in, 3, 0, NULL);
+    Value *product[4];
+
+    if (!q) return b->status;
+    product[0] = q->out[0];
+    product[1] = n->in[1];
+    product[2] = q->out[2];
+    product[3] = input(n, 3);
+    out[0] = scaled_product(b, product, q->out[1], n->in[2], input(n, 4));
+    return b->status;
+}
+
+static Status lower_integer_to_float(Build *b, const Node *n, Value **out)
+{
+    Value *product[4] = {n->in[0], n->in[1], input(n, 4), input(n, 5)};
+
+    out[0] = scaled_product(b, product, n->in[2], n->in[3], input(n, 6));
+    return b->status;
+}
+
+/* The element at `at` of packed unsigned integers of `bits` bits, the low ones first; a row starts
+ * at flat byte `row`. As i32. */
+static const Sx *unpacked(Build *b, int src, const Sx *row, const Sx *at, int64_t bits)
+{
+    SxTable *t = b->sx;
+    const Sx *each = sx_i64(b, 8 / bits), *byte, *shift;
+
+    byte = sx_load_flat(t, DT_U8, src, sx_add(t, row, sx_floor_div(t, at, each)), NULL);
+    shift = sx_mul(t, sx_floor_mod(t, at, each), sx_i64(b, bits));
+    byte = sx_shr(t, sx_cast(t, byte, DT_I32), sx_cast(t, shift, DT_I32));
+    return sx_and(t, byte, sx_const_int(t, DT_I32, ((int64_t)1 << bits) - 1));
+}
+
+typedef struct Blocks {
+    int64_t n, k, bits, size, count; /* columns, rows, bits, block size, blocks of a column */
+    int64_t bytes;                   /* of a block */
+} Blocks;
+
+static Status blocks_read(const Node *n, Diag *d, Blocks *x)
+{
+    *x = (Blocks){.n = attr_int(n, "N", 0),
+                  .k = attr_int(n, "K", 0),
+                  .bits = attr_int(n, "bits", 4),
+                  .size = attr_int(n, "block_size", 0)};
+    if (x->bits != 2 && x->bits != 4 && x->bits != 8)
+        return op_unsupported(n, d, "%lld bits", (long long)x->bits);
+    if (x->n < 1 || x->k < 1 || x->n > INT32_MAX || x->k > INT32_MAX)
+        return op_error(n, d, "N", "MatMulNBits: N %lld, K %lld", (long long)x->n, (long long)x->k);
+    if (x->size < 8 || x->size > 1 << 20)
+        return op_error(n, d, "block_size", "MatMulNBits: found %lld, expected 16 or more",
+                        (long long)x->size);
+    if (has_in(n, 4)) return op_unsupported(n, d, "the input \"g_idx\"");
+    x->count = (x->k + x->size - 1) / x->size;
+    x->bytes = x->size * x->bits / 8;
+    return OK;
+}
+
+/* An input of a constant number of elements, as the attributes say. */
+static Status check_count(Build *b, const Node *n, int k, int64_t want)
+{
+    Dim count = type_count(b->dims, in_type(n, k));
+
+    if (dim_is(count, want)) return OK;
+    return op_error(n, b->diag, n->op->in[k].name, "MatMulNBits: %lld elements, expected %lld",
+                    (long long)count->lo, (long long)want);
+}
+
+/* The weights as [N, K]. */
+static Status dequantised_blocks(Build *b, const Node *n, const Blocks *x, Value **out)
+{
+    SxTable *t = b->sx;
+    DType type = in_type(n, 2)->dtype;
+    int64_t per = 8 / x->bits, row = (x->count + per - 1) / per;
+    const Sx *j = sx_index(t, 0), *k = sx_index(t, 1), *size = sx_i64(b, x->size);
+    const Sx *block = sx_floor_div(t, k, size), *at, *v, *zero, *scale;
+    Value *in[3] = {n->in[1], n->in[2], input(n, 3)};
+
+    TRY(check_count(b, n, 1, x->n * x->count * x->bytes));
+    TRY(check_count(b, n, 2, x->n * x->count));
+    at = sx_add(t, sx_mul(t, j, sx_i64(b, x->count)), block);
+    v = unpacked(b, 0, sx_mul(t, at, sx_i64(b, x->bytes)), sx_floor_mod(t, k, size), x->bits);
+    v = sx_cast(t, v, DT_F32);
+    scale = sx_cast(t, sx_load_flat(t, type, 1, at, NULL), DT_F32);
+    zero = sx_const(t, DT_F32, (double)((int64_t)1 << (x->bits - 1)));
+    if (in[2] && in[2]->type.dtype == DT_U8) {
+        TRY(check_count(b, n, 3, x->n * row));
+        zero = unpacked(b, 2, sx_mul(t, j, sx_i64(b, row)), block, x->bits);
+    } else if (in[2]) {
+        TRY(check_count(b, n, 3, x->n * x->count));
+        zero = sx_load_flat(t, in[2]->type.dtype, 2, at, NULL);
+    }
+    v = sx_mul(t, sx_sub(t, v, sx_cast(t, zero, DT_F32)), scale);
+    *out =
+        build_map(b, "dequantize", in[2] ? 3 : 2, in, type, 2,
+                  (Dim[]){dim_const(b->dims, x->n), dim_const(b->dims, x->k)}, sx_cast(t, v, type));
+    return b->status;
+}
+
+static Status lower_nbits(Build *b, const Node *n, Value **out)
+{
+    Blocks x;
+    Value *w, *v;
+
+    TRY(blocks_read(n, b->diag, &x));
+    TRY(dequantised_blocks(b, n, &x, &w));
+    v = build_op2(b, "MatMul", n->in[0],
+                  build_transpose(b, make_cast(b, w, in_type(n, 0)->dtype), (const int[]){1, 0}));
+    out[0] = plus(b, v, input(n, 5));
+    return b->status;
+}
+
+/* ---- the conversions, as com.microsoft has them ---- */
+
+static Status lower_conversion(Build *b, const Node *n, Value **out)
+{
+    static const char *const attrs[] = {"axis", "block_size", NULL};
+
+    out[0] = make_like(b, n, n->op->name, 3, (Value *[]){n->in[0], n->in[1], input(n, 2)}, attrs);
+    return b->status;
+}
+
+/* ---- the table ---- */
+
+#define MS(low)                                                                                    \
+    .domain = "com.microsoft", .since = 1, .traits = OP_PURE, .infer = compose_infer,              \
+    .eval = compose_eval, .lower = low
+#define CONV_ATTRS                                                                                 \
+    ATTR_S("auto_pad", "NOTSET"), ATTR_OPT("dilations", ATTR_INTS), ATTR_I("group", 1),            \
+        ATTR_OPT("kernel_shape", ATTR_INTS), ATTR_OPT("pads", ATTR_INTS),                          \
+        ATTR_OPT("strides", ATTR_INTS)
+#define T_BYTE   (DT_BIT(DT_U8) | DT_BIT(DT_I8))
+#define T_F32    DT_BIT(DT_F32)
+#define T_IDS    (DT_BIT(DT_I32) | DT_BIT(DT_I64))
+#define T_CODES  (T_BYTE | DT_BIT(DT_U16) | DT_BIT(DT_I16) | DT_BIT(DT_U4) | DT_BIT(DT_I4))
+#define T_HALVES (T_F32 | DT_BIT(DT_F16))
+
+const OpDef contrib_ops[] = {
+    {.name = "FusedConv",
+     .about = "activation(Conv + Z)",
+     ROW_IN({"X", T_FLOAT, "T"}, {"W", T_FLOAT, "T"}, {"B", T_FLOAT, "T", true},
+            {"Z", T_FLOAT, "T", true}),
+     ROW_OUT({"Y", T_FLOAT, "T"}),
+     ROW_ATTRS(CONV_ATTRS, ATTR_S("activation", ""), ATTR_OPT("activation_params", ATTR_FLOATS)),
+     MS(lower_fused_conv)},
+    {.name = "NhwcConv",
+     .about = "Conv of channels last",
+     ROW_IN({"X", T_FLOAT, "T"}, {"W", T_FLOAT, "T"}, {"B", T_FLOAT, "T", true}),
+     ROW_OUT({"Y", T_FLOAT, "T"}),
+     ROW_ATTRS(CONV_ATTRS),
+     MS(lower_nhwc_conv)},
+    {.name = "FusedGemm",
+     .about = "activation(Gemm)",
+     ROW_IN({"A", T_FLOAT, "T"}, {"B", T_FLOAT, "T"}, {"C", T_FLOAT, "T", true}),
+     ROW_OUT({"Y", T_FLOAT, "T"}),
+     ROW_ATTRS(ATTR_S("activation", ""), ATTR_OPT("activation_alpha", ATTR_FLOAT),
+               ATTR_OPT("activation_beta", ATTR_FLOAT), ATTR_OPT("activation_gamma", ATTR_FLOAT),
+               ATTR_F("alpha", 1), ATTR_F("beta", 1), ATTR_I("transA", 0), ATTR_I("transB", 0)),
+     MS(lower_fused_gemm)},
+    {.name = "FusedMatMul",
+     .about = "alpha times the product of A and B or their transposes",
+     ROW_IN({"A", T_FLOAT, "T"}, {"B", T_FLOAT, "T"}),
+     ROW_OUT({"Y", T_FLOAT, "T"}),
+     ROW_ATTRS(ATTR_F("alpha", 1), ATTR_I("transA", 0), ATTR_I("transB", 0),
+               ATTR_I("transBatchA", 0), ATTR_I("transBatchB", 0)),
+     MS(lower_fused_matmul)},
+    {.name = "Gelu",
+     .about = "x/2 (1 + erf(x/sqrt 2))",
+     ROW_IN({"X", T_FLOAT, "T"}),
+     ROW_OUT({"Y", T_FLOAT, "T"}),
+     MS(lower_gelu)},
+    {.name = "BiasGelu",
+     .about = "Gelu(A + B)",
+     ROW_IN({"A", T_FLOAT, "T"}, {"B", T_FLOAT, "T"}),
+     ROW_OUT({"C", T_FLOAT, "T"}),
+     MS(lower_gelu)},
+    {.name = "FastGelu",
+     .about = "Gelu(X + bias), approximated by tanh",
+     ROW_IN({"X", T_FLOAT, "T"}, {"bias", T_FLOAT, "T", true}),
+     ROW_OUT({"Y", T_FLOAT, "T"}),
+     MS(lower_fast_gelu)},
+    {.name = "QuickGelu",
+     .about = "x sigmoid(alpha x)",
+     ROW_IN({"X", T_FLOAT, "T"}),
+     ROW_OUT({"Y", T_FLOAT, "T"}),
+     ROW_ATTRS(ATTR_F("alpha", (double)1.702f)),
+     MS(lower_quick_gelu)},
+    {.name = "SkipLayerNormalization",
+     .about = "LayerNormalization(input + skip + bias)",
+     ROW_IN({"input", T_FLOAT, "T"}, {"skip", T_FLOAT, "T"}, {"gamma", T_FLOAT, "T"},
+            {"beta", T_FLOAT, "T", true}, {"bias", T_FLOAT, "T", true}),
+     ROW_OUT({"output", T_FLOAT, "T"}, {"mean", T_FLOAT, "U", true},
+             {"inv_std_var", T_FLOAT, "U", true}, {"input_skip_bias_sum", T_FLOAT, "T", true}),
+     ROW_ATTRS(ATTR_F("epsilon", (double)1e-12f)),
+     MS(lower_skip_norm)},
+    {.name = "SkipSimplifiedLayerNormalization",
+     .about = "RMSNormalization(input + skip + bias)",
+     ROW_IN({"input", T_FLOAT, "T"}, {"skip", T_FLOAT, "T"}, {"gamma", T_FLOAT, "T"},
+            {"bias", T_FLOAT, "T", true}),
+     ROW_OUT({"output", T_FLOAT, "T"}, {"mean", T_FLOAT, "U", true},
+             {"inv_std_var", T_FLOAT, "U", true}, {"input_skip_bias_sum", T_FLOAT, "T", true}),
+     ROW_ATTRS(ATTR_F("epsilon", (double)1e-12f)),
+     MS(lower_skip_simple)},
+    {.name = "SimplifiedLayerNormalization",
+     .about = "RMSNormalization",
+     ROW_IN({"X", T_FLOAT, "T"}, {"scale", T_FLOAT, "V"}),
+     ROW_OUT({"Y", T_FLOAT, "V"}, {"inv_std_var", T_FLOAT, "U", true}),
+     ROW_ATTRS(ATTR_I("axis", -1), ATTR_F("epsilon", (double)1e-5f), ATTR_I("stash_type", 1)),
+     MS(lower_simple_norm)},
+    {.name = "SimplifiedLayerNormalization", /* exporters write it without a domain, too */
+     .since = 1,
+     .about = "RMSNormalization",
+     ROW_IN({"X", T_FLOAT, "T"}, {"scale", T_FLOAT, "V"}),
+     ROW_OUT({"Y", T_FLOAT, "V"}, {"inv_std_var", T_FLOAT, "U", true}),
+     ROW_ATTRS(ATTR_I("axis", -1), ATTR_F("epsilon", (double)1e-5f), ATTR_I("stash_type", 1)),
+     .traits = OP_PURE,
+     .infer = compose_infer,
+     .eval = compose_eval,
+     .lower = lower_simple_norm},
+    {.name = "EmbedLayerNormalization",
+     .about = "LayerNormalization of the sum of word, position and segment embeddings",
+     ROW_IN({"input_ids", T_IDS, "T1"}, {"segment_ids", T_IDS, "T1", true},
+            {"word_embedding", T_FLOAT, "T"}, {"position_embedding", T_FLOAT, "T"},
+            {"segment_embedding", T_FLOAT, "T", true}, {"gamma", T_FLOAT, "T"},
+            {"beta", T_FLOAT, "T"}, {"mask", DT_BIT(DT_I32), NULL, true},
+            {"position_ids", T_IDS, NULL, true}),
+     ROW_OUT({"output", T_FLOAT, "T"}, {"mask_index", DT_BIT(DT_I32), NULL, true},
+             {"embedding_sum", T_FLOAT, "T", true}),
+     ROW_ATTRS(ATTR_F("epsilon", (double)1e-12f), ATTR_I("mask_index_type", 1)),
+     MS(lower_embed)},
+    {.name = "DynamicQuantizeMatMul",
+     .about = "A, quantised by its range, times quantised B",
+     ROW_IN({"A", T_F32}, {"B", T_BYTE, "T2"}, {"b_scale", T_F32},
+            {"b_zero_point", T_BYTE, "T2", true}, {"bias", T_F32, NULL, true}),
+     ROW_OUT({"Y", T_F32}),
+     MS(lower_dynamic_matmul)},
+    {.name = "MatMulIntegerToFloat",
+     .about = "product of quantised A and B, as floats",
+     ROW_IN({"A", T_BYTE, "T1"}, {"B", T_BYTE, "T2"}, {"a_scale", T_F32}, {"b_scale", T_F32},
+            {"a_zero_point", T_BYTE, "T1", true}, {"b_zero_point", T_BYTE, "T2", true},
+            {"bias", T_F32, NULL, true}),
+     ROW_OUT({"Y", T_F32}),
+     MS(lower_integer_to_float)},
+    {.name = "MatMulNBits",
+     .about = "A times weights of 2, 4 or 8 bits, quantised by blocks",
+     ROW_IN({"A", T_HALVES, "T1"}, {"B", DT_BIT(DT_U8)}, {"scales", T_HALVES, "T1"},
+            {"zero_points", T_HALVES | DT_BIT(DT_U8), NULL, true}, {"g_idx", T_IDS, NULL, true},
+            {"bias", T_HALVES, "T1", true}),
+     ROW_OUT({"Y", T_HALVES, "T1"}),
+     ROW_ATTRS(ATTR_REQ("K", ATTR_INT), ATTR_REQ("N", ATTR_INT), ATTR_I("accuracy_level", 0),
+               ATTR_I("bits", 4), ATTR_REQ("block_size", ATTR_INT),
+               ATTR_OPT("weight_prepacked", ATTR_INT)),
+     MS(lower_nbits)},
+    {.name = "QuantizeLinear",
+     .about = "saturate(round(x / scale) + zero point)",
+     ROW_IN({"x", T_HALVES, "T1"}, {"y_scale", T_HALVES, "T1"},
+            {"y_zero_point", T_CODES, "T2", true}),
+     ROW_OUT({"y", T_CODES, "T2"}),
+     ROW_ATTRS(ATTR_I("axis", 1), ATTR_I("block_size", 0)),
+     MS(lower_conversion)},
+    {.name = "DequantizeLinear",
+     .about = "(x - zero point) * scale",
+     ROW_IN({"x", T_CODES | DT_BIT(DT_I32), "T1"}, {"x_scale", T_HALVES, "T2"},
+            {"x_zero_point", T_CODES | DT_BIT(DT_I32), "T1", true}),
+     ROW_OUT({"y", T_HALVES, "T2"}),
+     ROW_ATTRS(ATTR_I("axis", 1), ATTR_I("block_size", 0)),
+     MS(lower_conversion)},
+    {0},
+};
