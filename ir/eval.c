@@ -224,6 +224,30 @@ static void free_unread(Machine *x, Owned **list)
     }
 }
 
+static Tensor *keep(Arena *a, const Tensor *t)
+{
+    Tensor *copy = tensor_new(a, t->dtype, t->rank, t->dim);
+
+    if (!copy) return NULL;
+    if (t->bytes) memcpy(copy->data, t->data, t->bytes);
+    if (t->dtype == DT_STRING)
+        for (int64_t i = 0; i < t->count; i++) {
+            StringRef *s = (StringRef *)copy->data + i;
+            s->s = arena_strndup(a, s->s, (size_t)s->n);
+        }
+    return copy;
+}
+
+/* A result that is an operand (a loop without a turn), or shares its elements, gets its own: the
+ * operand may be freed first. */
+static void own_results(const Node *n, Arena *arena, const Tensor *const *in, Tensor **out)
+{
+    for (int k = 0; k < n->n_out; k++)
+        for (int i = 0; out[k] && i < n->n_in; i++)
+            if (in[i] && (out[k] == in[i] || (out[k]->bytes && out[k]->data == in[i]->data)))
+                out[k] = keep(arena, out[k]);
+}
+
 static Status step(Machine *x, const Node *n, Owned **owned)
 {
     Arena *saved = x->eval.arena, *arena = arena_new(x->options->memory_limit);
@@ -244,6 +268,7 @@ static Status step(Machine *x, const Node *n, Owned **owned)
     if (s == OK) s = run_node(x, n, in, out);
     x->eval.arena = saved;
     TRY(s);
+    own_results(n, arena, in, out);
     for (int k = 0; k < n->n_out; k++) {
         if (!n->out[k] || !out[k]) continue;
         put(x, n->out[k], out[k], arena);
@@ -254,20 +279,6 @@ static Status step(Machine *x, const Node *n, Owned **owned)
     for (int k = 0; k < n->n_in; k++)
         release(x, n->in[k]);
     return OK;
-}
-
-static Tensor *keep(Arena *a, const Tensor *t)
-{
-    Tensor *copy = tensor_new(a, t->dtype, t->rank, t->dim);
-
-    if (!copy) return NULL;
-    if (t->bytes) memcpy(copy->data, t->data, t->bytes);
-    if (t->dtype == DT_STRING)
-        for (int64_t i = 0; i < t->count; i++) {
-            StringRef *s = (StringRef *)copy->data + i;
-            s->s = arena_strndup(a, s->s, (size_t)s->n);
-        }
-    return copy;
 }
 
 static Status run_region(Machine *x, const Region *r, const Tensor *const *arg, Tensor **result,

@@ -280,7 +280,7 @@ static Status run_case(Case *c)
 static int run_file(const char *file)
 {
     Case c = {.file = file, .arena = arena_new(0)};
-    FileBytes bytes;
+    FileBytes bytes = {0};
     Status s;
 
     diag_init(&c.diag, c.arena);
@@ -290,6 +290,7 @@ static int run_file(const char *file)
     if (s == OK) s = run_case(&c);
     for (const DiagItem *i = c.diag.first; i; i = i->next)
         fprintf(stderr, "%s\n", diag_format(i, c.arena));
+    file_close(&bytes);
     arena_free(c.arena);
     return s != OK || c.failures;
 }
