@@ -38,22 +38,16 @@ static void one_k(CpuFn *f, const CpuGemm *g, const GemmTile *t, LLVMValueRef a,
     }
 }
 
-/* Elements from k on, `turns` of them a turn, up to `end`. */
-static void k_loop(CpuFn *f, const CpuGemm *g, const GemmTile *t, LLVMValueRef from,
-                   LLVMValueRef to, int turns, LLVMValueRef *acc)
+static void k_loop(CpuFn *f, const CpuGemm *g, const GemmTile *t, LLVMValueRef *acc)
 {
     int n = t->rows * t->vectors;
-    CpuLoop l = cpu_loop_open(f, from, to, turns, n, acc);
+    CpuLoop l = cpu_loop_open(f, cpu_i64(f->m, 0), t->k, 1, n, acc);
 
     for (int i = 0; i < n; i++)
         acc[i] = l.carry[i];
     cpu_at(f, f->level);
-    for (int u = 0; u < turns; u++) {
-        LLVMValueRef k = u ? gemm_add(f, l.index, cpu_i64(f->m, u)) : l.index;
-        LLVMValueRef a = gemm_float_at(f, t->a, gemm_mul(f, k, t->a_step));
-        LLVMValueRef b = gemm_float_at(f, t->b, gemm_mul(f, k, t->b_step));
-        one_k(f, g, t, a, b, acc);
-    }
+    one_k(f, g, t, gemm_float_at(f, t->a, gemm_mul(f, l.index, t->a_step)),
+          gemm_float_at(f, t->b, gemm_mul(f, l.index, t->b_step)), acc);
     cpu_loop_close(f, &l, acc);
     for (int i = 0; i < n; i++)
         acc[i] = l.carry[i];
@@ -61,16 +55,13 @@ static void k_loop(CpuFn *f, const CpuGemm *g, const GemmTile *t, LLVMValueRef f
 
 void gemm_emit_tile(CpuFn *f, const CpuGemm *g, const GemmTile *t)
 {
-    LLVMValueRef acc[MAX_ROWS * MAX_VECTORS], even;
+    LLVMValueRef acc[MAX_ROWS * MAX_VECTORS];
     LLVMTypeRef type = cpu_lanes_type(f->m->f32, g->lanes);
     int n = t->rows * t->vectors;
 
     for (int i = 0; i < n; i++)
         acc[i] = LLVMConstNull(type);
-    cpu_at(f, f->level);
-    even = LLVMBuildAnd(f->b, t->k, cpu_i64(f->m, ~(int64_t)1), "");
-    k_loop(f, g, t, cpu_i64(f->m, 0), even, 2, acc);
-    k_loop(f, g, t, even, t->k, 1, acc);
+    k_loop(f, g, t, acc);
     cpu_at(f, f->level);
     for (int i = 0; i < n; i++) {
         int64_t at = (int64_t)(i / t->vectors) * g->nr + (int64_t)(i % t->vectors) * g->lanes;
