@@ -13,8 +13,10 @@ enum {
     L2_BYTES = 384 << 10, /* for the block of B */
     TASKS_WANTED = 8,
     ROWS_PER_PACK = 192, /* rows that make packing a block of B again worth while */
-    SET_STRIDE = 2048,   /* rows so many bytes apart fall into the same sets of L1 */
-    MIN_COLUMNS = 8
+    SET_STRIDE = 4096,   /* rows so many bytes apart fall into one set of L1, */
+    SET_WAYS = 8,        /* which holds so many of them */
+    MIN_COLUMNS = 8,
+    MOST_ROWS = 14
 };
 
 LLVMValueRef gemm_mul(CpuFn *f, LLVMValueRef a, LLVMValueRef b)
@@ -160,22 +162,25 @@ static bool shape_taken(const CpuGemm *g, bool constant_b)
 
 /* ---- tiles and blocks ---- */
 
-static int most_rows(const CpuIsa *isa, int vectors)
+static int most_rows(const CpuGemm *g, const CpuIsa *isa, int vectors)
 {
     int left = isa->registers - vectors - (isa->registers >= 32 ? 1 : isa->fma ? 1 : 2);
     int rows = left / vectors;
 
-    return rows > 14 ? 14 : rows < 1 ? 1 : rows;
+    return rows > g->most_rows ? g->most_rows : rows < 1 ? 1 : rows;
 }
 
 /* Few rows take more columns, so that enough sums are under way to hide the latency of one. */
 static int choose_vectors(const CpuGemm *g, const CpuIsa *isa)
 {
     int64_t m = nest_guess(g->size_m), n = nest_guess(g->size_n), columns;
-    int usual = isa->registers >= 32 ? 2 : isa->fma ? 3 : 2, most = isa->registers >= 32 ? 8 : 6;
+    int usual = isa->registers >= 32 ? (g->most_rows > 8 ? 2 : 3)
+                : isa->fma           ? 3
+                                     : 2,
+        most = isa->registers >= 32 ? 8 : 6;
     int v = usual;
 
-    while (v < most && most_rows(isa, v + 1) >= m)
+    while (v < most && most_rows(g, isa, v + 1) >= m)
         v++;
     columns = (n + g->lanes - 1) / g->lanes;
     return v > columns ? (int)columns : v;
@@ -183,7 +188,7 @@ static int choose_vectors(const CpuGemm *g, const CpuIsa *isa)
 
 static void choose_rows(CpuGemm *g, const CpuIsa *isa)
 {
-    int mr = most_rows(isa, g->vectors);
+    int mr = most_rows(g, isa, g->vectors);
 
     g->tall = -1;
     if (dim_is_const(g->size_m) && g->size_m->value > 0) {
@@ -261,8 +266,6 @@ static void find_in_place(CpuGemm *g)
         }
     }
     g->a.in_place = n_m <= 1 && n_k <= 1 && dim_is_const(g->a.row);
-    if (g->rows[0] > 4 && g->a.in_place && g->a.row->value * 4 % SET_STRIDE == 0 && g->a.row->value)
-        g->a.in_place = false;
 }
 
 /* Packed at run time row by row where k is contiguous in memory, and known, so that rows are apart
@@ -405,14 +408,18 @@ Status cpu_gemm_prepare(Arena *arena, Nest *n, const CpuIsa *isa, Diag *d, CpuGe
     if (constant_b && !dim_is_const(g->size_n)) constant_b = false;
     if (!shape_taken(g, constant_b)) return OK;
     g->lanes = isa->vector_bytes / 4;
+    g->most_rows = MOST_ROWS;
+    constant_a = constant_a && dim_is_const(g->size_m);
+    if (!constant_a) find_in_place(g);
+    if (g->a.in_place && g->a.row->value && g->a.row->value * 4 % SET_STRIDE == 0)
+        g->most_rows = SET_WAYS;
     g->vectors = choose_vectors(g, isa);
     g->nr = g->lanes * g->vectors;
     choose_rows(g, isa);
     note_uses(g, STAGE_A, &g->a);
     note_uses(g, STAGE_B, &g->b);
     if (constant_b) TRY(gemm_pack_constant(g, STAGE_B, d));
-    if (constant_a && dim_is_const(g->size_m)) TRY(gemm_pack_constant(g, STAGE_A, d));
-    if (g->a.pack < 0) find_in_place(g);
+    if (constant_a) TRY(gemm_pack_constant(g, STAGE_A, d));
     if (g->a.pack < 0 && !g->a.in_place) choose_a_pitch(g);
     choose_blocks(g);
     if (g->tall > 0 && g->block_m && g->block_m != g->tall * g->rows[0]) g->block_m = 0;

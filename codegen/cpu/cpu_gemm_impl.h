@@ -43,6 +43,7 @@ struct CpuGemm {
     int lanes, vectors, nr; /* nr = lanes * vectors */
     int rows[MAX_VARIANTS]; /* heights of tiles, the largest first */
     int n_rows;
+    int most_rows;   /* of a tile */
     int64_t tall;    /* static M: so many panels of rows[0] come first; else -1 */
     int64_t block_n; /* columns of a task, a multiple of nr */
     int64_t block_m; /* rows of a task; 0: all */
