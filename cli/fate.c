@@ -1,8 +1,15 @@
 /* fate.c: origins tell where a node comes from; whose origin is in no node of the fused graph was
- * folded into a constant, or found to be unread. */
+ * folded into a constant, or found to be equal to another or unread. Origins are copied when nodes
+ * fuse, so they are known by what they say. */
 #include "cli/fate.h"
 
 #include "ir/op.h"
+
+static const char *origin_key(Arena *a, const Origin *o)
+{
+    return arena_printf(a, "%s\x01%s\x01%lld", o->op ? o->op : "", o->node ? o->node : "",
+                        (long long)o->index);
+}
 
 static Status remember(void *context, Node *n)
 {
@@ -10,7 +17,7 @@ static Status remember(void *context, Node *n)
 
     if (n->kind != NODE_OP && n->kind != NODE_IF && n->kind != NODE_LOOP) return OK;
     for (const Origin *o = n->origin; o; o = o->next)
-        map_set(&f->node, o, (void *)(uintptr_t)o);
+        map_set(&f->node, origin_key(f->arena, o), (void *)(uintptr_t)o);
     f->n_node++;
     return OK;
 }
@@ -18,7 +25,7 @@ static Status remember(void *context, Node *n)
 Status fate_begin(Fate *f, Module *m, Arena *arena)
 {
     *f = (Fate){.arena = arena};
-    map_init(&f->node, arena, false);
+    map_init(&f->node, arena, true);
     return module_visit(m, remember, f);
 }
 
@@ -48,7 +55,7 @@ static Status tell(void *context, Node *n)
     Count *c = context;
 
     for (const Origin *o = n->origin; o; o = o->next)
-        map_set(&c->left, o, (void *)(uintptr_t)o);
+        map_set(&c->left, origin_key(c->fate->arena, o), (void *)(uintptr_t)o);
     if (n->kind != c->kind) return OK;
     json_object(c->j);
     json_key(c->j, "name");
@@ -76,7 +83,7 @@ Status fate_json(const Fate *f, Module *fused, Json *j)
     const void *key;
     void *value;
 
-    map_init(&c.left, f->arena, false);
+    map_init(&c.left, f->arena, true);
     json_key(j, "operators");
     json_int(j, f->n_node);
     TRY(list(&c, fused, "kernels", NODE_KERNEL));
@@ -85,7 +92,7 @@ Status fate_json(const Fate *f, Module *fused, Json *j)
     json_array(j);
     for (size_t i = 0; map_next(&f->node, &i, &key, &value);) {
         const Origin *o = value;
-        if (!map_has(&c.left, o))
+        if (!map_has(&c.left, key))
             json_string(
                 j, arena_printf(f->arena, "%s %s", o->op ? o->op : "?", o->node ? o->node : ""));
     }

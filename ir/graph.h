@@ -176,6 +176,8 @@ Node *node_new(Region *r, Node *before, NodeKind kind, int n_in, Value *const *i
 Region *node_add_region(Node *n);
 void node_unlink(Node *n);
 void node_define(Node *n, Dim symbol);
+/* n also does what stood at `more`: those origins go behind its own, each once. */
+void node_add_origin(Node *n, const Origin *more);
 
 /* All readers of `old` shall read `new`: recorded now, carried out by module_resolve. */
 void value_replace(Value *old, Value *with);

@@ -146,6 +146,36 @@ void node_unlink(Node *n)
     n->parent = NULL;
 }
 
+static bool same_origin(const Origin *a, const Origin *b)
+{
+    return a == b ||
+           (a->node == b->node && a->op == b->op && a->index == b->index && a->file == b->file);
+}
+
+void node_add_origin(Node *n, const Origin *more)
+{
+    Arena *arena = n->parent->module->arena;
+
+    for (; more; more = more->next) {
+        const Origin *o = n->origin;
+        Origin *first = NULL, *copy = NULL;
+        while (o && !same_origin(o, more))
+            o = o->next;
+        if (o) continue;
+        /* cells are shared with other nodes: the list is copied, the new one at its end */
+        for (o = n->origin; o; o = o->next) {
+            Origin *next = arena_copy(arena, o, sizeof *o);
+            if (copy) copy->next = next;
+            if (!copy) first = next;
+            copy = next;
+        }
+        Origin *last = arena_copy(arena, more, sizeof *more);
+        last->next = NULL;
+        if (copy) copy->next = last;
+        n->origin = first ? first : last;
+    }
+}
+
 void node_define(Node *n, Dim symbol)
 {
     Module *m = n->parent->module;

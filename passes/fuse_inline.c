@@ -267,6 +267,7 @@ bool fuse_inline(Node *n, int src, const Node *p)
     kernel_map_exprs(m->arena, k, inline_expr, &x);
     if (x.failed) return false;
     n->kernel = k;
+    node_add_origin(n, p->origin);
     operands_finish(&o, n);
     return true;
 }
@@ -316,6 +317,7 @@ bool fuse_epilogue(Node *p, Node *n, int src)
     for (int i = 0; i < p->n_in; i++)
         p->in[i]->uses--;
     n->kernel = k;
+    node_add_origin(n, p->origin);
     operands_finish(&o, n);
     return true;
 }
