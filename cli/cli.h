@@ -17,9 +17,10 @@ enum {
     C_BENCH = 16,
     C_PASS = 32,
     C_INSPECT = 64,
+    C_QUIET = 1024, /* of an option: help only names it */
     C_CODE = C_COMPILE | C_RUN | C_TEST | C_CHECK | C_BENCH,
     C_GRAPH = C_CODE | C_PASS | C_INSPECT,
-    C_ALL = ~0
+    C_ALL = C_GRAPH
 };
 
 typedef struct OptionList {
@@ -59,6 +60,8 @@ extern const Command commands[]; /* ends with a nameless one */
 /* argv behind the command's name. */
 Status options_parse(const Command *c, int argc, char **argv, Options *out, Diag *d) MUST_USE;
 void options_help(const Command *c);
+/* All options, with the commands that take them. */
+void options_list(void);
 
 /* ---- shared by commands (session.c) ---- */
 
@@ -90,6 +93,7 @@ Status cmd_test(const Options *o, Diag *d) MUST_USE;
 Status cmd_check(const Options *o, Diag *d) MUST_USE;
 Status cmd_bench(const Options *o, Diag *d) MUST_USE;
 Status cmd_inspect(const Options *o, Diag *d) MUST_USE;
+void passes_list(void);
 Status cmd_pass(const Options *o, Diag *d) MUST_USE;
 
 #endif

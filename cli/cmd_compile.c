@@ -1,6 +1,8 @@
 /* cmd_compile.c: `ingot compile`: a model into an artifact, or into the text of a stage. */
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <time.h>
 
 #include "cli/cli.h"
 #include "codegen/link/link.h"
@@ -19,7 +21,7 @@ static const Form forms[] = {
     {"shared", FORM_ARTIFACT, true},  {"obj", FORM_ARTIFACT, true},
     {"header", FORM_ARTIFACT, false}, {"llvm", FORM_TEXT, false},
     {"asm", FORM_TEXT, false},        {"kernels", FORM_TEXT, false},
-    {"c", FORM_TEXT, false},
+    {"c", FORM_TEXT, false},          {"ir", FORM_TEXT, false},
 };
 
 static const Form *form_of(const char *name)
@@ -61,14 +63,25 @@ static Status write_text(const char *path, const Text *t, Diag *d)
     return OK;
 }
 
+enum { STEPS = 4 }; /* load, passes, code, link */
+
 typedef struct Compilation {
     const Options *o;
     const Form *form;
     const char *model, *path, *symbol; /* path: NULL for text on standard output */
     Loaded loaded;
     Code code;
+    double time[STEPS + 1]; /* at their borders */
     Diag *d;
 } Compilation;
+
+static double now(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
 
 static Status emit_text(Compilation *c)
 {
@@ -77,6 +90,9 @@ static Status emit_text(Compilation *c)
     text_init(&t, c->o->arena);
     if (!strcmp(c->form->name, "kernels")) {
         TRY(module_visit(c->loaded.module, print_kernel, &t));
+    } else if (!strcmp(c->form->name, "ir")) {
+        graph_print_data(c->loaded.module, &t);
+        graph_print(c->loaded.module, &t);
     } else if (!strcmp(c->form->name, "c")) {
         TRY(codegen_print_c(c->loaded.module, c->o->arena, &t, c->d));
     } else {
@@ -86,25 +102,36 @@ static Status emit_text(Compilation *c)
     return write_text(c->path, &t, c->d);
 }
 
-static void report(const Compilation *c)
+static Status put_kernel(void *context, Node *n)
+{
+    Json *j = context;
+
+    if (n->kind != NODE_KERNEL) return OK;
+    json_object(j);
+    json_key(j, "name");
+    json_string(j, n->kernel->label ? n->kernel->label : "kernel");
+    json_key(j, "nodes");
+    json_array(j);
+    for (const Origin *o = n->origin; o; o = o->next)
+        json_string(j, o->node && *o->node ? o->node : o->op);
+    json_end_array(j);
+    if (n->kernel->why) {
+        json_key(j, "why");
+        json_string(j, n->kernel->why);
+    }
+    json_end_object(j);
+    return OK;
+}
+
+static void put_numbers(const Compilation *c, Json *j)
 {
     const Plan *p = &c->code.plan;
-    Text t;
-    Json j;
-
-    text_init(&t, c->o->arena);
-    json_init(&j, &t);
-    json_object(&j);
-    json_key(&j, "model");
-    json_string(&j, c->model);
-    json_key(&j, "output");
-    json_string(&j, c->path);
-    json_key(&j, "emit");
-    json_string(&j, c->form->name);
+    struct stat st;
     const struct {
         const char *key;
         int64_t value;
-    } row[] = {{"kernels", c->code.n_kernels},
+    } row[] = {{"bytes", stat(c->path, &st) == 0 ? (int64_t)st.st_size : -1},
+               {"kernels", c->code.n_kernels},
                {"launches", c->code.n_calls_of_kernels},
                {"weights_bytes", (int64_t)c->code.weights_size},
                {"arena_bytes", c->code.arena_size},
@@ -114,23 +141,68 @@ static void report(const Compilation *c)
                {"segments", p->n_segment},
                {"open_segments", p->n_open},
                {"in_place", p->n_in_place}};
+
     for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
-        json_key(&j, row[i].key);
-        json_int(&j, row[i].value);
+        json_key(j, row[i].key);
+        json_int(j, row[i].value);
     }
+}
+
+static void put_times(const Compilation *c, Json *j)
+{
+    static const char *const step[] = {"load", "passes", "code", "link"};
+
+    json_key(j, "seconds");
+    json_object(j);
+    for (int i = 0; i < STEPS; i++) {
+        json_key(j, step[i]);
+        json_double(j, c->time[i + 1] - c->time[i]);
+    }
+    json_end_object(j);
+}
+
+static void put_text(Json *j, const char *key, const char *value)
+{
+    json_key(j, key);
+    json_string(j, value);
+}
+
+static Status report(const Compilation *c)
+{
+    TargetInfo target;
+    Text t;
+    Json j;
+
+    TRY(codegen_target(c->o->target, &target, c->d));
+    text_init(&t, c->o->arena);
+    json_init(&j, &t);
+    json_object(&j);
+    put_text(&j, "model", c->model);
+    put_text(&j, "output", c->path);
+    put_text(&j, "emit", c->form->name);
+    put_text(&j, "target", target.name);
+    put_numbers(c, &j);
+    put_times(c, &j);
+    json_key(&j, "fused");
+    json_array(&j);
+    TRY(module_visit(c->loaded.module, put_kernel, &j));
+    json_end_array(&j);
     json_end_object(&j);
-    printf("%s\n", t.s);
+    text_char(&t, '\n');
+    if (c->o->json) fwrite(t.s, 1, t.n, stdout);
+    return c->o->report ? file_write_all(c->o->report, 0644, t.s, t.n, c->d) : OK;
 }
 
 static Status emit_artifact(Compilation *c)
 {
     TRY(session_codegen(c->o, c->loaded.module, c->symbol, &c->code, c->d));
+    c->time[3] = now();
     TRY(session_link(c->o, c->loaded.module, &c->code, c->symbol, c->form->name, c->path, c->d));
     if (c->form->header)
         TRY(session_link(c->o, c->loaded.module, &c->code, c->symbol, "header",
                          header_path(c->o->arena, c->path), c->d));
-    if (c->o->json) report(c);
-    return OK;
+    c->time[4] = now();
+    return c->o->json || c->o->report ? report(c) : OK;
 }
 
 static Status prepare(Compilation *c)
@@ -141,8 +213,11 @@ static Status prepare(Compilation *c)
     c->form = form_of(emit);
     if (!c->form)
         return diag(c->d, ERR_USAGE, (Where){0},
-                    "--emit %s is not there; exe, lib, shared, obj, header, llvm, asm, kernels, c "
-                    "are",
+                    "--emit %s is not there; exe, lib, shared, obj, header, llvm, asm, kernels, c, "
+                    "ir are",
+                    emit);
+    if (o->report && c->form->kind == FORM_TEXT)
+        return diag(c->d, ERR_USAGE, (Where){0}, "--report is about artifacts, not --emit %s",
                     emit);
     if (o->output.n > 1) return diag(c->d, ERR_USAGE, (Where){0}, "there are two -o");
     c->path = o->output.n ? o->output.item[0] : NULL;
@@ -161,8 +236,11 @@ Status cmd_compile(const Options *o, Diag *d)
 
     if (!own.jobs.given) own.jobs = own.threads;
     TRY(prepare(&c));
-    s = session_load(o, c.model, &c.loaded, d);
-    if (s == OK) s = session_fuse(o, c.loaded.module, d);
+    c.time[0] = now();
+    s = session_load(&own, c.model, &c.loaded, d);
+    c.time[1] = now();
+    if (s == OK) s = session_fuse(&own, c.loaded.module, d);
+    c.time[2] = now();
     if (s == OK) s = c.form->kind == FORM_TEXT ? emit_text(&c) : emit_artifact(&c);
     frontend_close(&c.loaded);
     return s;

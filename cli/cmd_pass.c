@@ -5,7 +5,7 @@
 #include "cli/cli.h"
 #include "support/io.h"
 
-static Status list(void)
+void passes_list(void)
 {
     for (const Pass *p = pass_pipeline; p->name; p++) {
         bool before = false;
@@ -14,7 +14,6 @@ static Status list(void)
         if (!before)
             printf("%-10s %s%s\n", p->name, p->about, p->required ? " (cannot be skipped)" : "");
     }
-    return OK;
 }
 
 static Status apply(const Options *o, Module *m, const char *name, Diag *d)
@@ -56,7 +55,10 @@ Status cmd_pass(const Options *o, Diag *d)
     FileBytes bytes;
     Status s;
 
-    if (o->list) return list();
+    if (o->list) {
+        passes_list();
+        return OK;
+    }
     if (o->argument.n < 1)
         return diag(d, ERR_USAGE, (Where){0},
                     "usage: ingot pass NAME [FILE]; ingot pass --list names them");

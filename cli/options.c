@@ -170,10 +170,41 @@ static void help_row(const OptionRow *r)
     printf("  %-27s %s\n", left, r->help);
 }
 
+/* The rest by name, so that a command's help fits a screen. */
+static void name_quiet(const Command *c)
+{
+    int column = 0;
+
+    for (int i = 0; i < N_ROWS; i++) {
+        const OptionRow *r = &rows[i];
+        int wide = (int)strlen(r->name) + 4 + (int)(r->argument ? strlen(r->argument) + 1 : 0);
+        if (!(r->commands & c->bit) || !(r->commands & C_QUIET)) continue;
+        if (column == 0 || column + wide > 96) {
+            printf(column ? "\n     " : "\nand (see ingot help options):\n     ");
+            column = 5;
+        }
+        printf(" --%s%s%s", r->name, r->argument ? " " : "", r->argument ? r->argument : "");
+        column += wide - 1;
+    }
+    if (column) printf("\n");
+}
+
 void options_help(const Command *c)
 {
     printf("ingot %s: %s\n\n  ingot %s %s\n\n", c->name, c->about, c->name, c->usage);
     for (int i = 0; i < N_ROWS; i++)
-        if (rows[i].commands & c->bit) help_row(&rows[i]);
+        if (rows[i].commands & c->bit && !(rows[i].commands & C_QUIET)) help_row(&rows[i]);
+    name_quiet(c);
     printf("\nexamples\n%s", c->examples);
+}
+
+void options_list(void)
+{
+    for (int i = 0; i < N_ROWS; i++) {
+        help_row(&rows[i]);
+        printf("%30s", "");
+        for (const Command *c = commands; c->name; c++)
+            if (rows[i].commands & c->bit) printf(" %s", c->name);
+        printf("\n");
+    }
 }

@@ -39,6 +39,8 @@ Status session_passes(const Options *o, TargetInfo *target, PassOptions *out, Di
                          .bisect = o->bisect_pass.given ? o->bisect_pass.value : -1,
                          .no_fold = o->no_fold,
                          .target = target};
+    if (o->math && strcmp(o->math, "exact") != 0)
+        return diag(d, ERR_UNSUPPORTED, (Where){0}, "--math %s is not there; exact is", o->math);
     TRY(level_of(o, &out->level, d));
     TRY(parse_fixes(o, out, d));
     return codegen_target(o->target, target, d);
@@ -81,8 +83,6 @@ Status session_codegen(const Options *o, Module *m, const char *symbol, Code *ou
                         .c_source = o->c_source};
 
     TRY(level_of(o, &c.level, d));
-    if (o->math && strcmp(o->math, "exact") != 0)
-        return diag(d, ERR_UNSUPPORTED, (Where){0}, "--math %s is not there; exact is", o->math);
     if (o->threads.given && (o->threads.value < 0 || o->threads.value > 4096))
         return diag(d, ERR_USAGE, (Where){0}, "--threads takes 0 to 4096");
     if (o->jobs.given && (o->jobs.value < 0 || o->jobs.value > 4096))

@@ -17,18 +17,21 @@ typedef struct Finder {
     Diag *d;
 } Finder;
 
-/* NULL when there is none, or it cannot be told which. */
+/* model.onnx, or the only one where there are test sets; NULL when there is none, or it cannot be
+ * told which. */
 static const char *model_in(const Finder *f, const char *folder, const char **names, int n)
 {
     const char *found = NULL;
+    bool sets = false;
 
     for (int i = 0; i < n; i++) {
         if (strcmp(names[i], "model.onnx") == 0) return path_join(f->arena, folder, names[i]);
+        sets = sets || str_starts(names[i], "test_data_set_");
         if (!str_ends(names[i], ".onnx")) continue;
         if (found) return NULL;
         found = names[i];
     }
-    return found ? path_join(f->arena, folder, found) : NULL;
+    return found && sets ? path_join(f->arena, folder, found) : NULL;
 }
 
 static bool wanted(const Finder *f, const char *folder)
