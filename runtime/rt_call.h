@@ -8,6 +8,7 @@
 int32_t ingot_call_nms(const ingot_call_args *a);
 int32_t ingot_call_topk(const ingot_call_args *a);
 int32_t ingot_call_string_equal(const ingot_call_args *a);
+int32_t ingot_call_trees(const ingot_call_args *a);
 int32_t ingot_call_unique(const ingot_call_args *a);
 
 #endif
