@@ -1,5 +1,6 @@
-/* dims.c: --dim NAME=VALUE into types: the symbol is replaced wherever a dim mentions it, and every
- * operator is inferred again, so that what follows from the value is known. */
+/* dims.c: --dim NAME=VALUE: the symbol is replaced wherever a type, contents or a kernel (inference
+ * makes some: checks of what only the run can tell) mentions it. */
+#include "ir/kernel.h"
 #include "ir/op.h"
 #include "passes/pass.h"
 
@@ -27,6 +28,50 @@ static void fix_contents(const Map *map, Module *m, Value *v)
     v->contents = dims;
 }
 
+static void fix_list(const Map *map, Module *m, int n, Dim *d)
+{
+    for (int i = 0; i < n; i++)
+        d[i] = dim_substitute(&m->dims, d[i], map);
+}
+
+typedef struct FixSx {
+    Module *m;
+    const Map *map;
+} FixSx;
+
+static const Sx *fix_leaf(void *context, const Sx *leaf)
+{
+    FixSx *x = context;
+
+    if (leaf->op != SX_DIM) return NULL;
+    return sx_dim(&x->m->sx, dim_substitute(&x->m->dims, leaf->dim, x->map));
+}
+
+static void fix_sx(FixSx *x, const Sx **e)
+{
+    if (*e) *e = sx_rewrite(&x->m->sx, *e, fix_leaf, x);
+}
+
+static void fix_kernel(const Map *map, Module *m, Kernel *k)
+{
+    FixSx x = {m, map};
+
+    for (Stage *s = k->stage; s < k->stage + k->n_stage; s++) {
+        fix_list(map, m, s->rank, s->extent);
+        fix_list(map, m, s->n_reduce, s->reduce);
+        for (int i = 0; i < s->n_acc; i++) {
+            fix_sx(&x, &s->acc[i].body);
+            fix_sx(&x, &s->acc[i].body2);
+        }
+        for (int i = 0; i < s->n_out; i++) {
+            fix_sx(&x, &s->out[i].value);
+            fix_sx(&x, &s->out[i].dst_guard);
+            for (int j = 0; j < s->out[i].n_dst; j++)
+                fix_sx(&x, &s->out[i].dst[j]);
+        }
+    }
+}
+
 static void fix_region(const Map *map, Region *r)
 {
     Module *m = r->module;
@@ -36,6 +81,7 @@ static void fix_region(const Map *map, Region *r)
     for (Node *n = r->first; n; n = n->next) {
         for (int i = 0; i < n->n_region; i++)
             fix_region(map, n->region[i]);
+        if (n->kind == NODE_KERNEL) fix_kernel(map, m, n->kernel);
         for (int k = 0; k < n->n_out; k++) {
             fix_type(map, m, n->out[k]);
             fix_contents(map, m, n->out[k]);
@@ -48,6 +94,23 @@ void module_substitute(Module *m, const Map *map)
     fix_region(map, m->main);
 }
 
+static void is_mentioned(void *context, Dim symbol)
+{
+    Dim *wanted = context;
+    if (*wanted == symbol) *wanted = NULL;
+}
+
+/* Only what callers choose can be fixed: a size that data tells is bound at run time. */
+static bool is_of_inputs(const Module *m, Dim symbol)
+{
+    for (int i = 0; i < m->main->n_arg; i++) {
+        const Type *t = &m->main->arg[i]->type;
+        for (int k = 0; t->kind == TYPE_TENSOR && k < t->rank; k++)
+            dim_symbols(t->dim[k], is_mentioned, &symbol);
+    }
+    return !symbol;
+}
+
 Status pass_dims(PassContext *cx, Module *m, bool *changed)
 {
     Map fixed;
@@ -58,7 +121,7 @@ Status pass_dims(PassContext *cx, Module *m, bool *changed)
         const DimFix *f = &cx->options->fix[i];
         Dim symbol = map_get(&m->dims.symbols, f->name);
 
-        if (!symbol || symbol->kind != DIM_SYM)
+        if (!symbol || symbol->kind != DIM_SYM || !is_of_inputs(m, symbol))
             return diag(cx->diag, ERR_USAGE, (Where){.file = m->file},
                         "--dim %s=%lld: the model has no open dim of that name", f->name,
                         (long long)f->value);

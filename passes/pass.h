@@ -54,8 +54,8 @@ extern const Pass pass_pipeline[]; /* ends with a nameless one; read top to bott
 
 /* fold, of one node: for passes that open new constants as they go. */
 Status fold_one(PassContext *cx, Node *n, bool *changed) MUST_USE;
-/* Symbols become other dims wherever a type or contents mention them: map[symbol] is a Dim. For
- * graphs of operators (kernels are not looked into). */
+/* Symbols become other dims wherever a type, contents or a kernel mentions them: map[symbol] is a
+ * Dim. */
 void module_substitute(Module *m, const Map *map);
 
 /* One change about to be made: false when bisecting says no more. */

@@ -31,7 +31,7 @@ def dims_of(folder):
     for k, value in enumerate(inputs):
         data = onnx.load_tensor(folder / "test_data_set_0" / f"input_{k}.pb")
         for dim, size in zip(value.type.tensor_type.shape.dim, data.dims):
-            if dim.dim_param:
+            if dim.dim_param not in ("", "?"):
                 fixed[dim.dim_param] = size
     return [part for name, size in fixed.items() for part in ("--dim", f"{name}={size}")]
 
