@@ -113,6 +113,7 @@ LLVMValueRef host_make(Host *h, const Value *v)
     const Place *p = &h->plan->place[v->id];
     LLVMValueRef at = NULL, bytes = p->open ? host_bytes(h, v) : NULL;
 
+    host_check(h, v->def ? host_origin(h, v->def) : -1);
     switch (p->kind) {
     case PLACE_POINTER:
         host_bug(h, v->def, "a value without a place is made");

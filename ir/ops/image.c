@@ -381,15 +381,18 @@ static Dim scaled_dim(Build *b, Dim d, double scale)
     return dim_of_sx(b, 0, NULL, sx_cast(b->sx, sx_floor(b->sx, e), DT_I64), 0, DIM_TOP);
 }
 
-/* floor(scales[k] * d), both only known at run time */
+/* floor(scales[k] * d), both only known at run time. NaN and what is not positive give -1, which is
+ * out of the bounds of the symbol. */
 static Dim run_scaled_dim(Build *b, Value *scales, int k, Dim d)
 {
     SxTable *t = b->sx;
-    const Sx *at = sx_i64(b, k);
+    const Sx *at = sx_i64(b, k), *size;
     const Sx *s = sx_cast(t, sx_load(t, scales->type.dtype, 0, 1, &at, NULL), DT_F64);
 
-    s = sx_floor(t, sx_mul(t, s, sx_cast(t, sx_dim(t, d), DT_F64)));
-    return dim_of_sx(b, 1, &scales, sx_cast(t, s, DT_I64), 0, DIM_TOP);
+    size = sx_floor(t, sx_mul(t, s, sx_cast(t, sx_dim(t, d), DT_F64)));
+    size =
+        sx_select(t, sx_lt(t, sx_const(t, DT_F64, 0), s), sx_cast(t, size, DT_I64), sx_i64(b, -1));
+    return dim_of_sx(b, 1, &scales, size, 0, DIM_TOP);
 }
 
 static Status by_scales(Infer *cx, Node *n, const Resize *r, Dim *dims)

@@ -91,7 +91,7 @@ static Status slice_inputs(Infer *cx, Node *n, SliceInputs *s)
 
     TRY(infer_elements(cx, n, 1, INT64_MIN, INT64_MAX, &s->start, &count));
     TRY(infer_elements(cx, n, 2, INT64_MIN, INT64_MAX, &s->end, &ends));
-    TRY(infer_elements(cx, n, 4, -FAR, FAR, &s->step, &steps));
+    TRY(infer_elements(cx, n, 4, INT64_MIN, INT64_MAX, &s->step, &steps));
     if (count > in_type(n, 0)->rank)
         return op_error(n, cx->diag, "starts", "Slice: %d starts for rank %d", count,
                         in_type(n, 0)->rank);
@@ -126,8 +126,9 @@ static Status slice_window(Infer *cx, Node *n, Window *w)
         if (!named) continue;
         Dim start = axis_value(b, &s.axes, s.start, i, x->rank, 0, INT64_MIN, INT64_MAX);
         Dim end = axis_value(b, &s.axes, s.end, i, x->rank, DIM_TOP, INT64_MIN, INT64_MAX);
-        Dim step = axis_value(b, &s.axes, s.step, i, x->rank, 1, -FAR, FAR);
-        if (dim_is(step, 0) || step->lo < -FAR)
+        Dim step = axis_value(b, &s.axes, s.step, i, x->rank, 1, INT64_MIN, INT64_MAX);
+        step = slice_within(b, step); /* beyond any extent, all steps are alike */
+        if (dim_is(step, 0))
             return op_error(n, cx->diag, "steps", "Slice: the step on axis %d is impossible", i);
         w->step[i] = step;
         if (dim_is_const(step))
@@ -185,7 +186,8 @@ static Status eval_slice(Eval *cx, const Node *n, const Tensor *const *in, Tenso
         int64_t start = tensor_int(in[1], i), end = tensor_int(in[2], i), span;
 
         TRY(eval_index(cx, n, x->rank, &a));
-        if (step == 0 || step == INT64_MIN)
+        step = clamp(step, -FAR, FAR);
+        if (step == 0)
             return op_error(n, cx->diag, "steps", "Slice: step %d is impossible", (int)i);
         d = x->dim[a];
         if (start < 0) start = sat_add(start, d);
