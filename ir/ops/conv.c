@@ -136,7 +136,8 @@ static void conv_layout(Build *b, const Conv *c, Layout *y)
                               : sx_i64(b, 0);
     y->out_channel =
         y->split ? sx_add(t, sx_mul(t, y->group, sx_i64(b, per_group)), y->feature) : y->feature;
-    y->in_channel = sx_add(t, sx_mul(t, y->group, sx_i64(b, c->depth)), sx_index(t, k));
+    y->in_channel = sx_mul(t, y->group, sx_i64(b, c->depth));
+    if (c->depth > 1) y->in_channel = sx_add(t, y->in_channel, sx_index(t, k));
     for (int i = 0; i < c->w.n; i++) {
         y->o[i] = sx_index(t, spatial + i);
         y->r[i] = sx_index(t, k + 1 + i);

@@ -112,7 +112,7 @@ static const Sx *found_at(Build *b, const Node *n, const PoolLoop *p)
     return sum;
 }
 
-static Status lower_max_pool(Build *b, const Node *n, Value **out)
+static Status lower_max_window(Build *b, const Node *n, Value **out)
 {
     PoolLoop p;
     DType type = n->in[0]->type.dtype, acc = pool_acc(type);
@@ -126,6 +126,50 @@ static Status lower_max_pool(Build *b, const Node *n, Value **out)
     if (has_out(n, 1))
         out[1] =
             pool_reduce(b, n, &p, MONOID_ARGMAX_FIRST, DT_I64, body, DT_I64, found_at(b, n, &p));
+    return b->status;
+}
+
+/* The largest along one axis of v, which is 2 + axis. */
+static Value *max_along(Build *b, const Node *n, Value *v, const Window *w, int axis)
+{
+    DType type = v->type.dtype, acc = pool_acc(type);
+    int rank = v->type.rank, at = 2 + axis;
+    Dim dims[MAX_RANK + 1];
+    const Sx *idx[MAX_RANK], *guard, *body;
+
+    memcpy(dims, v->type.dim, sizeof(Dim) * (size_t)rank);
+    dims[at] = w->out[axis];
+    dims[rank] = dim_const(b->dims, w->kernel[axis]);
+    for (int i = 0; i < rank; i++)
+        idx[i] = sx_index(b->sx, i);
+    idx[at] = window_position(b, w, axis, idx[at], sx_index(b->sx, rank));
+    guard = sx_inside(b, idx[at], w->in[axis], rank + 1, dims);
+    body = sx_cast(b->sx, sx_at_guarded(b, 0, v, idx, guard), acc);
+    if (guard)
+        body = sx_select(b->sx, guard, body,
+                         sx_const_bits(b->sx, acc, monoid_identity(MONOID_MAX, acc)));
+    Acc a = {.monoid = MONOID_MAX, .dtype = acc, .body = body};
+    return build_reduce(b, n->op->name, 1, &v, rank, dims, 1, &dims[rank], ORDER_CHAIN, a, type,
+                        NULL);
+}
+
+enum { LARGE_WINDOW = 16 };
+
+/* The largest of a large window is the largest of its rows' largest: k + k steps for k * k. Rows
+ * first, while lanes are contiguous. */
+static Status lower_max_pool(Build *b, const Node *n, Value **out)
+{
+    Window w;
+    Value *v = n->in[0];
+    int64_t points = 1;
+
+    TRY(pool_window(b->module, n, b->diag, &w));
+    for (int i = 0; i < w.n; i++)
+        points *= w.kernel[i];
+    if (has_out(n, 1) || w.n < 2 || points < LARGE_WINDOW) return lower_max_window(b, n, out);
+    for (int i = 0; i < w.n && v; i++)
+        v = max_along(b, n, v, &w, i);
+    out[0] = v;
     return b->status;
 }
 
