@@ -2,7 +2,7 @@
  * dims, a batch of one or a slice of eight. */
 #include <string.h>
 
-#include "cli/check.h"
+#include "cli/cmd_check.h"
 #include "cli/fate.h"
 #include "cli/inputs.h"
 #include "support/vec.h"

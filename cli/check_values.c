@@ -3,7 +3,7 @@
  * that the first tensor that differs is named. */
 #include <math.h>
 
-#include "cli/check.h"
+#include "cli/cmd_check.h"
 #include "cli/fate.h"
 #include "cli/inputs.h"
 #include "support/str.h"

@@ -1,8 +1,9 @@
 /* cmd_check.c: `ingot check`: generated code against the reference evaluator, printed C, itself. */
+#include "cli/cmd_check.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "cli/check.h"
 #include "support/io.h"
 
 static void say(const Check *c, const char *word, const char *format, va_list args)

@@ -1,10 +1,10 @@
-/* check.h: what `ingot check` holds against each other.
+/* cmd_check.h: what `ingot check` holds against each other.
  *
  *   check_values.c   generated code against the reference evaluator, or against printed C
  *   check_bits.c     generated code against itself: threads, targets, batch, static dims
  *   cmd_check.c      the command */
-#ifndef INGOT_CLI_CHECK_H
-#define INGOT_CLI_CHECK_H
+#ifndef INGOT_CLI_CMD_CHECK_H
+#define INGOT_CLI_CMD_CHECK_H
 
 #include "cli/tensors.h"
 #include "cli/variant.h"

@@ -1,4 +1,4 @@
-/* compare.c: two tensors against each other, and compare.txt. */
+/* tensors_compare.c: two tensors against each other, and compare.txt. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
