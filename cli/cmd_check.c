@@ -56,7 +56,10 @@ static const char *name_of(const Options *o, Diag *d)
 static Status one(Check *c)
 {
     c->what = name_of(c->o, c->d);
-    if (!c->what) return diag_status(c->d);
+    if (!c->what) {
+        c->what = "?";
+        return diag_status(c->d);
+    }
     TRY(folder_temporary(c->o->arena, &c->folder, c->d));
     Status s = c->o->bits ? check_bits(c) : c->o->plain_c ? check_plain_c(c) : check_evaluator(c);
     folder_remove(c->folder);
@@ -89,6 +92,7 @@ static Status matrix(Check *c)
 Status cmd_check(const Options *o, Diag *d)
 {
     Check c = {.o = o, .d = d};
+    Status s;
 
     if (o->bits + o->plain_c + o->matrix > 1)
         return diag(d, ERR_USAGE, (Where){0}, "--bits, --c and --matrix exclude each other");
@@ -96,7 +100,11 @@ Status cmd_check(const Options *o, Diag *d)
         c.model = o->argument.item[i];
         if (path_is_folder(c.model)) c.model = path_join(o->arena, c.model, "model.onnx");
         c.o = o;
-        TRY(o->matrix ? matrix(&c) : one(&c));
+        s = o->matrix ? matrix(&c) : one(&c);
+        if (s == OK) continue;
+        if (o->argument.n == 1) return s;
+        c.o = o;
+        check_failed(&c, "%s", status_text(s)); /* the messages come at the end */
     }
     printf("%d passed, %d failed, %d skipped\n", c.count[0], c.count[1], c.count[2]);
     return c.count[1] ? ERR_MISMATCH : OK;

@@ -46,6 +46,7 @@ embed       | counts |  2 | the example application with digits as static and sh
 exe-sample  | counts |  5 | node tests as executables, compared by numpy: 100, seeded
 same-bits   | counts | 10 | threads, AVX2 and AVX-512, batch, open dims, compiled twice: 4 corpus models and 4 of ours
 evaluator   | counts | 10 | ingot check: first models at -O0, -O3, three targets, folding off; 1 combination in 6
+printed-c   | counts | 10 | kernels of digits and first models printed as C, no optimisation: the same bits; 6 models
 resnet50    | counts |  3 | ResNet-50: time and memory of compiling, plan, batch 1, 4 and open
 matmul      | counts |  2 | matrix product 1024^3: hot loop without the stack, 70 % of the ceiling
 hostile     | counts | 10 | hostile models in one process: every cut and flip of a slice (1 of 8), and all written ones
@@ -264,6 +265,18 @@ step_evaluator()
     done
     counts $passed $failed 0
     [ $failed = 0 ]
+}
+
+step_printed-c()
+{
+    need_ingot
+    # shellcheck disable=SC2046
+    $INGOT check --c models/digits/digits.onnx $(
+        if [ -n "$FULL" ]; then first_models; else
+            for name in dtln_model_1 go2_apg_policy head_localizer magika_v3_3 silero_vad_v6 fraud_gru_loop; do
+                [ ! -d "$SHARED/corpus/dev/$name" ] || echo "$SHARED/corpus/dev/$name"
+            done
+        fi)
 }
 
 step_resnet50()
