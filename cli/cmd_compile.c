@@ -133,7 +133,7 @@ static void put_numbers(const Compilation *c, Json *j)
     } row[] = {{"bytes", stat(c->path, &st) == 0 ? (int64_t)st.st_size : -1},
                {"kernels", c->code.n_kernels},
                {"launches", c->code.n_calls_of_kernels},
-               {"weights_bytes", (int64_t)c->code.weights_size},
+               {"weights_bytes", (int64_t)c->code.weights.size},
                {"arena_bytes", c->code.arena_size},
                {"plan_bytes", p->peak},
                {"plan_lower_bound", p->lower_bound},

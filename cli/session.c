@@ -126,7 +126,7 @@ Status session_link_with(const Options *o, const Module *m, const Code *code, co
     in = (LinkInput){.name = symbol,
                      .objects = objects,
                      .n_objects = code->n_object + n_more,
-                     .weights = {code->weights, code->weights_size},
+                     .weights = code->weights,
                      .n_inputs = m->main->n_arg,
                      .n_outputs = m->main->n_result,
                      .target = target.name,

@@ -26,11 +26,6 @@ typedef struct Function {
     const char *name;
 } Function;
 
-typedef struct Piece {
-    const void *data;
-    size_t size, at;
-} Piece;
-
 /* One object: its own arena, sink and LLVM context, so that jobs share nothing. */
 typedef struct Job {
     struct Compile *c;
@@ -59,7 +54,7 @@ typedef struct Compile {
     Map by_digest; /* text of a digest -> index of the function + 1 */
 
     int64_t *constant; /* by Value.id */
-    Piece *piece;
+    WeightPiece *piece;
     int n_piece, cap_piece;
     Map pieces; /* text of a digest -> index + 1 */
     size_t weights_size;
@@ -69,23 +64,37 @@ typedef struct Compile {
 
 /* ---- weights ---- */
 
+/* Digest of the bytes: those that are made when they are written are made for it, too. */
+static Status weights_key(Compile *c, const WeightBytes *b, char key[33])
+{
+    ArenaMark mark = arena_mark(c->arena);
+    const void *data = weights_bytes(b, c->arena);
+
+    if (!data && b->size)
+        return diag(c->diag, ERR_LIMIT, (Where){.file = c->m->file},
+                    "no memory for %zu bytes of weights", b->size);
+    digest_text(digest_bytes(data, b->size), key);
+    arena_reset(c->arena, mark);
+    return OK;
+}
+
 /* Offset of these bytes among the weights. */
-static Status add_weights(Compile *c, const void *data, size_t size, int64_t *at)
+static Status add_weights(Compile *c, const WeightBytes *b, int64_t *at)
 {
     char key[33];
     uintptr_t index;
     size_t start, end;
 
-    digest_text(digest_bytes(data, size), key);
+    TRY(weights_key(c, b, key));
     index = (uintptr_t)map_get(&c->pieces, key);
-    if (index && c->piece[index - 1].size == size) {
+    if (index && c->piece[index - 1].bytes.size == b->size) {
         *at = (int64_t)c->piece[index - 1].at;
         return OK;
     }
-    if (!checked_align(c->weights_size, WEIGHT_ALIGN, &start) || !checked_add(start, size, &end) ||
-        end > INT64_MAX)
+    if (!checked_align(c->weights_size, WEIGHT_ALIGN, &start) ||
+        !checked_add(start, b->size, &end) || end > INT64_MAX)
         return diag(c->diag, ERR_LIMIT, (Where){.file = c->m->file}, "the weights are too large");
-    VEC_PUSH(c->arena, c->piece, c->n_piece, c->cap_piece, (Piece){data, size, start});
+    VEC_PUSH(c->arena, c->piece, c->n_piece, c->cap_piece, (WeightPiece){start, *b});
     map_set(&c->pieces, arena_strdup(c->arena, key), (void *)(uintptr_t)c->n_piece);
     c->weights_size = end;
     *at = (int64_t)start;
@@ -95,7 +104,8 @@ static Status add_weights(Compile *c, const void *data, size_t size, int64_t *at
 static Status add_constant(Compile *c, const Value *v)
 {
     if (!v || !v->data || v->data->dtype == DT_STRING || c->constant[v->id] >= 0) return OK;
-    return add_weights(c, v->data->data, v->data->bytes, &c->constant[v->id]);
+    return add_weights(c, &(WeightBytes){.data = v->data->data, .size = v->data->bytes},
+                       &c->constant[v->id]);
 }
 
 static Status add_results(Compile *c, const Region *r)
@@ -119,19 +129,9 @@ static Status constants_of(void *context, Node *n)
 
 static Status gather_weights(Compile *c)
 {
-    char *blob;
-
     TRY(module_visit(c->m, constants_of, c));
     TRY(add_results(c, c->m->main));
-    if (!c->weights_size) return OK;
-    blob = arena_try(c->arena, c->weights_size, 1);
-    if (!blob)
-        return diag(c->diag, ERR_LIMIT, (Where){.file = c->m->file},
-                    "no memory for %zu bytes of weights", c->weights_size);
-    for (int i = 0; i < c->n_piece; i++)
-        if (c->piece[i].size) memcpy(blob + c->piece[i].at, c->piece[i].data, c->piece[i].size);
-    c->out->weights = blob;
-    c->out->weights_size = c->weights_size;
+    c->out->weights = (Weights){c->weights_size, c->piece, c->n_piece};
     return OK;
 }
 
@@ -225,7 +225,7 @@ static Status prepare_node(void *context, Node *n)
     TRY(c->o->c_source ? prepare_c(c, n, e) : prepare_machine(c, n, e));
     packed = ARENA_ARRAY(c->arena, int64_t, e->abi->n_pack);
     for (int k = 0; k < e->abi->n_pack; k++)
-        TRY(add_weights(c, e->abi->pack[k].data->data, e->abi->pack[k].data->bytes, &packed[k]));
+        TRY(add_weights(c, &e->abi->pack[k], &packed[k]));
     e->packed = packed;
     c->entry[n->id] = e;
     VEC_PUSH(c->arena, c->name, c->n_name, c->cap_name, launch_name(c, n));

@@ -3,6 +3,7 @@
 #define INGOT_CODEGEN_CODEGEN_H
 
 #include "codegen/plan.h"
+#include "codegen/weights.h"
 #include "ingot/ingot_rt.h"
 #include "ir/graph.h"
 #include "ir/target.h"
@@ -30,8 +31,8 @@ typedef struct CodeObject {
 typedef struct Code {
     CodeObject *object; /* ELF relocatables */
     int n_object;
-    const void *weights; /* the constants that kernels read, packed; symbol SYMBOL_weights */
-    size_t weights_size;
+    Weights weights;  /* the constants that kernels read; symbol SYMBOL_weights. Pieces may read the
+                         graph and its tensors when they are written */
     const char *text; /* keep_asm / keep_llvm */
     int n_kernels;    /* distinct functions */
     int n_calls_of_kernels;

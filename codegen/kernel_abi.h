@@ -12,15 +12,12 @@
 #ifndef INGOT_CODEGEN_KERNEL_ABI_H
 #define INGOT_CODEGEN_KERNEL_ABI_H
 
+#include "codegen/weights.h"
 #include "ir/graph.h"
-
-typedef struct KernelPack {
-    const Tensor *data; /* made while compiling; the bytes join the weights, aligned to 64 */
-} KernelPack;
 
 typedef struct KernelAbi {
     int n_in, n_out, n_pack;
-    KernelPack *pack;
+    WeightBytes *pack;  /* they join the weights, aligned to 64 */
     const bool *unread; /* [n_in] operands read from their pack alone: NULL is passed; NULL: none */
     int n_dim;
     Dim *dim;

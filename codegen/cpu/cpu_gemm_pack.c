@@ -5,9 +5,9 @@
  *     B at run time: one block of columns, [k][pitch]
  *     A at run time: [row][a_pitch] where k is contiguous in memory, else panels as above
  *
- * Constants are packed while compiling, by the reference evaluation of the scalar expression (or a
- * copy, where it is a plain load). At run time the expression itself is emitted: padding,
- * conversion, transposition cost nothing more. */
+ * Constants are packed while compiling: plain loads by copies, when the weights are written; all
+ * else by the reference evaluation of the scalar expression. At run time the expression itself is
+ * emitted: padding, conversion, transposition cost nothing more. */
 #include "codegen/cpu/cpu_gemm_impl.h"
 
 #include <string.h>
@@ -59,45 +59,52 @@ static uint64_t load_constant(void *context, const Sx *e, const int64_t *idx)
                                   : dtype_load_bits(t->dtype, tensor_at(t, at));
 }
 
+/* What to pack. Plain: a load of constant strides, or one widened to f32; no evaluation needed, and
+ * so cheap that it is done when the weights are written. */
 typedef struct Reader {
     const CpuGemm *g;
+    int side;
     const Sx *e;
     int64_t index[NEST_INDICES];
-    const float *plain; /* a load with constant strides: no evaluation needed */
+    const Tensor *plain;
     int64_t base, stride[NEST_INDICES];
+    int64_t copies, size; /* elements of each */
 } Reader;
+
+/* The load that a plain reader copies, or NULL. */
+static const Sx *plain_load(const Sx *e)
+{
+    DType d;
+
+    if (e->op == SX_CAST && e->dtype == DT_F32) e = e->arg[0];
+    d = e->dtype;
+    if (e->op != SX_LOAD || e->guarded) return NULL;
+    return d == DT_F32 || d == DT_F16 || d == DT_BF16 ? e : NULL;
+}
 
 static void reader_start(Reader *r, const CpuGemm *g, int side)
 {
     const NestStage *s = &g->nest->stage[side];
-    const Affine *x;
+    const Sx *load = plain_load(s->value[0]);
+    const Affine *x = load ? map_get(&s->address, load) : NULL;
 
-    *r = (Reader){.g = g, .e = s->value[0]};
-    if (r->e->op != SX_LOAD || r->e->guarded || r->e->dtype != DT_F32) return;
-    x = map_get(&s->address, r->e);
+    *r = (Reader){.g = g, .side = side, .e = s->value[0]};
     if (!x || x->n_term || !dim_is_const(x->base)) return;
     for (int i = 0; i < g->n_index; i++) {
         if (x->coef[i] && !dim_is_const(x->coef[i])) return;
         r->stride[i] = x->coef[i] ? x->coef[i]->value : 0;
     }
     r->base = x->base->value;
-    r->plain = g->nest->node->in[r->e->src]->data->data;
+    r->plain = g->nest->node->in[load->src]->data;
 }
 
 static float read_one(Reader *r)
 {
     SxEnv env = {
         .index = r->index, .load = load_constant, .context = (void *)(uintptr_t)r->g->nest->node};
-    int64_t at = r->base;
-    uint32_t bits;
+    uint32_t bits = (uint32_t)sx_eval(&r->g->nest->module->sx, r->e, &env);
     float v;
 
-    if (r->plain) {
-        for (int i = 0; i < r->g->n_index; i++)
-            at += r->stride[i] * r->index[i];
-        return r->plain[at];
-    }
-    bits = (uint32_t)sx_eval(&r->g->nest->module->sx, r->e, &env);
     memcpy(&v, &bits, sizeof v);
     return v;
 }
@@ -109,6 +116,26 @@ static void set_indices(Reader *r, int set, uint32_t mask, int64_t flat)
         if (r->g->group[i] != set || !(mask >> i & 1)) continue;
         r->index[i] = flat % r->g->extent[i]->value;
         flat /= r->g->extent[i]->value;
+    }
+}
+
+/* What the indices of `set` add to the place of an element, for n of its points from `first` on. */
+static void set_offsets(Reader *r, int set, int64_t first, int64_t n, int64_t *out)
+{
+    int64_t at = 0;
+
+    set_indices(r, set, UINT32_MAX, first);
+    for (int i = 0; i < r->g->n_index; i++)
+        if (r->g->group[i] == set) at += r->index[i] * r->stride[i];
+    for (int64_t k = 0; k < n; k++) {
+        out[k] = at;
+        for (int i = r->g->n_index - 1; i >= 0; i--) { /* one further */
+            if (r->g->group[i] != set) continue;
+            at += r->stride[i];
+            if (++r->index[i] < r->g->extent[i]->value) break;
+            at -= r->stride[i] * r->index[i];
+            r->index[i] = 0;
+        }
     }
 }
 
@@ -124,62 +151,130 @@ static int64_t height_at(const CpuGemm *g, int64_t m, int64_t M)
     return 1;
 }
 
-static void pack_rows(Reader *r, int64_t M, int64_t K, float *to)
+/* One panel, [k][line], of `lines` rows or columns, `width` apart: a block of k after the other. */
+enum { K_BLOCK = 512, LINES = 64 };
+
+static void panel_of_f32(const char *from, int64_t K, const int64_t *k, int64_t lines,
+                         const int64_t *line, int64_t width, float *to)
 {
-    for (int64_t m = 0, rows; m < M; m += rows) {
-        rows = height_at(r->g, m, M);
-        for (int64_t i = 0; i < rows; i++) {
-            set_indices(r, SET_M, UINT32_MAX, m + i);
-            for (int64_t k = 0; k < K; k++) {
-                set_indices(r, SET_K, UINT32_MAX, k);
-                to[m * K + k * rows + i] = read_one(r);
-            }
+    for (int64_t i = 0; i < K; i++)
+        for (int64_t j = 0; j < lines; j++)
+            memcpy(&to[i * width + j], from + (k[i] + line[j]) * 4, 4);
+}
+
+static void panel_of_any(const Tensor *t, int64_t base, int64_t K, const int64_t *k, int64_t lines,
+                         const int64_t *line, int64_t width, float *to)
+{
+    for (int64_t i = 0; i < K; i++)
+        for (int64_t j = 0; j < lines; j++)
+            to[i * width + j] = (float)tensor_double(t, base + k[i] + line[j]);
+}
+
+static void pack_plain(Reader *r, int set, int64_t first, int64_t lines, int64_t width, float *to)
+{
+    int64_t k[K_BLOCK], line[LINES], K = r->g->size_k->value, base = r->base, n;
+
+    for (int i = 0; i < r->g->n_index; i++)
+        if (r->g->group[i] == SET_O) base += r->index[i] * r->stride[i];
+    for (int64_t k0 = 0; k0 < K; k0 += n) {
+        n = K - k0 < K_BLOCK ? K - k0 : K_BLOCK;
+        set_offsets(r, SET_K, k0, n, k);
+        for (int64_t l = 0, m; l < lines; l += m) {
+            m = lines - l < LINES ? lines - l : LINES;
+            set_offsets(r, set, first + l, m, line);
+            if (r->plain->dtype == DT_F32)
+                panel_of_f32((const char *)r->plain->data + base * 4, n, k, m, line, width,
+                             to + k0 * width + l);
+            else
+                panel_of_any(r->plain, base, n, k, m, line, width, to + k0 * width + l);
         }
     }
 }
 
-static void pack_columns(Reader *r, int64_t N, int64_t K, float *to)
+static void pack_evaluated(Reader *r, int set, int64_t first, int64_t lines, int64_t width,
+                           float *to)
 {
-    int64_t nr = r->g->nr;
-
-    for (int64_t k = 0; k < K; k++) {
+    for (int64_t k = 0; k < r->g->size_k->value; k++) {
         set_indices(r, SET_K, UINT32_MAX, k);
-        for (int64_t c = 0; c < N; c++) {
-            set_indices(r, SET_N, UINT32_MAX, c);
-            to[c / nr * nr * K + k * nr + c % nr] = read_one(r);
+        for (int64_t j = 0; j < lines; j++) {
+            set_indices(r, set, UINT32_MAX, first + j);
+            to[k * width + j] = read_one(r);
         }
     }
+}
+
+static void pack_panel(Reader *r, int set, int64_t first, int64_t lines, int64_t width, float *to)
+{
+    if (lines < width) memset(to, 0, (size_t)(width * r->g->size_k->value) * sizeof *to);
+    (r->plain ? pack_plain : pack_evaluated)(r, set, first, lines, width, to);
+}
+
+static void pack_rows(Reader *r, float *to)
+{
+    int64_t M = r->g->size_m->value, K = r->g->size_k->value;
+
+    for (int64_t m = 0, rows; m < M; m += rows) {
+        rows = height_at(r->g, m, M);
+        pack_panel(r, SET_M, m, rows, rows, to + m * K);
+    }
+}
+
+static void pack_columns(Reader *r, float *to)
+{
+    int64_t N = r->g->size_n->value, K = r->g->size_k->value, nr = r->g->nr;
+
+    for (int64_t c = 0; c < N; c += nr)
+        pack_panel(r, SET_N, c, N - c < nr ? N - c : nr, nr, to + c * K);
+}
+
+static void fill_pack(const void *context, void *to)
+{
+    Reader r = *(const Reader *)context;
+    const GemmSide *s = r.side == STAGE_A ? &r.g->a : &r.g->b;
+
+    for (int64_t c = 0; c < r.copies; c++) {
+        set_indices(&r, SET_O, s->uses, c);
+        (r.side == STAGE_A ? pack_rows : pack_columns)(&r, (float *)to + c * r.size);
+    }
+}
+
+static Status no_memory(const CpuGemm *g, Diag *d)
+{
+    return diag(d, ERR_LIMIT, node_where(g->nest->node), "no memory for packed weights");
+}
+
+/* Bytes of all copies; false when there are too many. */
+static bool pack_bytes(const CpuGemm *g, Reader *r, size_t *bytes)
+{
+    int64_t K = g->size_k->value, lines = g->size_m->value, all;
+
+    if (r->side != STAGE_A) lines = (g->size_n->value + g->nr - 1) / g->nr * g->nr;
+    return !__builtin_mul_overflow(lines, K, &r->size) &&
+           !__builtin_mul_overflow(r->size, r->copies, &all) &&
+           !__builtin_mul_overflow((size_t)all, sizeof(float), bytes);
 }
 
 Status gemm_pack_constant(CpuGemm *g, int side, Diag *d)
 {
     GemmSide *s = side == STAGE_A ? &g->a : &g->b;
     KernelAbi *abi = &g->nest->abi;
-    int64_t copies = 1, K = g->size_k->value, size, dim;
-    Reader r;
-    Tensor *t;
+    Reader *r = ARENA_NEW(g->nest->arena, Reader);
+    WeightBytes b = {.fill = fill_pack, .context = r};
 
+    reader_start(r, g, side);
+    r->copies = 1;
     for (int i = 0; i < g->n_index; i++)
-        if (s->uses >> i & 1) copies *= g->extent[i]->value;
-    size =
-        side == STAGE_A ? g->size_m->value * K : (g->size_n->value + g->nr - 1) / g->nr * g->nr * K;
-    s->size = dim_const(&g->nest->module->dims, size);
-    dim = copies * size;
-    t = tensor_new(g->nest->arena, DT_F32, 1, &dim);
-    if (!t) return diag(d, ERR_LIMIT, node_where(g->nest->node), "no memory for packed weights");
-    reader_start(&r, g, side);
-    for (int64_t c = 0; c < copies; c++) {
-        float *to = (float *)t->data + c * size;
-        set_indices(&r, SET_O, s->uses, c);
-        if (side == STAGE_A)
-            pack_rows(&r, g->size_m->value, K, to);
-        else
-            pack_columns(&r, g->size_n->value, K, to);
+        if (s->uses >> i & 1) r->copies *= g->extent[i]->value;
+    if (!pack_bytes(g, r, &b.size)) return no_memory(g, d);
+    s->size = dim_const(&g->nest->module->dims, r->size);
+    if (!r->plain && b.size) { /* costs more than a copy: done once */
+        b.data = weights_bytes(&b, g->nest->arena);
+        if (!b.data) return no_memory(g, d);
     }
     s->pack = abi->n_pack;
-    KernelPack *pack = ARENA_ARRAY(g->nest->arena, KernelPack, abi->n_pack + 1);
+    WeightBytes *pack = ARENA_ARRAY(g->nest->arena, WeightBytes, abi->n_pack + 1);
     if (abi->n_pack) memcpy(pack, abi->pack, sizeof *pack * (size_t)abi->n_pack);
-    pack[abi->n_pack++].data = t;
+    pack[abi->n_pack++] = b;
     abi->pack = pack;
     return OK;
 }

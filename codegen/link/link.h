@@ -14,6 +14,7 @@
 #ifndef INGOT_CODEGEN_LINK_H
 #define INGOT_CODEGEN_LINK_H
 
+#include "codegen/weights.h"
 #include "ingot/ingot_rt.h"
 #include "support/diag.h"
 #include "support/str.h"
@@ -29,7 +30,7 @@ typedef struct LinkInput {
     const char *name;         /* prefix of symbols: a C identifier (link_identifier makes one) */
     const LinkBytes *objects; /* [n_objects] ELF relocatables, in this order in the artifact */
     int n_objects;
-    LinkBytes weights;                  /* size 0: none, and no symbol */
+    Weights weights;                    /* size 0: none, and no symbol */
     const ingot_port *inputs, *outputs; /* for the header only */
     int n_inputs, n_outputs;
     const char *target; /* for the header's comment: "x86-64-v4" */
@@ -59,12 +60,18 @@ const char *link_identifier(Arena *a, const char *text);
 
 /* ---- between the files of this folder ---- */
 
-/* A file in pieces, so that weights are never copied. */
+/* A file in pieces; one without data is the weights, which are never gathered. */
 typedef struct LinkFile {
     const char *name;
     LinkBytes piece[3];
     int n_pieces;
+    const Weights *weights;
 } LinkFile;
+
+typedef Status (*LinkPut)(void *context, const void *data, size_t size);
+
+/* Gives the file's bytes to `put`, in order. */
+Status link_file_write(const LinkFile *f, LinkPut put, void *context, Diag *d) MUST_USE;
 
 /* The ELF object that defines NAME_weights, read-only and hidden. */
 Status link_weights(const LinkInput *in, Arena *a, LinkFile *out, Diag *d) MUST_USE;

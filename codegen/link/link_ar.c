@@ -92,6 +92,7 @@ static const void *view(const LinkFile *f, uint64_t offset, uint64_t size)
 {
     for (int i = 0; i < f->n_pieces; i++) {
         if (offset < f->piece[i].size) {
+            if (!f->piece[i].data) return NULL;
             return size <= f->piece[i].size - offset ? (const char *)f->piece[i].data + offset
                                                      : NULL;
         }
@@ -146,7 +147,7 @@ static Status read_symbols(Symbols *s, int file, const LinkFile *f, Diag *d)
 LinkBytes link_weaken(LinkBytes object, Arena *a)
 {
     char *p = arena_copy(a, object.data, object.size);
-    LinkFile f = {"", {{p, object.size}}, 1};
+    LinkFile f = {.name = "", .piece = {{p, object.size}}, .n_pieces = 1};
     Elf64_Ehdr e;
     Elf64_Shdr h;
 
@@ -178,6 +179,7 @@ typedef struct ArWriter {
     Text names;
     bool wide;
     FileWriter *file;
+    Diag *d;
 } ArWriter;
 
 static uint64_t file_size(const LinkFile *f)
@@ -249,6 +251,11 @@ static Status write_symbol_table(ArWriter *w)
     return symbol_table_size(w) % 2 ? file_write(w->file, "", 1) : OK;
 }
 
+static Status put_member(void *context, const void *data, size_t size)
+{
+    return file_write(context, data, size);
+}
+
 static Status write_all(ArWriter *w)
 {
     char name[32];
@@ -268,8 +275,7 @@ static Status write_all(ArWriter *w)
             snprintf(name, sizeof name, "/%zu", w->long_name[i]);
         }
         TRY(write_member_header(w, name, file_size(f)));
-        for (int k = 0; k < f->n_pieces; k++)
-            TRY(file_write(w->file, f->piece[k].data, f->piece[k].size));
+        TRY(link_file_write(f, put_member, w->file, w->d));
         TRY(write_pad(w, file_size(f)));
     }
     return OK;
@@ -279,6 +285,7 @@ Status link_ar_write(const char *path, const LinkFile *files, int count, Arena *
 {
     ArWriter w = {.files = files,
                   .count = count,
+                  .d = d,
                   .symbols.arena = a,
                   .offset = ARENA_ARRAY(a, uint64_t, count),
                   .long_name = ARENA_ARRAY(a, size_t, count)};

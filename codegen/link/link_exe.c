@@ -5,9 +5,12 @@
 
 static Status link_with(LinkJob *j, const char *path)
 {
-    LinkFile driver = {
-        "driver.a", {{ingot_embedded_driver, (size_t)ingot_embedded_driver_size}}, 1};
-    LinkFile core = {"core.a", {{ingot_embedded_core, (size_t)ingot_embedded_core_size}}, 1};
+    LinkFile driver = {.name = "driver.a",
+                       .piece = {{ingot_embedded_driver, (size_t)ingot_embedded_driver_size}},
+                       .n_pieces = 1};
+    LinkFile core = {.name = "core.a",
+                     .piece = {{ingot_embedded_core, (size_t)ingot_embedded_core_size}},
+                     .n_pieces = 1};
 
     link_job_arg(j, "-pie");
     TRY(link_job_model(j));

@@ -16,7 +16,9 @@ const char *const link_api[] = {
 
 static LinkFile core_archive(void)
 {
-    return (LinkFile){"core.a", {{ingot_embedded_core, (size_t)ingot_embedded_core_size}}, 1};
+    return (LinkFile){.name = "core.a",
+                      .piece = {{ingot_embedded_core, (size_t)ingot_embedded_core_size}},
+                      .n_pieces = 1};
 }
 
 /* Archives give only what is asked for: ask for the API. */
@@ -120,7 +122,9 @@ static Status static_body(const LinkInput *in, const char *path, Arena *a, Diag 
     int n = 0, cap = 0;
 
     for (int i = 0; i < in->n_objects; i++) {
-        f = (LinkFile){arena_printf(a, "%s_%d.o", in->name, i), {in->objects[i]}, 1};
+        f = (LinkFile){.name = arena_printf(a, "%s_%d.o", in->name, i),
+                       .piece = {in->objects[i]},
+                       .n_pieces = 1};
         VEC_PUSH(a, files, n, cap, f);
     }
     files = weak_core(a, &n, &cap, files);

@@ -41,17 +41,34 @@ void link_job_arg(LinkJob *j, const char *argument)
     VEC_PUSH(j->arena, j->argv, j->n, j->cap, argument);
 }
 
+typedef struct Output {
+    FILE *file;
+    const char *path;
+    Diag *d;
+} Output;
+
+static Status cannot_write(const char *path, Diag *d)
+{
+    return diag(d, ERR_IO, (Where){.file = path}, "cannot be written: %s", strerror(errno));
+}
+
+static Status put_output(void *context, const void *data, size_t size)
+{
+    const Output *o = context;
+
+    return fwrite(data, 1, size, o->file) == size ? OK : cannot_write(o->path, o->d);
+}
+
 /* Neither synced nor renamed, unlike what users see: the folder is gone in a moment. */
 static Status write_pieces(const char *path, const LinkFile *f, Diag *d)
 {
-    FILE *file = fopen(path, "wbe");
-    bool good = file != NULL;
+    Output o = {fopen(path, "wbe"), path, d};
+    Status s;
 
-    for (int i = 0; i < f->n_pieces && good; i++)
-        good = fwrite(f->piece[i].data, 1, f->piece[i].size, file) == f->piece[i].size;
-    if (file && fclose(file) != 0) good = false;
-    return good ? OK
-                : diag(d, ERR_IO, (Where){.file = path}, "cannot be written: %s", strerror(errno));
+    if (!o.file) return cannot_write(path, d);
+    s = link_file_write(f, put_output, &o, d);
+    if (fclose(o.file) != 0 && s == OK) s = cannot_write(path, d);
+    return s;
 }
 
 Status link_job_file(LinkJob *j, const LinkFile *f)
@@ -68,7 +85,9 @@ Status link_job_model(LinkJob *j)
     LinkFile weights;
 
     for (int i = 0; i < j->in->n_objects; i++) {
-        LinkFile f = {arena_printf(j->arena, "model%d.o", i), {j->in->objects[i]}, 1};
+        LinkFile f = {.name = arena_printf(j->arena, "model%d.o", i),
+                      .piece = {j->in->objects[i]},
+                      .n_pieces = 1};
         TRY(link_job_file(j, &f));
     }
     if (!j->in->weights.size) return OK;
@@ -88,14 +107,33 @@ static Status linker_failed(LinkJob *j, int exit_status, char *said)
                 exit_status, n ? said : "(it said nothing)");
 }
 
+/* In steps: an artifact holds the weights, and is not to stand in memory. */
+static Status copy_made(LinkJob *j, FILE *from, const char *made, FileWriter *to)
+{
+    enum { STEP = 1 << 20 };
+    char *step = arena_alloc(j->arena, STEP);
+
+    for (size_t n = STEP; n == STEP;) {
+        n = fread(step, 1, STEP, from);
+        if (ferror(from))
+            return diag(j->d, ERR_IO, (Where){.file = made}, "cannot be read: %s", strerror(errno));
+        TRY(file_write(to, step, n));
+    }
+    return OK;
+}
+
 static Status publish(LinkJob *j, const char *made, const char *path, int mode)
 {
-    FileBytes bytes;
+    FILE *from = fopen(made, "rbe");
+    FileWriter *to = NULL;
     Status status;
 
-    TRY(file_read(made, &bytes, j->d));
-    status = file_write_all(path, mode, bytes.data, bytes.size, j->d);
-    file_close(&bytes);
+    if (!from) return diag(j->d, ERR_IO, (Where){.file = made}, "cannot open: %s", strerror(errno));
+    status = file_create(path, mode, &to, j->d);
+    if (status == OK) status = copy_made(j, from, made, to);
+    fclose(from);
+    if (status == OK) return file_commit(to);
+    file_abandon(to);
     return status;
 }
 

@@ -112,7 +112,20 @@ Status link_weights(const LinkInput *in, Arena *a, LinkFile *out, Diag *d)
         .e_shnum = SECTIONS,
         .e_shstrndx = 4};
     put(tail, &n, t.table, sizeof t.table);
-    *out = (LinkFile){
-        .name = "weights.o", .n_pieces = 3, .piece = {{head, head_size}, in->weights, {tail, n}}};
+    *out = (LinkFile){.name = "weights.o",
+                      .n_pieces = 3,
+                      .piece = {{head, head_size}, {NULL, size}, {tail, n}},
+                      .weights = &in->weights};
+    return OK;
+}
+
+Status link_file_write(const LinkFile *f, LinkPut put, void *context, Diag *d)
+{
+    for (int i = 0; i < f->n_pieces; i++) {
+        if (f->weights && !f->piece[i].data)
+            TRY(weights_write(f->weights, put, context, d));
+        else
+            TRY(put(context, f->piece[i].data, f->piece[i].size));
+    }
     return OK;
 }

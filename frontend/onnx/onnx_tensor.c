@@ -1,10 +1,10 @@
 /* onnx_tensor.c: constants of every dtype, from raw bytes, typed fields, or files of their own.
  *
  * A tensor has its elements in exactly one place. Raw bytes are little-endian; types below a byte
- * stand packed there, and take one byte an element in memory. Bytes that are aligned for their type
- * are used where they lie, in the model's file or in the file of external data; all others are
- * copied. A file of external data is read whole and once, through the one safe opener, so what a
- * model can make us read is bounded by the files that are there. */
+ * stand packed there, and take one byte an element in memory. Large tensors are used where they
+ * lie, in the model's file or in the file of external data, aligned or not; all others are copied.
+ * A file of external data is read whole and once, through the one safe opener, so what a model can
+ * make us read is bounded by the files that are there. */
 #include "frontend/onnx/onnx_tensor.h"
 
 #include <string.h>
@@ -150,10 +150,9 @@ static void unpack(Tensor *t, const uint8_t *p)
 /* From exactly r->packed raw bytes. `stays`: they may be used where they are. */
 static Status from_raw(const Reading *r, const uint8_t *p, bool stays, Tensor **out)
 {
-    bool aligned = (uintptr_t)p % (size_t)dtype_bytes(r->dtype) == 0;
     bool as_is = dtype_bits(r->dtype) >= 8 && r->dtype != DT_BOOL;
 
-    if (as_is && stays && aligned && r->bytes >= COPY_BELOW) {
+    if (as_is && stays && r->bytes >= COPY_BELOW) {
         *out = tensor_wrap(r->s->arena, r->dtype, r->rank, r->dim, p);
         return *out ? OK : no_memory(r);
     }

@@ -239,7 +239,7 @@ static Status build(Case *c, int level, const char *path)
     TRY(pass_run_all(m, &p, &c->diag));
     TRY(codegen_compile(m, &o, c->arena, &code, &c->diag));
     in.n_objects = code.n_object;
-    in.weights = (LinkBytes){code.weights, code.weights_size};
+    in.weights = code.weights;
     for (int i = 0; i < code.n_object; i++)
         objects[i] = (LinkBytes){code.object[i].data, code.object[i].size};
     return link_shared(&in, path, &c->diag);

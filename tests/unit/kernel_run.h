@@ -24,11 +24,11 @@ typedef struct RunCase {
     Node *node;
     bool rounds; /* has fused multiply-adds that round: only levels with FMA give the same bits */
     bool fails;  /* a data error is expected */
-    int64_t lo, hi; /* integers of operands; floats too when small */
-    bool special;   /* NaN, infinities, -0 among the floats */
+    int64_t lo, hi;               /* integers of operands; floats too when small */
+    bool special;                 /* NaN, infinities, -0 among the floats */
     Tensor **want[2 * RUN_TURNS]; /* of the reference: the same at all levels */
     Status status[2 * RUN_TURNS];
-    bool in_place;  /* result 0 has the memory of operand 0 */
+    bool in_place; /* result 0 has the memory of operand 0 */
 } RunCase;
 
 typedef struct Run {
@@ -42,7 +42,7 @@ typedef struct Run {
     /* values of symbols, another one in each turn: for all open sizes of a kernel */
     const int64_t *values;
     int n_values, turn;
-    int tiled; /* kernels on register tiles so far */
+    int tiled;  /* kernels on register tiles so far */
     bool whole; /* small whole numbers where there is no FMA: no sum rounds, so all levels agree */
     Arena *turn_arena; /* of one turn */
 } Run;
@@ -222,13 +222,14 @@ static void run_case(Run *r, RunCase *c, const KernelAbi *abi, ingot_kernel fn, 
         ptr[n->n_in + i] = got[i]->data;
     }
     for (int i = 0; i < abi->n_pack; i++)
-        ptr[n->n_in + n->n_out + i] = abi->pack[i].data->data;
+        ptr[n->n_in + n->n_out + i] =
+            (void *)(uintptr_t)weights_bytes(&abi->pack[i], r->turn_arena);
     run_reference(r, c, in, turn);
     run_call(r, abi, fn, ptr, &call);
     if ((call.error != 0) != c->fails || (c->status[turn] != OK) != c->fails) {
         run_report(r, c, level, whole);
-        fprintf(stderr, ": data error %d, reference %d, expected %d\n", call.error,
-                c->status[turn], c->fails);
+        fprintf(stderr, ": data error %d, reference %d, expected %d\n", call.error, c->status[turn],
+                c->fails);
     }
     for (int i = 0; i < n->n_out && !c->fails && (fma || whole || !c->rounds); i++) {
         if (run_same(got[i], c->want[turn][i])) continue;
@@ -332,7 +333,9 @@ static void run_level(Run *r, const char *level)
         char name[32];
 
         snprintf(name, sizeof name, "k%d", i);
-        CHECK_EQ(cpu_kernel_prepare(r->arena, r->cases[i].module, r->cases[i].node, isa, &r->diag, &k), OK);
+        CHECK_EQ(
+            cpu_kernel_prepare(r->arena, r->cases[i].module, r->cases[i].node, isa, &r->diag, &k),
+            OK);
         CHECK_EQ(cpu_kernel_emit(m, k, name), OK);
         abi[i] = cpu_kernel_abi(k);
         r->tiled += cpu_kernel_is_tiled(k);
@@ -367,9 +370,9 @@ static void run_c(Run *r)
         char name[32];
 
         snprintf(name, sizeof name, "k%d", i);
-        CHECK_EQ(
-            c_print_kernel(r->arena, r->cases[i].module, r->cases[i].node, name, &text, &r->diag, &abi[i]),
-            OK);
+        CHECK_EQ(c_print_kernel(r->arena, r->cases[i].module, r->cases[i].node, name, &text,
+                                &r->diag, &abi[i]),
+                 OK);
     }
     if (getenv("KERNEL_RUN_C")) fputs(text.s, stderr);
     so = run_link(r, ".c", text.s, text.n);

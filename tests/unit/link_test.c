@@ -96,6 +96,21 @@ static bool same_files(Bench *b, const char *one, const char *two)
     return same;
 }
 
+static void fill_three(const void *context, void *to)
+{
+    memcpy(to, context, 12);
+}
+
+/* The second half is made when it is written, and made again for each artifact. */
+static Weights make_weights(Bench *b, const float *weights)
+{
+    WeightPiece *p = ARENA_ARRAY(b->arena, WeightPiece, 2);
+
+    p[0] = (WeightPiece){0, {.size = 12, .data = weights}};
+    p[1] = (WeightPiece){12, {.size = 12, .fill = fill_three, .context = weights + 3}};
+    return (Weights){24, p, 2};
+}
+
 static LinkInput make_input(Bench *b, const char *name, const float *weights)
 {
     const char *source = at(b, "model.c"),
@@ -113,7 +128,7 @@ static LinkInput make_input(Bench *b, const char *name, const float *weights)
     return (LinkInput){.name = name,
                        .objects = objects,
                        .n_objects = 1,
-                       .weights = {weights, 24},
+                       .weights = make_weights(b, weights),
                        .inputs = &port_x,
                        .outputs = &port_y,
                        .n_inputs = 1,
@@ -321,6 +336,38 @@ static void test_failures(Bench *b, const LinkInput *in)
     CHECK(link_static(in, at(b, "no/such/folder.a"), &b->d) != OK);
 }
 
+typedef struct Bytes {
+    unsigned char at[300];
+    size_t n;
+} Bytes;
+
+static Status put_bytes(void *context, const void *data, size_t size)
+{
+    Bytes *b = context;
+
+    CHECK(size <= sizeof b->at - b->n);
+    memcpy(b->at + b->n, data, size);
+    b->n += size;
+    return OK;
+}
+
+/* Between pieces, and behind the last one, there are zeros. */
+static void test_pieces(Bench *b)
+{
+    static const unsigned char one[] = {1, 2, 3}, two[12] = {9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9};
+    WeightPiece p[] = {{0, {.size = 3, .data = one}},
+                       {64, {.size = 0}},
+                       {128, {.size = 12, .fill = fill_three, .context = two}}};
+    Weights w = {150, p, 3};
+    Bytes got = {.n = 0};
+
+    memset(got.at, 7, sizeof got.at);
+    CHECK_EQ(weights_write(&w, put_bytes, &got, &b->d), OK);
+    CHECK_EQ(got.n, 150);
+    for (size_t i = 0; i < got.n; i++)
+        CHECK_EQ(got.at[i], i < 3 ? one[i] : i >= 128 && i < 140 ? 9 : 0);
+}
+
 int main(void)
 {
     Bench b = {.arena = arena_new(0)};
@@ -329,6 +376,7 @@ int main(void)
     CHECK_EQ(folder_temporary(b.arena, &b.folder, &b.d), OK);
     LinkInput one = make_input(&b, "one", weights_a), two = make_input(&b, "two", weights_b);
     LinkInput demo = make_input(&b, "demo", weights_a);
+    test_pieces(&b);
     test_exe(&b, &demo);
     test_shared(&b, &demo);
     test_static_and_object(&b, &one, &two);
