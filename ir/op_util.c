@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+enum { LONG_DIM = 64 }; /* parts of two dims, from where their maximum becomes a symbol */
+
 void infer_out(Infer *cx, Node *n, int k, DType t, int rank, const Dim *dims)
 {
     Dim *copy;
@@ -57,6 +59,18 @@ static Dim larger_or_none(DimTable *t, Dim a, Dim b)
     return most;
 }
 
+/* The same as a symbol that the run computes, for dims that are long expressions already. */
+static Dim larger_at_run(Build *b, Dim x, Dim y)
+{
+    SxTable *t = b->sx;
+    const Sx *one = sx_const_int(t, DT_I64, 1), *e = sx_dim(t, x);
+    Value *v;
+
+    e = sx_select(t, sx_eq(t, e, one), sx_dim(t, y), e);
+    v = build_map(b, "broadcast", 0, NULL, DT_I64, 0, NULL, e);
+    return build_bind(b, v, 0, "d", 0, x->hi > y->hi ? x->hi : y->hi);
+}
+
 /* One dim of the result from two: equal; or one is 1; or, where only the run can tell, the larger,
  * with a check that they fit. */
 static Status join_dims(Infer *cx, Node *n, Dim a, Dim b, Dim *out)
@@ -74,6 +88,8 @@ static Status join_dims(Infer *cx, Node *n, Dim a, Dim b, Dim *out)
         *out = a;
     else if (b->lo > 1 || dim_is(b, 0))
         *out = b;
+    else if (a->weight + b->weight > LONG_DIM && cx->build && cx->build->status == OK)
+        *out = larger_at_run(cx->build, a, b);
     else
         *out = larger_or_none(t, a, b);
     if (a != b && !dim_is(a, 1) && !dim_is(b, 1)) require_broadcast(cx, a, b);

@@ -27,24 +27,51 @@ static void turn(int64_t k, int64_t n, double *c, double *s)
 typedef struct Dft {
     int axis, rank;
     bool inverse, onesided, complex_in, complex_out;
-    Dim n;    /* points of the transform */
-    Dim have; /* of the input along the axis */
+    Dim symbol; /* the axis, where only the run knows it; then `axis` is -1 */
+    Dim n;      /* points of the transform */
+    Dim have;   /* of the input along the axis */
     Dim out;
 } Dft;
 
-static Status dft_axis(Infer *cx, const Node *n, int rank, int *axis)
+static Status dft_axis(Infer *cx, Node *n, int rank, Dft *f)
 {
-    const int64_t *v;
-    int count;
+    AxisList axes;
 
-    *axis = rank - 2;
-    if (!has_in(n, 2)) return rank >= 2 ? OK : op_error(n, cx->diag, "input", "DFT: rank below 2");
-    if (!const_ints(n->in[2], cx->module->arena, &v, &count) || count != 1)
-        return op_unsupported(n, cx->diag, "an axis that only the run knows");
-    TRY(infer_axis(n, cx->diag, "axis", v[0], rank, axis));
-    if (*axis == rank - 1)
+    if (rank < 2) return op_error(n, cx->diag, "input", "DFT: rank below 2");
+    f->axis = rank - 2;
+    if (!has_in(n, 2)) return OK;
+    TRY(infer_axes(cx, n, 2, rank, 0, &axes));
+    if (axes.n != 1) return op_error(n, cx->diag, "axis", "DFT: %d axes, expected 1", axes.n);
+    f->axis = axes.known ? axes.axis[0] : -1;
+    f->symbol = axes.known ? NULL : axes.dim[0];
+    if (f->axis == rank - 1)
         return op_error(n, cx->diag, "axis", "DFT: the last axis holds the parts of numbers");
     return OK;
+}
+
+/* The extent along the axis. */
+static Dim dft_extent(Infer *cx, const Dft *f, const Type *x)
+{
+    SxTable *t = &cx->module->sx;
+    const Sx *e;
+
+    if (f->axis >= 0) return x->dim[f->axis];
+    e = sx_dim(t, x->dim[0]);
+    for (int i = 1; i < f->rank - 1; i++)
+        e = sx_select(t, sx_names_axis(cx->build, f->symbol, i, f->rank), sx_dim(t, x->dim[i]), e);
+    return dim_of_sx(cx->build, 0, NULL, e, 0, LENGTH_MAX);
+}
+
+/* x, or y on the axis of the transform. */
+static Dim dft_choose(Infer *cx, const Dft *f, int i, Dim x, Dim y)
+{
+    SxTable *t = &cx->module->sx;
+
+    if (f->axis >= 0 || x == y || i == f->rank - 1) return i == f->axis ? y : x;
+    return dim_of_sx(
+        cx->build, 0, NULL,
+        sx_select(t, sx_names_axis(cx->build, f->symbol, i, f->rank), sx_dim(t, y), sx_dim(t, x)),
+        0, x->hi > y->hi ? x->hi : y->hi);
 }
 
 static Status dft_read(Infer *cx, Node *n, Dft *f)
@@ -57,7 +84,7 @@ static Status dft_read(Infer *cx, Node *n, Dft *f)
     TRY(infer_ranked(cx, n, 0));
     memset(f, 0, sizeof *f);
     f->rank = x->rank;
-    TRY(dft_axis(cx, n, x->rank, &f->axis));
+    TRY(dft_axis(cx, n, x->rank, f));
     f->inverse = attr_int(n, "inverse", 0) != 0;
     f->onesided = attr_int(n, "onesided", 0) != 0;
     if (!dim_is_const(x->dim[f->rank - 1]) || x->dim[f->rank - 1]->value < 1 ||
@@ -65,7 +92,7 @@ static Status dft_read(Infer *cx, Node *n, Dft *f)
         return op_error(n, cx->diag, "input", "DFT: the last dim must be 1 or 2");
     f->complex_in = dim_is(x->dim[f->rank - 1], 2);
     f->complex_out = !(f->inverse && f->onesided);
-    f->have = x->dim[f->axis];
+    f->have = dft_extent(cx, f, x);
     TRY(infer_elements(cx, n, 1, 1, LENGTH_MAX, &length, &count));
     if (length && count != 1) return op_error(n, cx->diag, "dft_length", "DFT: one number");
     f->n = length ? length[0] : f->have;
@@ -84,7 +111,7 @@ static Status infer_dft(Infer *cx, Node *n)
 
     TRY(dft_read(cx, n, &f));
     for (int i = 0; i < f.rank; i++)
-        dims[i] = i == f.axis ? f.out : in_type(n, 0)->dim[i];
+        dims[i] = dft_choose(cx, &f, i, in_type(n, 0)->dim[i], f.out);
     dims[f.rank - 1] = dim_const(&cx->module->dims, f.complex_out ? 2 : 1);
     infer_out(cx, n, 0, in_type(n, 0)->dtype, f.rank, dims);
     return OK;
@@ -259,34 +286,46 @@ static Value *dft_known(Build *b, const Dft *f, Value *x, Value *matrix, const T
     return build_dot(b, &d);
 }
 
-/* Lengths that only the run knows: terms computed one by one. */
+/* Lengths or an axis that only the run knows: terms computed one by one. */
 static Status dft_open(Build *b, const Node *n, const Dft *f, Value **out)
 {
     SxTable *t = b->sx;
     const Type *to = &n->out[0]->type;
     DType d = compute_dtype(to->dtype);
-    const Sx *idx[MAX_RANK], *i = sx_index(t, f->rank), *k = sx_index(t, f->axis), *re, *im = NULL;
-    const Sx *part = sx_index(t, f->rank - 1), *body, *value;
+    const Sx *idx[MAX_RANK], *i = sx_index(t, f->rank), *k = sx_index(t, 0), *re, *im = NULL;
+    const Sx *part = sx_index(t, f->rank - 1), *body, *value, *two, *edge = NULL;
+    const Sx *zero = sx_const(t, d, 0);
     int last = f->rank - 1;
-    Dim reduce = dim_min(b->dims, f->n, f->have);
+    bool real_out = f->inverse && f->onesided;
+    Dim most = f->n, reduce;
+
+    if (real_out) most = dim_add_c(b->dims, dim_div(b->dims, f->n, dim_const(b->dims, 2)), 1);
+    reduce = dim_min(b->dims, most, f->have);
+    for (int j = 0; j < last; j++) {
+        const Sx *here = f->axis < 0 ? sx_names_axis(b, f->symbol, j, f->rank) : NULL;
+        idx[j] = j == f->axis ? i : sx_index(t, j);
+        if (here) idx[j] = sx_select(t, here, i, idx[j]);
+        if (here && j > 0) k = sx_select(t, here, sx_index(t, j), k);
+        if (j == f->axis) k = sx_index(t, j);
+    }
     Angle a = angle_of(b, i, k, f->n, d, 1);
     Value *in[3] = {n->in[0], a.tables[0], a.tables[1]};
-
-    if (f->inverse && f->onesided)
-        return op_unsupported(n, b->diag,
-                              "a one-sided inverse of a length that only the run knows");
-    for (int j = 0; j < f->rank; j++)
-        idx[j] = sx_index(t, j);
-    idx[f->axis] = i;
     idx[last] = sx_i64(b, 0);
     re = sx_cast(t, sx_at(b, 0, in[0], idx), d);
     idx[last] = sx_i64(b, 1);
     if (f->complex_in) im = sx_cast(t, sx_at(b, 0, in[0], idx), d);
     if (!f->inverse) a.s = sx_neg(t, a.s);
+    if (real_out) { /* all but the first and the middle stand for a conjugate too */
+        edge = sx_or(t, sx_eq(t, i, sx_i64(b, 0)),
+                     sx_eq(t, sx_mul(t, i, sx_i64(b, 2)), sx_dim(t, f->n)));
+        if (im) im = sx_select(t, edge, zero, im);
+    }
     const Sx *real = sx_mul(t, re, a.c), *imaginary = sx_mul(t, re, a.s);
     if (im) real = sx_sub(t, real, sx_mul(t, im, a.s));
     if (im) imaginary = sx_add(t, imaginary, sx_mul(t, im, a.c));
-    body = sx_select(t, sx_eq(t, part, sx_i64(b, 0)), real, imaginary);
+    two = sx_mul(t, real, sx_const(t, d, 2));
+    body = real_out ? sx_select(t, edge, real, two)
+                    : sx_select(t, sx_eq(t, part, sx_i64(b, 0)), real, imaginary);
     Acc acc = {.monoid = MONOID_SUM, .dtype = d, .body = body};
     value = sx_acc(t, 0, d);
     if (f->inverse) value = sx_div(t, value, sx_cast(t, sx_dim(t, f->n), d));
