@@ -254,7 +254,7 @@ Status check_bits(Check *c)
     o.target = b.base_name;
     s = variant_load(&o, c->model, false, &b.base, c->d);
     b.arena = b.base.o.arena;
-    if (s == OK && model_is_random(b.base.loaded.module))
+    if (s == OK && model_is_random(&o, c->model, b.base.loaded.module))
         check_skipped(c, "same bits: the model draws random numbers");
     else if (s == OK)
         s = all(&b);

@@ -100,17 +100,64 @@ Status fate_json(const Fate *f, Module *fused, Json *j)
     return OK;
 }
 
-static Status look(void *context, Node *n)
-{
-    bool *found = context;
+/* ---- random numbers ---- */
 
-    if (n->kind == NODE_OP && n->op && !(n->op->traits & OP_PURE)) *found = true;
+typedef struct Draws {
+    Arena *arena;
+    Map origin; /* of operators that may draw random numbers */
+    bool found; /* one of them is still there */
+} Draws;
+
+/* Operators that hold regions are judged by what is in them. */
+static Status note_impure(void *context, Node *n)
+{
+    Draws *x = context;
+
+    if (n->kind != NODE_OP || n->n_region || n->op->traits & OP_PURE) return OK;
+    for (const Origin *o = n->origin; o; o = o->next)
+        map_set(&x->origin, origin_key(x->arena, o), (void *)(uintptr_t)o);
     return OK;
 }
 
-bool model_is_random(Module *m)
+static Status find_impure(void *context, Node *n)
 {
-    bool found = false;
+    Draws *x = context;
 
-    return module_visit(m, look, &found) == OK && found;
+    for (const Origin *o = n->origin; o; o = o->next)
+        if (map_has(&x->origin, origin_key(x->arena, o))) x->found = true;
+    return OK;
+}
+
+static Status look_behind_passes(Draws *x, const Options *o, const char *model, Diag *d)
+{
+    Options own = *o;
+    Loaded loaded;
+    Status s;
+
+    own.arena = x->arena;
+    own.level = (OptionINT){true, 2};
+    own.skip_pass = own.dump = NULL;
+    own.no_fold = own.time_passes = false;
+    own.bisect_pass.given = false;
+    s = session_load(&own, model, &loaded, d);
+    if (s == OK) s = session_fuse(&own, loaded.module, d);
+    if (s == OK) s = module_visit(loaded.module, find_impure, x);
+    frontend_close(&loaded);
+    return s;
+}
+
+bool model_is_random(const Options *o, const char *model, Module *m)
+{
+    Draws x = {.arena = arena_new(0)};
+    bool random = false;
+    Diag quiet;
+
+    if (!x.arena) return false;
+    diag_init(&quiet, x.arena);
+    map_init(&x.origin, x.arena, true);
+    /* Dropout draws only while training: whether it does is known when it is simplified */
+    if (module_visit(m, note_impure, &x) == OK && x.origin.count)
+        random = look_behind_passes(&x, o, model, &quiet) != OK || x.found;
+    arena_free(x.arena);
+    return random;
 }

@@ -108,7 +108,7 @@ static Status transform(Trial *t, Text *details)
 static Status on_model(Trial *t, const char *folder, Text *details)
 {
     TRY(comparison_read(t->test->folder, t->o->arena, &t->how, t->d));
-    t->how.types_only = model_is_random(t->module);
+    t->how.types_only = model_is_random(t->o, t->test->model, t->module);
     TRY(check_sets(t));
     if (!t->o->eval) TRY(transform(t, details));
     if (!t->o->eval && !t->o->interpret) TRY(generate(t, folder));
