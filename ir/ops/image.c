@@ -9,210 +9,7 @@
 
 #include "ir/mathd.h"
 #include "ir/ops/ops_common.h"
-
-typedef enum Mode { MODE_NEAREST, MODE_LINEAR, MODE_CUBIC } Mode;
-typedef enum Round { ROUND_FLOOR, ROUND_CEIL, ROUND_LOW, ROUND_HIGH } Round; /* LOW: prefer floor */
-typedef enum Coordinate {
-    AT_HALF_PIXEL,
-    AT_HALF_PIXEL_SYMMETRIC,
-    AT_PYTORCH,
-    AT_CORNERS,
-    AT_ASYMMETRIC,
-    AT_CROP
-} Coordinate;
-
-typedef struct Resize {
-    Mode mode;
-    Round round;
-    Coordinate at;
-    bool antialias, exclude;
-    double cubic_a, extrapolation;
-    int n_axis;
-    int axis[MAX_RANK];
-    bool by_size;
-    char policy; /* s: stretch, l: not_larger, m: not_smaller */
-} Resize;
-
-/* One axis in numbers. */
-typedef struct AxisPlan {
-    int64_t in, out;
-    double scale, roi[2];
-} AxisPlan;
-
-typedef struct Word {
-    const char *word;
-    int value;
-} Word;
-
-static Status word_attr(const Node *n, Diag *d, const char *attr, const char *absent,
-                        const Word *words, int *out)
-{
-    const char *s = attr_string(n, attr, absent);
-
-    for (const Word *w = words; w->word; w++)
-        if (strcmp(w->word, s) == 0) {
-            *out = w->value;
-            return OK;
-        }
-    return op_error(n, d, attr, "Resize: unknown %s '%s'", attr, s);
-}
-
-static const Word mode_words[] = {
-    {"nearest", MODE_NEAREST}, {"linear", MODE_LINEAR}, {"cubic", MODE_CUBIC}, {0}};
-static const Word round_words[] = {{"floor", ROUND_FLOOR},
-                                   {"ceil", ROUND_CEIL},
-                                   {"round_prefer_floor", ROUND_LOW},
-                                   {"round_prefer_ceil", ROUND_HIGH},
-                                   {0}};
-static const Word coordinate_words[] = {{"half_pixel", AT_HALF_PIXEL},
-                                        {"half_pixel_symmetric", AT_HALF_PIXEL_SYMMETRIC},
-                                        {"pytorch_half_pixel", AT_PYTORCH},
-                                        {"align_corners", AT_CORNERS},
-                                        {"asymmetric", AT_ASYMMETRIC},
-                                        {"tf_crop_and_resize", AT_CROP},
-                                        {0}};
-static const Word policy_words[] = {
-    {"stretch", 's'}, {"not_larger", 'l'}, {"not_smaller", 'm'}, {0}};
-
-static bool has_elements(const Node *n, int k)
-{
-    const Type *t = has_in(n, k) ? in_type(n, k) : NULL;
-
-    return t && !(t->rank == 1 && dim_is(t->dim[0], 0));
-}
-
-static Status resize_read(const Node *n, Diag *d, int rank, Resize *r)
-{
-    int v, count;
-    const int64_t *axes = attr_ints(n, "axes", &count);
-    unsigned seen = 0;
-
-    memset(r, 0, sizeof *r);
-    TRY(word_attr(n, d, "mode", "nearest", mode_words, &v));
-    r->mode = (Mode)v;
-    TRY(word_attr(n, d, "nearest_mode", "round_prefer_floor", round_words, &v));
-    r->round = (Round)v;
-    TRY(word_attr(n, d, "coordinate_transformation_mode", "half_pixel", coordinate_words, &v));
-    r->at = (Coordinate)v;
-    TRY(word_attr(n, d, "keep_aspect_ratio_policy", "stretch", policy_words, &v));
-    r->policy = (char)v;
-    r->antialias = attr_int(n, "antialias", 0) != 0 && r->mode != MODE_NEAREST;
-    r->exclude = attr_int(n, "exclude_outside", 0) != 0;
-    r->cubic_a = attr_float(n, "cubic_coeff_a", -0.75);
-    r->extrapolation = attr_float(n, "extrapolation_value", 0);
-    r->by_size = has_elements(n, 3);
-    if (r->by_size == has_elements(n, 2))
-        return op_error(n, d, "sizes", "Resize: give either scales or sizes");
-    r->n_axis = axes ? count : rank;
-    if (r->n_axis > rank) return op_error(n, d, "axes", "Resize: more axes than the rank");
-    for (int i = 0; i < r->n_axis; i++) {
-        r->axis[i] = i;
-        if (axes) TRY(infer_axis(n, d, "axes", axes[i], rank, &r->axis[i]));
-        if (seen >> r->axis[i] & 1) return op_error(n, d, "axes", "Resize: an axis stands twice");
-        seen |= 1u << r->axis[i];
-    }
-    return OK;
-}
-
-/* ---- taps ---- */
-
-static double position(const Resize *r, const AxisPlan *p, int64_t o)
-{
-    double in = (double)p->in, out = (double)p->out, exact = p->scale * in, y = (double)o;
-    double half = (y + 0.5) / p->scale - 0.5;
-
-    switch (r->at) {
-    case AT_HALF_PIXEL:
-        return half;
-    case AT_HALF_PIXEL_SYMMETRIC:
-        return in / 2 * (1 - out / exact) + half;
-    case AT_PYTORCH:
-        return exact == 1 ? -0.5 : half;
-    case AT_CORNERS:
-        return exact == 1 ? 0 : y * (in - 1) / (exact - 1);
-    case AT_ASYMMETRIC:
-        return y / p->scale;
-    case AT_CROP: {
-        double width = (p->roi[1] - p->roi[0]) * (in - 1);
-        return (exact == 1 ? width / 2 : y * width / (exact - 1)) + p->roi[0] * (in - 1);
-    }
-    }
-    return half;
-}
-
-static bool outside(const Resize *r, const AxisPlan *p, int64_t o)
-{
-    double x = position(r, p, o);
-
-    return r->at == AT_CROP && (x < 0 || x > (double)(p->in - 1));
-}
-
-static double kernel_at(const Resize *r, double x)
-{
-    double a = r->cubic_a;
-
-    x = x < 0 ? -x : x;
-    if (r->mode == MODE_LINEAR) return x < 1 ? 1 - x : 0;
-    if (x <= 1) return (a + 2) * x * x * x - (a + 3) * x * x + 1;
-    return x < 2 ? a * x * x * x - 5 * a * x * x + 8 * a * x - 4 * a : 0;
-}
-
-/* How many places around a position are read: an even number. */
-static int64_t tap_count(const Resize *r, double scale)
-{
-    double reach = r->mode == MODE_CUBIC ? 2 : 1;
-
-    if (r->mode == MODE_NEAREST) return 1;
-    if (!r->antialias || scale >= 1) return r->mode == MODE_CUBIC ? 4 : 2;
-    return 2 - 2 * ((int64_t)mathd_floor(-reach / scale) + 1);
-}
-
-static int64_t nearest(Round how, double x)
-{
-    double low = mathd_floor(x), part = x - low;
-
-    switch (how) {
-    case ROUND_FLOOR:
-        break;
-    case ROUND_CEIL:
-        return (int64_t)mathd_ceil(x);
-    case ROUND_LOW:
-        return (int64_t)low + (part > 0.5);
-    case ROUND_HIGH:
-        return (int64_t)low + (part >= 0.5);
-    }
-    return (int64_t)low;
-}
-
-static int64_t clamp(int64_t i, int64_t extent)
-{
-    return i < 0 ? 0 : i >= extent ? extent - 1 : i;
-}
-
-/* Places (within the input) and weights of position o: [tap_count]. */
-static void taps_at(const Resize *r, const AxisPlan *p, int64_t o, int64_t *place, double *weight)
-{
-    double x = position(r, p, o), low = mathd_floor(x), ratio = x == low ? 1 : x - low, sum = 0;
-    int64_t n = tap_count(r, p->scale), first;
-    double shrink = r->antialias && p->scale < 1 ? p->scale : 1;
-
-    if (r->mode == MODE_NEAREST) {
-        place[0] = clamp(nearest(r->round, x), p->in);
-        weight[0] = 1;
-        return;
-    }
-    /* the place left of x is number n / 2 - 1; an integer x counts as the one right of it */
-    first = (int64_t)low - n / 2 + (x == low ? 0 : 1);
-    for (int64_t i = 0; i < n; i++) {
-        int64_t at = first + i;
-        weight[i] = kernel_at(r, shrink * ((double)(i - n / 2 + 1) - ratio));
-        if (r->exclude && (at < 0 || at >= p->in)) weight[i] = 0;
-        sum += weight[i];
-        place[i] = clamp(at, p->in);
-    }
-    for (int64_t i = 0; i < n && (r->antialias || r->exclude) && sum != 0; i++)
-        weight[i] /= sum;
-}
+#include "ir/ops/resize_taps.h"
 
 /* ---- extents and scales ---- */
 
@@ -259,7 +56,7 @@ static Status plan_axes(const Node *n, Diag *d, const Resize *r, int rank, const
         if (p[i].out < 0) return op_error(n, d, "sizes", "Resize: a negative size");
         if (p[i].in == 0 && p[i].out > 0)
             return op_error(n, d, "X", "Resize: nothing to read along axis %d", i);
-        if (p[i].out > 0 && r->antialias && tap_count(r, p[i].scale) > 1 << 16)
+        if (p[i].out > 0 && r->antialias && resize_tap_count(r, p[i].scale) > 1 << 16)
             return op_error(n, d, "scales", "Resize: a scale of %g", p[i].scale);
     }
     return OK;
@@ -277,7 +74,7 @@ static Status eval_axis(Eval *cx, const Node *n, const Resize *r, const AxisPlan
                         Tensor **x)
 {
     Tensor *from = *x, *to;
-    int64_t dims[MAX_RANK], outer = 1, inner = 1, taps = tap_count(r, p->scale);
+    int64_t dims[MAX_RANK], outer = 1, inner = 1, taps = resize_tap_count(r, p->scale);
     int64_t *place = ARENA_ARRAY(cx->arena, int64_t, taps);
     double *weight = ARENA_ARRAY(cx->arena, double, taps);
 
@@ -288,8 +85,8 @@ static Status eval_axis(Eval *cx, const Node *n, const Resize *r, const AxisPlan
     }
     TRY(eval_out(cx, n, &to, from->dtype, from->rank, dims));
     for (int64_t o = 0; o < p->out; o++) {
-        bool out_of_it = outside(r, p, o);
-        taps_at(r, p, o, place, weight);
+        bool out_of_it = resize_outside(r, p, o);
+        resize_taps(r, p, o, place, weight);
         for (int64_t a = 0; a < outer; a++)
             for (int64_t c = 0; c < inner; c++) {
                 int64_t at = (a * p->out + o) * inner + c;
@@ -542,7 +339,7 @@ static Status known_taps(Lower *l, const AxisPlan *p, const Sx *o, Taps *taps)
 {
     Arena *a = l->b->module->arena;
     SxTable *t = l->b->sx;
-    int64_t n = tap_count(&l->r, p->scale), size = n * p->out, *place;
+    int64_t n = resize_tap_count(&l->r, p->scale), size = n * p->out, *place;
     double *weight;
     Tensor *places = tensor_new(a, DT_I64, 1, &size), *weights = tensor_new(a, l->acc, 1, &size);
     Tensor *out_of = tensor_new(a, DT_BOOL, 1, &p->out);
@@ -553,13 +350,13 @@ static Status known_taps(Lower *l, const AxisPlan *p, const Sx *o, Taps *taps)
     if (!places || !weights || !out_of || !place || !weight || n > 64)
         return diag(l->b->diag, ERR_LIMIT, node_where(l->n), "Resize: too many places to read");
     for (int64_t i = 0; i < p->out; i++) {
-        taps_at(&l->r, p, i, place, weight);
+        resize_taps(&l->r, p, i, place, weight);
         for (int64_t k = 0; k < n; k++) {
             tensor_set_int(places, k * p->out + i, place[k]);
             tensor_set_double(weights, k * p->out + i, weight[k]);
         }
-        tensor_set_int(out_of, i, outside(&l->r, p, i));
-        any |= outside(&l->r, p, i);
+        tensor_set_int(out_of, i, resize_outside(&l->r, p, i));
+        any |= resize_outside(&l->r, p, i);
     }
     taps->n = (int)n;
     taps->place = ARENA_ARRAY(a, const Sx *, n);
@@ -776,7 +573,7 @@ static Status axis_taps(Lower *l, int i, Dim in, Dim out, const Sx *o, Taps *tap
             p.roi[1] = roi[i + l->r.n_axis];
         }
         *needed = !is_trivial(&l->r, &p);
-        if (tap_count(&l->r, scale) <= 64) return known_taps(l, &p, o, taps);
+        if (resize_tap_count(&l->r, scale) <= 64) return known_taps(l, &p, o, taps);
     }
     if (l->r.at == AT_CROP) {
         bounds[0] = load_f64(l, n->in[1], i);
