@@ -240,6 +240,7 @@ Status cmd_compile(const Options *o, Diag *d)
     s = session_load(&own, c.model, &c.loaded, d);
     c.time[1] = now();
     if (s == OK) s = session_fuse(&own, c.loaded.module, d);
+    if (s == OK) frontend_release(&c.loaded);
     c.time[2] = now();
     if (s == OK) s = c.form->kind == FORM_TEXT ? emit_text(&c) : emit_artifact(&c);
     frontend_close(&c.loaded);

@@ -14,12 +14,20 @@ typedef struct FrontendOptions {
     int64_t max_nodes;         /* after inlining: 4 million */
 } FrontendOptions;
 
+/* Elements of a tensor that are used where they lie in a file. */
+typedef struct FrontendSpan {
+    const uint8_t *at;
+    size_t size;
+} FrontendSpan;
+
 /* A loaded model: the module points into the file's bytes, so both live together. */
 typedef struct Loaded {
     Module *module;
     FileBytes bytes;
     FileBytes *external; /* external data files kept open */
     int n_external;
+    FrontendSpan *span;
+    int64_t n_span, cap_span;
 } Loaded;
 
 /* Import `path` into a module in `arena`. All that is unsupported is reported before
@@ -31,6 +39,9 @@ Status frontend_load(const char *path, const FrontendOptions *o, Arena *arena, L
  * the module. */
 Status frontend_load_bytes(const void *bytes, size_t size, const char *path,
                            const FrontendOptions *o, Arena *arena, Loaded *out, Diag *d) MUST_USE;
+/* Gives back memory of constants that the graph no longer reads. For when passes are done; analyses
+ * that are still to ask for the original tensors must not follow. */
+void frontend_release(Loaded *l);
 void frontend_close(Loaded *l);
 
 #endif

@@ -333,6 +333,19 @@ Status file_read_beneath(const char *folder, const char *relative, int64_t offse
     return status;
 }
 
+void file_release(const FileBytes *f, size_t at, size_t size)
+{
+    long page = sysconf(_SC_PAGESIZE);
+    size_t mask = page > 0 ? (size_t)page - 1 : 0, from, to;
+
+    if (!f->mapped || !mask || at > f->size || size > f->size - at) return;
+    from = (at + mask) & ~mask; /* mappings begin at a page */
+    to = (at + size) & ~mask;
+    if (from >= to) return;
+    (void)madvise((void *)(uintptr_t)(f->data + from), to - from, MADV_DONTNEED);
+    (void)mprotect((void *)(uintptr_t)(f->data + from), to - from, PROT_NONE);
+}
+
 void file_close(FileBytes *f)
 {
     if (f->mapped)

@@ -26,6 +26,9 @@ Status file_read(const char *path, FileBytes *out, Diag *d) MUST_USE;
  * was named by the user as --external-data). */
 Status file_read_beneath(const char *folder, const char *relative, int64_t offset, int64_t length,
                          bool trusted, FileBytes *out, Diag *d) MUST_USE;
+/* The memory of whole pages of [at, at + size) goes back to the system; they must not be read any
+ * more. No effect where a file lies in memory that cannot be divided. */
+void file_release(const FileBytes *f, size_t at, size_t size);
 void file_close(FileBytes *f);
 
 /* A file being written. Nothing is visible under `path` before file_commit succeeds. */

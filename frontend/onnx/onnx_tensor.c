@@ -153,7 +153,9 @@ static Status from_raw(const Reading *r, const uint8_t *p, bool stays, Tensor **
     bool as_is = dtype_bits(r->dtype) >= 8 && r->dtype != DT_BOOL;
 
     if (as_is && stays && r->bytes >= COPY_BELOW) {
+        Loaded *l = r->s->loaded;
         *out = tensor_wrap(r->s->arena, r->dtype, r->rank, r->dim, p);
+        VEC_PUSH(r->s->arena, l->span, l->n_span, l->cap_span, (FrontendSpan){p, r->bytes});
         return *out ? OK : no_memory(r);
     }
     TRY(new_tensor(r, out));

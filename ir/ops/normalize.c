@@ -698,6 +698,25 @@ static Status eval_batch_norm(Eval *cx, const Node *n, const Tensor *const *in, 
     return OK;
 }
 
+/* to[i] = from[i] * k for n elements from `at` on, in double, rounded once. */
+static void scale_run(Tensor *to, const Tensor *from, int64_t at, int64_t n, double k)
+{
+    const char *f = tensor_at(from, at);
+    char *t = tensor_at(to, at);
+    float v;
+
+    if (from->dtype == DT_F32) {
+        for (int64_t i = 0; i < n; i++) {
+            memcpy(&v, f + i * 4, sizeof v);
+            v = (float)(v * k);
+            memcpy(t + i * 4, &v, sizeof v);
+        }
+        return;
+    }
+    for (int64_t i = at; i < at + n; i++)
+        tensor_set_double(to, i, tensor_double(from, i) * k);
+}
+
 /* Behind a convolution with constant weights that nobody else reads: into the weights and bias, in
  * double. */
 static Value *simplify_batch_norm(Build *b, Node *n)
@@ -723,8 +742,7 @@ static Value *simplify_batch_norm(Build *b, Node *n)
             tensor_double(n->in[1]->data, c) /
             __builtin_sqrt(tensor_double(n->in[4]->data, c) + attr_float(n, "epsilon", 1e-5));
         double old = bias ? tensor_double(bias, c) : 0;
-        for (int64_t i = 0; i < per; i++)
-            tensor_set_double(new_w, c * per + i, tensor_double(w, c * per + i) * k);
+        scale_run(new_w, w, c * per, per, k);
         tensor_set_double(new_b, c,
                           (old - tensor_double(n->in[3]->data, c)) * k +
                               tensor_double(n->in[2]->data, c));
