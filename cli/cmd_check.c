@@ -61,7 +61,10 @@ static Status one(Check *c)
         return diag_status(c->d);
     }
     TRY(folder_temporary(c->o->arena, &c->folder, c->d));
-    Status s = c->o->bits ? check_bits(c) : c->o->plain_c ? check_plain_c(c) : check_evaluator(c);
+    Status s = c->o->bits      ? check_bits(c)
+               : c->o->plain_c ? check_plain_c(c)
+               : c->o->cuda    ? check_cuda(c)
+                               : check_evaluator(c);
     folder_remove(c->folder);
     return s;
 }
@@ -94,8 +97,9 @@ Status cmd_check(const Options *o, Diag *d)
     Check c = {.o = o, .d = d};
     Status s;
 
-    if (o->bits + o->plain_c + o->matrix > 1)
-        return diag(d, ERR_USAGE, (Where){0}, "--bits, --c and --matrix exclude each other");
+    if (o->bits + o->plain_c + o->cuda + o->matrix > 1)
+        return diag(d, ERR_USAGE, (Where){0},
+                    "--bits, --c, --cuda and --matrix exclude each other");
     for (int i = 0; i < o->argument.n; i++) {
         c.model = o->argument.item[i];
         if (path_is_folder(c.model)) c.model = path_join(o->arena, c.model, "model.onnx");

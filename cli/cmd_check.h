@@ -2,6 +2,7 @@
  *
  *   check_values.c   generated code against the reference evaluator, or against printed C
  *   check_bits.c     generated code against itself: threads, targets, batch, static dims
+ *   check_cuda.c     kernels printed as CUDA C, for NVRTC to accept
  *   cmd_check.c      the command */
 #ifndef INGOT_CLI_CMD_CHECK_H
 #define INGOT_CLI_CMD_CHECK_H
@@ -29,6 +30,7 @@ int check_first_difference(const Comparison *how, const Module *m, const ingot_t
 
 Status check_evaluator(Check *c) MUST_USE;
 Status check_plain_c(Check *c) MUST_USE;
+Status check_cuda(Check *c) MUST_USE;
 Status check_bits(Check *c) MUST_USE;
 
 #endif

@@ -22,6 +22,7 @@ static const Form forms[] = {
     {"header", FORM_ARTIFACT, false}, {"llvm", FORM_TEXT, false},
     {"asm", FORM_TEXT, false},        {"kernels", FORM_TEXT, false},
     {"c", FORM_TEXT, false},          {"ir", FORM_TEXT, false},
+    {"cuda", FORM_TEXT, false},
 };
 
 static const Form *form_of(const char *name)
@@ -86,6 +87,7 @@ static double now(void)
 static Status emit_text(Compilation *c)
 {
     Text t;
+    int n;
 
     text_init(&t, c->o->arena);
     if (!strcmp(c->form->name, "kernels")) {
@@ -95,6 +97,8 @@ static Status emit_text(Compilation *c)
         graph_print(c->loaded.module, &t);
     } else if (!strcmp(c->form->name, "c")) {
         TRY(codegen_print_c(c->loaded.module, c->o->arena, &t, c->d));
+    } else if (!strcmp(c->form->name, "cuda")) {
+        TRY(codegen_print_cuda(c->loaded.module, c->o->arena, &t, &n, c->d));
     } else {
         TRY(session_codegen(c->o, c->loaded.module, c->symbol, &c->code, c->d));
         text_put(&t, c->code.text);
@@ -214,7 +218,7 @@ static Status prepare(Compilation *c)
     if (!c->form)
         return diag(c->d, ERR_USAGE, (Where){0},
                     "--emit %s is not there; exe, lib, shared, obj, header, llvm, asm, kernels, c, "
-                    "ir are",
+                    "ir, cuda are",
                     emit);
     if (o->report && c->form->kind == FORM_TEXT)
         return diag(c->d, ERR_USAGE, (Where){0}, "--report is about artifacts, not --emit %s",

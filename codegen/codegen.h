@@ -52,5 +52,8 @@ void codegen_ports(const Module *m, Arena *arena, const ingot_port **in, const i
 /* Every kernel as plain C (--emit c): one translation unit; functions have the signature of
  * ingot_kernel. */
 Status codegen_print_c(Module *m, Arena *arena, Text *out, Diag *d) MUST_USE;
+/* The same as CUDA C (--emit cuda); see codegen/cuda/cuda_print.c. n: number of functions, named
+ * kernel_0, kernel_1, ... */
+Status codegen_print_cuda(Module *m, Arena *arena, Text *out, int *n, Diag *d) MUST_USE;
 
 #endif

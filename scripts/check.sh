@@ -47,6 +47,7 @@ exe-sample  | counts |  5 | node tests as executables, compared by numpy: 100, s
 same-bits   | counts | 10 | threads, AVX2 and AVX-512, batch, open dims, compiled twice: 4 corpus models and 4 of ours
 evaluator   | counts | 10 | ingot check: first models at -O0, -O3, three targets, folding off; 1 combination in 6
 printed-c   | counts | 10 | kernels of digits and first models printed as C, no optimisation: the same bits; 6 models
+cuda        | counts |  5 | NVRTC accepts the kernels printed as CUDA C: 4 first models, digits
 resnet50    | counts |  3 | ResNet-50: time and memory of compiling, plan, batch 1, 4 and open
 matmul      | counts |  2 | matrix product 1024^3: hot loop without the stack, 70 % of the ceiling
 hostile     | counts | 10 | hostile models in one process: every cut and flip of a slice (1 of 8), and all written ones
@@ -230,17 +231,22 @@ first_models() # [COUNT]: folders of the first models that are here, all or so m
     grep -v '^#' tests/corpus/first.txt | head -n "${1:-99}" | sed "s|^|$SHARED/corpus/dev/|"
 }
 
+some_models() # NAME...: all first models in full.sh, else those named, as far as they are here
+{
+    local name
+    [ -z "$FULL" ] || { first_models; return; }
+    for name in "$@"; do
+        [ ! -d "$SHARED/corpus/dev/$name" ] || echo "$SHARED/corpus/dev/$name"
+    done
+}
+
 step_same-bits()
 {
     need_ingot
     need_python
     # shellcheck disable=SC2046
-    $PYTHON tests/artifacts/same_bits.py $INGOT build/same-bits $(
-        if [ -n "$FULL" ]; then first_models; else
-            for name in dtln_model_1 go2_apg_policy yunet_n_dynamic silero_vad_v6; do
-                [ ! -d "$SHARED/corpus/dev/$name" ] || echo "$SHARED/corpus/dev/$name"
-            done
-        fi)
+    $PYTHON tests/artifacts/same_bits.py $INGOT build/same-bits $(some_models dtln_model_1 go2_apg_policy \
+        yunet_n_dynamic silero_vad_v6)
 }
 
 # Every model with every combination; the slice takes another combination for each model.
@@ -271,12 +277,16 @@ step_printed-c()
 {
     need_ingot
     # shellcheck disable=SC2046
-    $INGOT check --c models/digits/digits.onnx $(
-        if [ -n "$FULL" ]; then first_models; else
-            for name in dtln_model_1 go2_apg_policy head_localizer magika_v3_3 silero_vad_v6 fraud_gru_loop; do
-                [ ! -d "$SHARED/corpus/dev/$name" ] || echo "$SHARED/corpus/dev/$name"
-            done
-        fi)
+    $INGOT check --c models/digits/digits.onnx $(some_models dtln_model_1 go2_apg_policy head_localizer \
+        magika_v3_3 silero_vad_v6 fraud_gru_loop)
+}
+
+step_cuda()
+{
+    need_ingot
+    # shellcheck disable=SC2046
+    $INGOT check --cuda models/digits/digits.onnx $(some_models dtln_model_1 go2_apg_policy fsanet_1x1 \
+        silero_vad_v6)
 }
 
 step_resnet50()

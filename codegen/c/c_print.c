@@ -1,9 +1,9 @@
-/* c_print.c: a Nest as a C function: the simplest loops that do its tasks. */
+/* c_print.c: a Nest as a function of C or of a language of its family: the simplest loops that do
+ * its tasks. What differs from C is in a CDialect. */
 #include "codegen/c/c_print.h"
 
 #include <stdio.h>
 
-#include "codegen/c/c_sx.h"
 #include "codegen/codegen.h"
 
 static const Sx *expand(void *context, SxTable *t, const Sx *e)
@@ -12,7 +12,7 @@ static const Sx *expand(void *context, SxTable *t, const Sx *e)
     return sx_expand(t, e, false);
 }
 
-static const char *dim_text(CPrint *p, Dim d)
+const char *c_dim_text(CPrint *p, Dim d)
 {
     Text t;
 
@@ -168,7 +168,7 @@ static void open_loop(CPrint *p, int l)
 {
     int k = p->s->loop[l].last;
 
-    c_line(p, "for (int64_t i%d = 0; i%d < %s; i%d++) {", k, k, dim_text(p, p->s->loop[l].extent),
+    c_line(p, "for (int64_t i%d = 0; i%d < %s; i%d++) {", k, k, c_dim_text(p, p->s->loop[l].extent),
            k);
     c_open(p);
 }
@@ -261,40 +261,24 @@ static void tasks(CPrint *p)
     const NestStage *s = &n->stage[0];
 
     p->s = s;
-    c_line(p, "for (int64_t t = begin; t < end; t++) {");
+    c_line(p, "%s", p->dialect->task_loop);
     c_open(p);
     c_line(p, "int64_t rest = t;");
     if (n->block) {
-        const char *blocks = dim_text(p, n->blocks);
+        const char *blocks = c_dim_text(p, n->blocks);
         c_line(p, "const int64_t from = rest %% %s * %lld;", blocks, (long long)n->block);
         c_line(p, "const int64_t to = k_least(from + %lld, %s);", (long long)n->block,
-               dim_text(p, s->loop[n->n_task].extent));
+               c_dim_text(p, s->loop[n->n_task].extent));
         c_line(p, "rest /= %s;", blocks);
     }
     for (int l = n->n_task - 1; l >= 0; l--) {
-        const char *extent = dim_text(p, s->loop[l].extent);
+        const char *extent = c_dim_text(p, s->loop[l].extent);
         c_line(p, "const int64_t i%d = rest %% %s;", s->loop[l].last, extent);
         c_line(p, "rest /= %s;", extent);
     }
     c_line(p, "(void)rest;");
     outer(p, n->n_task);
     c_close(p);
-}
-
-static void operands(CPrint *p)
-{
-    const Nest *n = p->nest;
-    const Node *node = n->node;
-
-    c_line(p, "const int64_t *dim = args->dim;");
-    for (int i = 0; i < node->n_in; i++)
-        if (node->in[i])
-            c_line(p, "const %s *in%d = args->ptr[%d];", c_type(node->in[i]->type.dtype), i, i);
-    for (int i = 0; i < node->n_out; i++)
-        if (node->out[i])
-            c_line(p, "%s *out%d = args->ptr[%d];", c_type(node->out[i]->type.dtype), i,
-                   node->n_in + i);
-    c_line(p, "(void)dim, (void)scratch;");
 }
 
 static void locals(CPrint *p)
@@ -308,7 +292,7 @@ static void locals(CPrint *p)
         if (s->local == LOCAL_REGISTER) c_line(p, "%s local%d;", type, i);
         if (s->local == LOCAL_SCRATCH)
             c_line(p, "%s *local%d = (%s *)((char *)scratch + %s);", type, i, type,
-                   dim_text(p, s->local_at));
+                   c_dim_text(p, s->local_at));
     }
 }
 
@@ -319,30 +303,43 @@ static void copies(CPrint *p)
         for (int j = 0; j < s->stage->n_out; j++) {
             const StageOut *o = &s->stage->out[j];
             if (!o->dst) continue;
-            c_line(p, "if (out%d != (const void *)in%d)", o->result, o->init);
+            c_line(p, "if (%sout%d != (const void *)in%d)", p->dialect->once, o->result, o->init);
             c_line(p, "    memcpy(out%d, in%d, sizeof *out%d * (size_t)%s);", o->result, o->init,
-                   o->result, dim_text(p, s->copied[j]));
+                   o->result, c_dim_text(p, s->copied[j]));
         }
     }
 }
 
-Status c_print_kernel(Arena *arena, Module *m, const Node *n, const char *name, Text *out, Diag *d,
-                      const KernelAbi **abi)
+/* One task a point of the loops that may run side by side. */
+static void make_points(Nest *n)
 {
-    CPrint p = {.arena = arena, .out = out};
+    const NestStage *s = &n->stage[0];
+    Dim tasks = dim_const(&n->module->dims, 1);
+
+    n->n_task = n->serial ? 0 : n->kernel->n_stage > 1 ? n->n_outer : s->n_domain - (s->scan >= 0);
+    for (int l = 0; l < n->n_task; l++)
+        tasks = dim_mul(&n->module->dims, tasks, s->loop[l].extent);
+    n->block = 0;
+    n->blocks = NULL;
+    n->abi.tasks = tasks;
+    n->abi.grain = 1;
+    nest_need(n, tasks);
+    nest_need(n, n->abi.scratch);
+}
+
+Status c_print_function(const CDialect *dialect, Arena *arena, Module *m, const Node *n,
+                        const char *name, Text *out, Diag *d, const KernelAbi **abi)
+{
+    CPrint p = {.dialect = dialect, .arena = arena, .out = out};
     Nest *nest;
 
     TRY(nest_build(arena, m, n, expand, NULL, d, &nest));
+    if (dialect->points) make_points(nest);
     p.nest = nest;
     map_init(&p.variable, arena, false);
     c_line(&p, "/* %s */", nest->kernel->label ? nest->kernel->label : "");
-    c_line(&p, "void %s(const ingot_kernel_args *args, int64_t begin, int64_t end, void *scratch);",
-           name);
-    c_line(&p, "void %s(const ingot_kernel_args *args, int64_t begin, int64_t end, void *scratch)",
-           name);
-    c_line(&p, "{");
+    dialect->start(&p, name);
     c_open(&p);
-    operands(&p);
     locals(&p);
     copies(&p);
     tasks(&p);
@@ -356,26 +353,105 @@ Status c_print_kernel(Arena *arena, Module *m, const Node *n, const char *name, 
 /* ---- A module */
 
 typedef struct PrintAll {
+    const CDialect *dialect;
     Arena *arena;
     Module *module;
     Text *out;
     Diag *diag;
-    int next;
+    Map printed; /* text of a kernel: equal ones are printed once */
+    int n;
 } PrintAll;
 
 static Status print_node(void *context, Node *n)
 {
     PrintAll *x = context;
+    Text key;
 
     if (n->kind != NODE_KERNEL) return OK;
-    return c_print_kernel(x->arena, x->module, n, arena_printf(x->arena, "kernel_%d", x->next++),
-                          x->out, x->diag, NULL);
+    text_init(&key, x->arena);
+    kernel_print(n, &key);
+    if (map_has(&x->printed, key.s)) return OK;
+    map_set(&x->printed, key.s, n);
+    return c_print_function(x->dialect, x->arena, x->module, n,
+                            arena_printf(x->arena, "kernel_%d", x->n++), x->out, x->diag, NULL);
+}
+
+Status c_print_module(const CDialect *dialect, Module *m, Arena *arena, Text *out, int *n, Diag *d)
+{
+    PrintAll x = {.dialect = dialect, .arena = arena, .module = m, .out = out, .diag = d};
+    Status s;
+
+    map_init(&x.printed, arena, true);
+    c_print_helpers(dialect, out);
+    s = module_visit(m, print_node, &x);
+    *n = x.n;
+    return s;
+}
+
+/* ---- C itself: a function has the signature of ingot_kernel */
+
+static void start(CPrint *p, const char *name)
+{
+    const Node *node = p->nest->node;
+    const char *arguments =
+        "(const ingot_kernel_args *args, int64_t begin, int64_t end, void *scratch)";
+
+    c_line(p, "void %s%s;", name, arguments);
+    c_line(p, "void %s%s", name, arguments);
+    c_line(p, "{");
+    p->depth++;
+    c_line(p, "const int64_t *dim = args->dim;");
+    for (int i = 0; i < node->n_in; i++)
+        if (node->in[i])
+            c_line(p, "const %s *in%d = args->ptr[%d];", c_type(node->in[i]->type.dtype), i, i);
+    for (int i = 0; i < node->n_out; i++)
+        if (node->out[i])
+            c_line(p, "%s *out%d = args->ptr[%d];", c_type(node->out[i]->type.dtype), i,
+                   node->n_in + i);
+    c_line(p, "(void)dim, (void)scratch;");
+    p->depth--;
+}
+
+static const CDialect plain_c = {
+    .head = "#include <math.h>\n"
+            "#include <stdint.h>\n"
+            "#include <string.h>\n"
+            "#include \"ingot/ingot_rt.h\"\n"
+            "\n"
+            "#define K_FN static inline\n"
+            "#define K_CONST static const\n"
+            "#define K_CLZ __builtin_clzll\n"
+            "#define K_POPCNT __builtin_popcountll\n"
+            "\n",
+    .check = "static inline int64_t k_check(const ingot_kernel_args *args, int64_t i, int64_t n)\n"
+             "{\n"
+             "    int64_t at = i < 0 ? k_add_i64(i, n) : i;\n"
+             "    if (at >= 0 && at < n) return at;\n"
+             "    ingot_rt_fail(args->call, INGOT_ERR_DATA, args->origin,\n"
+             "                  \"index %lld out of range for an axis of %lld\", i, n);\n"
+             "    return -1;\n"
+             "}\n"
+             "\n",
+    .told = "args",
+    .task_loop = "for (int64_t t = begin; t < end; t++) {",
+    .once = "",
+    .start = start,
+};
+
+void c_print_prelude(Text *out)
+{
+    c_print_helpers(&plain_c, out);
+}
+
+Status c_print_kernel(Arena *arena, Module *m, const Node *n, const char *name, Text *out, Diag *d,
+                      const KernelAbi **abi)
+{
+    return c_print_function(&plain_c, arena, m, n, name, out, d, abi);
 }
 
 Status codegen_print_c(Module *m, Arena *arena, Text *out, Diag *d)
 {
-    PrintAll x = {arena, m, out, d, 0};
+    int n;
 
-    c_print_prelude(out);
-    return module_visit(m, print_node, &x);
+    return c_print_module(&plain_c, m, arena, out, &n, d);
 }

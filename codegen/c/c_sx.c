@@ -194,7 +194,7 @@ static const char *operation(CPrint *p, const Sx *e)
         v[i] = c_value(p, e->arg[i]);
     switch ((int)e->op) {
     case SX_CHECK:
-        return arena_printf(p->arena, "k_check(args, v%d, v%d)", v[0], v[1]);
+        return arena_printf(p->arena, "k_check(%s, v%d, v%d)", p->dialect->told, v[0], v[1]);
     case SX_EQ:
     case SX_NE:
     case SX_LT:
