@@ -2,7 +2,7 @@
 import os
 import pathlib
 import subprocess
-import time
+import sys
 
 import numpy as np
 import onnx
@@ -52,15 +52,26 @@ def compile_exe(ingot, model, out, *options):
     return out
 
 
+MEASURE = """
+import os, subprocess, sys, time
+began = time.monotonic()
+process = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+_, status, usage = os.wait4(process.pid, 0)
+print(os.waitstatus_to_exitcode(status), time.monotonic() - began, usage.ru_maxrss)
+"""
+
+
 def measured(command):
-    """(seconds, peak resident bytes) of a command that must succeed."""
-    began = time.monotonic()
-    process = subprocess.Popen([str(c) for c in command], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise Failed(f"{' '.join(map(str, command[:3]))} ...: status {process.returncode}")
-    return time.monotonic() - began, usage.ru_maxrss * 1024
+    """(seconds, peak resident bytes) of a command that must succeed.
+
+    Started by a small interpreter: a process's peak counts that of the one that it was forked from.
+    """
+    command = [str(c) for c in command]
+    said = subprocess.run([sys.executable, "-S", "-c", MEASURE, *command], capture_output=True, text=True, check=True)
+    status, seconds, peak = said.stdout.split()
+    if status != "0":
+        raise Failed(f"{' '.join(command[:3])} ...: status {status}: {said.stderr[-500:]}")
+    return float(seconds), int(peak) * 1024
 
 
 def run_exe(exe, inputs, outputs, folder, *options):
