@@ -74,6 +74,18 @@ static const char *read_ints(const char *s, char end, int64_t *out, int *n)
     return *s == end ? s + 1 : NULL;
 }
 
+static const char *read_floats(const char *s, double *out, int *n)
+{
+    *n = 0;
+    while (*s && *s != ')') {
+        char *after;
+        out[*n] = (double)strtof(s, &after); /* attributes of models are f32 */
+        if (after == s || ++*n >= 256) return NULL;
+        s = *after == ',' ? after + 1 : after;
+    }
+    return *s == ')' ? s + 1 : NULL;
+}
+
 static void fill_count(Tensor *t)
 {
     for (int64_t i = 0; i < t->count; i++) {
@@ -154,6 +166,13 @@ static const char *read_attr(Case *c, const char *s)
         at->kind = ATTR_INTS;
         s = read_ints(s + 1, ']', ints, &at->n);
         at->ints = arena_copy(c->arena, ints, sizeof *ints * (size_t)at->n);
+        return s;
+    }
+    if (*s == '(') {
+        double floats[256];
+        at->kind = ATTR_FLOATS;
+        s = read_floats(s + 1, floats, &at->n);
+        at->floats = arena_copy(c->arena, floats, sizeof *floats * (size_t)at->n);
         return s;
     }
     if (strcspn(s, "[") < strcspn(s, " ")) {
