@@ -1,0 +1,438 @@
+/* cpu_gemm_emit.c: the code of a contraction around its tiles: tasks, packing, panels, and the
+ * epilogue, which puts the rows of a finished tile through the stage's value and stores them. The
+ * layout is drawn in cpu_gemm_impl.h. */
+#include "codegen/cpu/cpu_gemm_impl.h"
+
+LLVMValueRef gemm_mul(CpuFn *f, LLVMValueRef a, LLVMValueRef b)
+{
+    return LLVMBuildMul(f->b, a, b, "");
+}
+
+LLVMValueRef gemm_add(CpuFn *f, LLVMValueRef a, LLVMValueRef b)
+{
+    return LLVMBuildAdd(f->b, a, b, "");
+}
+
+LLVMValueRef gemm_float_at(CpuFn *f, LLVMValueRef base, LLVMValueRef offset)
+{
+    return LLVMBuildGEP2(f->b, f->m->f32, base, &offset, 1, "");
+}
+
+void gemm_stage(CpuFn *f, const CpuGemm *g, int s)
+{
+    f->s = &g->nest->stage[s];
+    f->stage_level = f->level;
+    f->vec = -1;
+    f->lanes = f->unroll = f->active = 1;
+    cpu_forget(f);
+}
+
+static LLVMValueRef index_value(CpuFn *f, const CpuGemm *g, int set, int index, LLVMValueRef flat)
+{
+    LLVMValueRef v = flat;
+    bool outermost = true;
+
+    for (int i = g->n_index - 1; i > index; i--) {
+        if (g->group[i] != set || dim_is(g->extent[i], 1)) continue;
+        LLVMValueRef extent = cpu_dim(f, g->extent[i]);
+        cpu_at(f, f->level);
+        v = LLVMBuildUDiv(f->b, v, extent, "");
+    }
+    for (int i = 0; i < index; i++)
+        if (g->group[i] == set && !dim_is(g->extent[i], 1)) outermost = false;
+    if (outermost) return v;
+    LLVMValueRef extent = cpu_dim(f, g->extent[index]);
+    cpu_at(f, f->level);
+    return LLVMBuildURem(f->b, v, extent, "");
+}
+
+void gemm_place(CpuFn *f, const CpuGemm *g, int stage, int set, LLVMValueRef flat)
+{
+    const NestStage *s = &g->nest->stage[stage];
+
+    for (int l = 0; l < s->n_loop; l++) {
+        LLVMValueRef v = NULL;
+
+        if (g->group[s->loop[l].last] != set) continue;
+        for (int i = s->loop[l].first; i <= s->loop[l].last; i++) {
+            LLVMValueRef x, extent;
+            if (g->group[i] != set || dim_is(g->extent[i], 1)) continue;
+            x = index_value(f, g, set, i, flat);
+            extent = cpu_dim(f, g->extent[i]);
+            cpu_at(f, f->level);
+            v = v ? gemm_add(f, gemm_mul(f, v, extent), x) : x;
+        }
+        f->loop_value[l] = v ? v : cpu_i64(f->m, 0);
+        f->loop_level[l] = f->level;
+    }
+    cpu_restamp(f);
+}
+
+typedef struct Task {
+    CpuFn *f;
+    const CpuGemm *g;
+    LLVMValueRef o, m0, m1, n0, n1, k, M, N;
+    LLVMValueRef scratch_a, scratch_b, tile;
+    LLVMValueRef pack_a, pack_b; /* of this outer point */
+} Task;
+
+static LLVMValueRef smin(CpuFn *f, LLVMValueRef a, LLVMValueRef b)
+{
+    return cpu_call2(f, "llvm.smin", a, b);
+}
+
+/* Row-major number within the outer indices that a side uses. */
+static LLVMValueRef outer_number(Task *t, uint32_t uses)
+{
+    CpuFn *f = t->f;
+    LLVMValueRef v = cpu_i64(f->m, 0);
+
+    for (int i = 0; i < t->g->n_index; i++) {
+        LLVMValueRef x, extent;
+        if (!(uses >> i & 1)) continue;
+        x = index_value(f, t->g, SET_O, i, t->o);
+        extent = cpu_dim(f, t->g->extent[i]);
+        cpu_at(f, f->level);
+        v = gemm_add(f, gemm_mul(f, v, extent), x);
+    }
+    return v;
+}
+
+static LLVMValueRef packed(Task *t, const GemmSide *s)
+{
+    CpuFn *f = t->f;
+    const KernelAbi *abi = &t->g->nest->abi;
+    LLVMValueRef p, at;
+
+    if (s->pack < 0) return NULL;
+    p = cpu_ptr(f, abi->n_in + abi->n_out + s->pack);
+    at = outer_number(t, s->uses);
+    cpu_at(f, f->level);
+    return gemm_float_at(f, p, gemm_mul(f, at, cpu_i64(f->m, s->size->value)));
+}
+
+/* Where row m of A packed at run time begins. */
+static LLVMValueRef panel_at(Task *t, LLVMValueRef m)
+{
+    CpuFn *f = t->f;
+    LLVMValueRef size = t->g->a_pitch ? cpu_i64(f->m, t->g->a_pitch) : t->k;
+
+    cpu_at(f, f->level);
+    return gemm_float_at(f, t->scratch_a, gemm_mul(f, LLVMBuildSub(f->b, m, t->m0, ""), size));
+}
+
+/* A(m, 0) and its steps. */
+static void rows_pointer(Task *t, GemmTile *x, LLVMValueRef m)
+{
+    CpuFn *f = t->f;
+    const CpuGemm *g = t->g;
+
+    x->a_row = 1;
+    x->a_step = cpu_i64(f->m, x->rows);
+    if (t->pack_a) {
+        cpu_at(f, f->level);
+        x->a = gemm_float_at(f, t->pack_a, gemm_mul(f, m, t->k));
+    } else if (!g->a.in_place) {
+        x->a = panel_at(t, m);
+        if (g->a_pitch) {
+            x->a_row = g->a_pitch;
+            x->a_step = cpu_i64(f->m, 1);
+        }
+    } else {
+        const NestStage *s = &g->nest->stage[STAGE_A];
+        LLVMValueRef base = cpu_ptr(f, s->value[0]->src), at;
+
+        gemm_stage(f, g, STAGE_A);
+        gemm_place(f, g, STAGE_A, SET_O, t->o);
+        gemm_place(f, g, STAGE_A, SET_M, m);
+        gemm_place(f, g, STAGE_A, SET_K, cpu_i64(f->m, 0));
+        gemm_place(f, g, STAGE_A, SET_N, cpu_i64(f->m, 0));
+        at = cpu_offset(f, map_get(&s->address, s->value[0]), 0);
+        x->a_step = cpu_dim(f, g->a.step);
+        x->a_row = g->a.row->value;
+        cpu_at(f, f->level);
+        x->a = gemm_float_at(f, base, at);
+    }
+}
+
+static void columns_pointer(Task *t, GemmTile *x, LLVMValueRef n)
+{
+    CpuFn *f = t->f;
+    const CpuGemm *g = t->g;
+
+    cpu_at(f, f->level);
+    if (t->pack_b) {
+        x->b = gemm_float_at(f, t->pack_b, gemm_mul(f, n, t->k));
+        x->b_step = cpu_i64(f->m, g->nr);
+    } else {
+        x->b = gemm_float_at(f, t->scratch_b, LLVMBuildSub(f->b, n, t->n0, ""));
+        x->b_step = cpu_i64(f->m, g->pitch);
+    }
+}
+
+/* ---- the epilogue: rows of the tile through the stage's value ---- */
+
+static LLVMValueRef tile_at(Task *t, LLVMValueRef row, LLVMValueRef column)
+{
+    CpuFn *f = t->f;
+
+    cpu_at(f, f->level);
+    return gemm_float_at(f, t->tile,
+                         gemm_add(f, gemm_mul(f, row, cpu_i64(f->m, t->g->nr)), column));
+}
+
+static void store_row(Task *t)
+{
+    CpuFn *f = t->f;
+    const Stage *s = f->s->stage;
+    LLVMValueRef v[CPU_UNROLL];
+
+    for (int j = 0; j < s->n_out; j++) {
+        for (int u = 0; u < f->active; u++)
+            v[u] =
+                f->lanes > 1 ? cpu_vector(f, f->s->value[j], u) : cpu_value(f, f->s->value[j], u);
+        for (int u = 0; u < f->active; u++)
+            cpu_store(f, j, v[u], u);
+    }
+}
+
+static void publish(CpuFn *f)
+{
+    f->acc_varies = f->lanes > 1;
+    f->acc_level = f->level;
+    cpu_restamp(f);
+}
+
+static void column_at(CpuFn *f, int l, LLVMValueRef n, int lanes, int unroll)
+{
+    f->vec = lanes > 1 ? l : -1;
+    f->lanes = lanes;
+    f->unroll = f->active = unroll;
+    f->loop_value[l] = n;
+    f->loop_level[l] = f->level;
+}
+
+static LLVMValueRef load_tile(Task *t, LLVMValueRef row, LLVMValueRef column, int lanes)
+{
+    CpuFn *f = t->f;
+    LLVMValueRef p = tile_at(t, row, column);
+    LLVMValueRef v = LLVMBuildLoad2(f->b, cpu_lanes_type(f->m->f32, lanes), p, "");
+
+    LLVMSetAlignment(v, 4);
+    return v;
+}
+
+/* A row of a full panel: all vectors at once. */
+static void full_row(Task *t, int l, LLVMValueRef row, LLVMValueRef n)
+{
+    CpuFn *f = t->f;
+    const CpuGemm *g = t->g;
+
+    column_at(f, l, n, g->lanes, g->vectors);
+    for (int u = 0; u < g->vectors; u++)
+        f->acc[u] = load_tile(t, row, cpu_i64(f->m, (int64_t)u * g->lanes), g->lanes);
+    publish(f);
+    store_row(t);
+}
+
+/* A row of the last panel: vectors, the last one masked, or one by one. */
+static void part_row(Task *t, int l, LLVMValueRef row, LLVMValueRef n)
+{
+    CpuFn *f = t->f;
+    const CpuGemm *g = t->g;
+    int lanes = cpu_can_mask(f) ? g->lanes : 1;
+    LLVMValueRef left, width;
+    CpuLoop loop;
+
+    cpu_at(f, f->level);
+    width = LLVMBuildSub(f->b, t->N, n, "");
+    loop = cpu_loop_open(f, cpu_i64(f->m, 0), width, lanes, 0, NULL);
+    cpu_at(f, f->level);
+    column_at(f, l, gemm_add(f, n, loop.index), lanes, 1);
+    left = LLVMBuildSub(f->b, width, loop.index, "");
+    if (lanes > 1) f->mask[0] = cpu_lane_limit(f, left);
+    f->acc[0] = load_tile(t, row, loop.index, lanes);
+    publish(f);
+    store_row(t);
+    f->mask[0] = NULL;
+    cpu_loop_close(f, &loop, NULL);
+}
+
+static void rows_loop(Task *t, LLVMValueRef m, int rows, LLVMValueRef n, bool full)
+{
+    CpuFn *f = t->f;
+    const CpuGemm *g = t->g;
+    CpuLoop l = cpu_loop_open(f, cpu_i64(f->m, 0), cpu_i64(f->m, rows), 1, 0, NULL);
+    int column = -1;
+
+    gemm_stage(f, g, STAGE_OUT);
+    for (int i = 0; i < g->rank; i++)
+        if (g->group[i] == SET_N && f->s->loop_of[i] >= 0) column = f->s->loop_of[i];
+    cpu_at(f, f->level);
+    gemm_place(f, g, STAGE_OUT, SET_O, t->o);
+    cpu_at(f, f->level);
+    gemm_place(f, g, STAGE_OUT, SET_M, gemm_add(f, m, l.index));
+    if (full)
+        full_row(t, column, l.index, n);
+    else
+        part_row(t, column, l.index, n);
+    f->vec = -1;
+    f->lanes = f->unroll = f->active = 1;
+    cpu_loop_close(f, &l, NULL);
+}
+
+/* ---- panels ---- */
+
+static void full_tile(Task *t, GemmTile *x, LLVMValueRef m, LLVMValueRef n)
+{
+    x->vectors = t->g->vectors;
+    gemm_emit_tile(t->f, t->g, x);
+    rows_loop(t, m, x->rows, n, true);
+}
+
+/* The last columns: as few vectors as they need, when that is known. */
+static void part_tile(Task *t, GemmTile *x, LLVMValueRef m, LLVMValueRef n)
+{
+    const CpuGemm *g = t->g;
+
+    x->vectors = g->vectors;
+    if (dim_is_const(g->size_n))
+        x->vectors = (int)((g->size_n->value % g->nr + g->lanes - 1) / g->lanes);
+    gemm_emit_tile(t->f, g, x);
+    rows_loop(t, m, x->rows, n, false);
+}
+
+static void one_tile(Task *t, GemmTile *x, LLVMValueRef m, LLVMValueRef n)
+{
+    CpuFn *f = t->f;
+    const CpuGemm *g = t->g;
+    LLVMValueRef full, part;
+    CpuIf c;
+
+    columns_pointer(t, x, n);
+    x->k = t->k;
+    x->tile = t->tile;
+    cpu_at(f, f->level);
+    full = LLVMBuildICmp(f->b, LLVMIntSLE, gemm_add(f, n, cpu_i64(f->m, g->nr)), t->N, "");
+    part = LLVMBuildNot(f->b, full, "");
+    if (!dim_is_const(g->size_n) || g->size_n->value >= g->nr) {
+        c = cpu_if_open(f, full);
+        full_tile(t, x, m, n);
+        cpu_if_close(f, &c);
+    }
+    if (dim_is_const(g->size_n) && g->size_n->value % g->nr == 0) return;
+    c = cpu_if_open(f, part);
+    part_tile(t, x, m, n);
+    cpu_if_close(f, &c);
+}
+
+static void panel(Task *t, LLVMValueRef m, int rows)
+{
+    CpuFn *f = t->f;
+    GemmTile x = {.rows = rows};
+    CpuLoop l;
+
+    if (!t->pack_a && !t->g->a.in_place) {
+        LLVMValueRef to = panel_at(t, m);
+        gemm_stage(f, t->g, STAGE_A);
+        gemm_place(f, t->g, STAGE_A, SET_O, t->o);
+        gemm_emit_pack_a(f, t->g, to, m, cpu_i64(f->m, rows));
+    }
+    rows_pointer(t, &x, m);
+    l = cpu_loop_open(f, t->n0, t->n1, t->g->nr, 0, NULL);
+    one_tile(t, &x, m, l.index);
+    cpu_loop_close(f, &l, NULL);
+}
+
+/* Panels of one height, from m as long as `to` is not passed. Gives the next row. */
+static LLVMValueRef panels(Task *t, LLVMValueRef m, LLVMValueRef to, int rows)
+{
+    CpuFn *f = t->f;
+    LLVMValueRef next = m, last;
+    CpuLoop l;
+
+    cpu_at(f, f->level);
+    last = LLVMBuildSub(f->b, to, cpu_i64(f->m, rows - 1), "");
+    l = cpu_loop_open(f, m, last, rows, 1, &next);
+    panel(t, l.index, rows);
+    cpu_at(f, f->level);
+    next = gemm_add(f, l.index, cpu_i64(f->m, rows));
+    cpu_loop_close(f, &l, &next);
+    return l.carry[0];
+}
+
+static void all_panels(Task *t)
+{
+    CpuFn *f = t->f;
+    const CpuGemm *g = t->g;
+    LLVMValueRef m = t->m0, to;
+
+    for (int i = 0; i < g->n_rows; i++) {
+        to = t->m1;
+        if (g->tall > 0 && i == 0) {
+            cpu_at(f, f->level);
+            to = smin(f, to, cpu_i64(f->m, g->tall * g->rows[0]));
+        }
+        m = panels(t, m, to, g->rows[i]);
+    }
+}
+
+static void decode(Task *t, LLVMValueRef number)
+{
+    CpuFn *f = t->f;
+    const CpuGemm *g = t->g;
+    LLVMValueRef blocks, at;
+
+    blocks = cpu_dim(f, g->blocks_m);
+    cpu_at(f, f->level);
+    at = LLVMBuildURem(f->b, number, blocks, "");
+    number = LLVMBuildUDiv(f->b, number, blocks, "");
+    t->m0 = gemm_mul(f, at, cpu_i64(f->m, g->block_m));
+    t->m1 = g->block_m ? smin(f, gemm_add(f, t->m0, cpu_i64(f->m, g->block_m)), t->M) : t->M;
+    blocks = cpu_dim(f, g->blocks_n);
+    cpu_at(f, f->level);
+    at = LLVMBuildURem(f->b, number, blocks, "");
+    t->o = LLVMBuildUDiv(f->b, number, blocks, "");
+    t->n0 = gemm_mul(f, at, cpu_i64(f->m, g->block_n));
+    t->n1 = smin(f, gemm_add(f, t->n0, cpu_i64(f->m, g->block_n)), t->N);
+}
+
+static void one_task(Task *t, LLVMValueRef number)
+{
+    CpuFn *f = t->f;
+    const CpuGemm *g = t->g;
+
+    decode(t, number);
+    t->pack_a = packed(t, &g->a);
+    t->pack_b = packed(t, &g->b);
+    if (g->b.pack < 0) {
+        gemm_stage(f, g, STAGE_B);
+        gemm_place(f, g, STAGE_B, SET_O, t->o);
+        gemm_place(f, g, STAGE_B, SET_M, cpu_i64(f->m, 0));
+        gemm_emit_pack_b(f, g, t->scratch_b, t->n0, t->n1);
+    }
+    all_panels(t);
+}
+
+Status cpu_gemm_emit(CpuModule *m, const CpuGemm *g, const char *name)
+{
+    CpuFn *f = ARENA_NEW(m->arena, CpuFn);
+    Task t = {.f = f, .g = g};
+    CpuLoop l;
+
+    cpu_fn_open(f, m, g->nest, name);
+    f->s = &g->nest->stage[STAGE_OUT];
+    f->acc = ARENA_ARRAY(f->arena, LLVMValueRef, CPU_UNROLL);
+    t.k = cpu_dim(f, g->size_k);
+    t.M = cpu_dim(f, g->size_m);
+    t.N = cpu_dim(f, g->size_n);
+    t.tile = cpu_stack(f, m->f32, g->rows[0] * g->nr);
+    t.scratch_b = f->scratch;
+    LLVMValueRef at = cpu_dim(f, g->a_at);
+    cpu_at(f, 0);
+    t.scratch_a = LLVMBuildGEP2(f->b, m->i8, f->scratch, &at, 1, "");
+    l = cpu_loop_open(f, f->begin, f->end, 1, 0, NULL);
+    one_task(&t, l.index);
+    cpu_loop_close(f, &l, NULL);
+    return cpu_fn_close(f);
+}
