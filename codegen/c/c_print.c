@@ -304,7 +304,7 @@ static void copies(CPrint *p)
             const StageOut *o = &s->stage->out[j];
             if (!o->dst) continue;
             c_line(p, "if (%sout%d != (const void *)in%d)", p->dialect->once, o->result, o->init);
-            c_line(p, "    memcpy(out%d, in%d, sizeof *out%d * (size_t)%s);", o->result, o->init,
+            c_line(p, "    memcpy(out%d, in%d, sizeof *out%d * (uint64_t)%s);", o->result, o->init,
                    o->result, c_dim_text(p, s->copied[j]));
         }
     }

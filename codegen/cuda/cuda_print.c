@@ -13,6 +13,8 @@
  *
  * Limits: scatters and what else must run in order are one thread's work; contractions are plain
  * loops, without tensor cores or shared memory. */
+#include "codegen/cuda/cuda_print.h"
+
 #include "codegen/c/c_print.h"
 #include "codegen/codegen.h"
 
@@ -81,6 +83,17 @@ static const CDialect cuda = {
     .points = true,
     .start = start,
 };
+
+void cuda_print_prelude(Text *out)
+{
+    c_print_helpers(&cuda, out);
+}
+
+Status cuda_print_kernel(Arena *arena, Module *m, const Node *n, const char *name, Text *out,
+                         Diag *d, const KernelAbi **abi)
+{
+    return c_print_function(&cuda, arena, m, n, name, out, d, abi);
+}
 
 Status codegen_print_cuda(Module *m, Arena *arena, Text *out, int *n, Diag *d)
 {

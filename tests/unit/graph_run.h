@@ -51,7 +51,7 @@ static void graph_add(Run *r, const char *name, const char *text)
 /* `count` groups of cases at every level and through C. `tiled`: kernels on register tiles that
  * levels with vectors have at least. `whole`: without FMA, on whole numbers only (no mathematics).
  */
-static int graph_run_groups(int count, void (*const *group)(Run *), int tiled, bool whole)
+static inline int graph_run_groups(int count, void (*const *group)(Run *), int tiled, bool whole)
 {
     static const char *const levels[] = {"x86-64-v4", "x86-64-v3", "x86-64-v2", "scalar"};
     static const int64_t edges[] = {37, 1, 8, 0};

@@ -318,7 +318,7 @@ static void run_all(Run *r, void *so, const KernelAbi *const *abi, const char *l
         run_turns(r, &r->cases[i], abi[i], fn[i], level, fma);
 }
 
-static void run_level(Run *r, const char *level)
+static inline void run_level(Run *r, const char *level)
 {
     const CpuIsa *isa = cpu_isa_find(level);
     const KernelAbi *abi[RUN_CASES];
@@ -358,7 +358,7 @@ static void run_level(Run *r, const char *level)
 }
 
 /* The same through plain C. */
-static void run_c(Run *r)
+static inline void run_c(Run *r)
 {
     const KernelAbi *abi[RUN_CASES];
     Text text;
