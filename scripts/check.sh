@@ -54,6 +54,7 @@ hostile     | counts | 10 | hostile models in one process: every cut and flip of
 hostile-asn | counts | 10 | the same under ASan and UBSan, 1 of 64
 hostile-bin | counts | 10 | hostile models through the command: 25 of each kind
 hostile-dat | counts |  5 | hostile data through executables
+random      | counts |  5 | random graphs against the onnx package, 8 levels, targets and selections of passes: 60, seeded
 digits      | counts |  2 | models/digits: test set, executable on real images, its size
 '
 
@@ -347,6 +348,13 @@ step_hostile-dat()
     need_ingot
     need_python
     $PYTHON tests/hostile/hostile_data.py $INGOT build/hostile-data
+}
+
+step_random()
+{
+    need_ingot
+    need_python
+    $PYTHON tests/random/random_graphs.py $INGOT build/random --count "$([ -n "$FULL" ] && echo 2000 || echo 60)"
 }
 
 step_digits()
