@@ -130,7 +130,7 @@ static Place place_of(const Grid *g, double v, int64_t extent)
 static Status eval_grid(Eval *cx, const Node *n, const Tensor *const *in, Tensor **out)
 {
     const Tensor *x = in[0], *grid = in[1];
-    int64_t dims[MAX_RANK], points = 1, size = 1, combos = 1;
+    int64_t dims[MAX_RANK], points = 1, combos = 1;
     Grid g;
     Place p[3];
 
@@ -141,7 +141,6 @@ static Status eval_grid(Eval *cx, const Node *n, const Tensor *const *in, Tensor
     dims[1] = x->dim[1];
     for (int i = 0; i < g.space; i++) {
         points *= dims[2 + i] = grid->dim[1 + i];
-        size *= x->dim[2 + i];
         combos *= g.taps;
     }
     TRY(eval_out(cx, n, &out[0], x->dtype, x->rank, dims));
