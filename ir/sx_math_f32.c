@@ -29,7 +29,7 @@ typedef const Sx *V;
 #define SHR(u, n)      sx_shr(t, u, KU(n))
 #define POLY(x, c)     poly(t, x, c, (int)(sizeof(c) / sizeof *(c)))
 #define INF            K(__builtin_inf())
-#define MAGIC          K(0x1.8p23)
+#define MAGIC          K(0x1.8p23 + 254)
 
 /* (exp(r) - 1 - r) / r^2 for |r| <= ln(2)/2 */
 static const float f_exp[] = {0x1p-1f,       0x1.555556p-3f,  0x1.5554eap-5f,
@@ -64,7 +64,7 @@ static V poly(SxTable *t, V x, const float *c, int n)
     return r;
 }
 
-/* x = k ln(2) + r: k as a float and in the low bits of `shifted`. */
+/* x = k ln(2) + r: k as a float, and k + 254 in the low bits of `shifted`. */
 typedef struct Reduced {
     V k, shifted, r;
 } Reduced;
@@ -84,20 +84,20 @@ static V exp_tail(SxTable *t, V r)
     return MUL(MUL(r, r), POLY(r, f_exp));
 }
 
-/* v * 2^k in two steps, as 2^128 and 2^-149 are no normal floats. */
+/* v * 2^k in two steps, as 2^128 and 2^-149 are no normal floats: the low bits of `shifted` are
+ * k + 254, half of which is the exponent field of 2^(k/2), and the rest that of the other factor.
+ */
 static V scale(SxTable *t, V v, V shifted)
 {
-    V all = ADD(shifted, SUB(KU(512), BITS(MAGIC))), half = SHR(all, 1), rest = SUB(all, half);
-    V a = OF_BITS(SHL(SUB(half, KU(256 - 127)), 23)),
-      b = OF_BITS(SHL(SUB(rest, KU(256 - 127)), 23));
+    V half = sx_and(t, SHL(shifted, 22), KU(0xff800000)), rest = SUB(SHL(shifted, 23), half);
 
-    return MUL(MUL(v, a), b);
+    return MUL(MUL(v, OF_BITS(half)), OF_BITS(rest));
 }
 
-/* v * 2^k for |k| < 127 */
+/* v * 2^k for |k| < 127; by a product, which keeps NaN. */
 static V scale_near(SxTable *t, V v, V shifted)
 {
-    return MUL(v, OF_BITS(SHL(ADD(shifted, SUB(KU(127), BITS(MAGIC))), 23)));
+    return MUL(v, OF_BITS(SHL(SUB(shifted, KU(127)), 23)));
 }
 
 static V f32_exp(SxTable *t, V x)
