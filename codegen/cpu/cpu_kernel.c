@@ -199,7 +199,7 @@ static int vectors_a_turn(const CpuFn *f)
 
     if (s->scan >= 0) return 1;
     if (s->stage->n_acc) return n <= 40 ? 4 : n <= 120 ? 2 : 1;
-    return n <= 10 ? 4 : n <= 30 ? 2 : 1;
+    return n <= 10 ? 4 : n <= 80 ? 2 : 1;
 }
 
 static void vector_loop(CpuFn *f, int l, LLVMValueRef from, LLVMValueRef to)
