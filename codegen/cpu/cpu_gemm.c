@@ -350,7 +350,6 @@ static void set_abi(CpuGemm *g)
     if (g->a.pack < 0 && !g->a.in_place)
         abi->scratch =
             dim_add(t, g->a_at, align64(t, dim_mul(t, a_row_size(g), dim_mul_c(t, rows, 4))));
-    abi->fails = false;
 }
 
 Status cpu_gemm_prepare(Arena *arena, Nest *n, const CpuIsa *isa, Diag *d, CpuGemm **out)
@@ -361,8 +360,7 @@ Status cpu_gemm_prepare(Arena *arena, Nest *n, const CpuIsa *isa, Diag *d, CpuGe
     int last, first, loop;
 
     *out = NULL;
-    if (!isa->vector_bytes || n->kernel->n_stage != 1 || !simple_results(s) || n->abi.fails)
-        return OK;
+    if (!isa->vector_bytes || n->kernel->n_stage != 1 || !simple_results(s)) return OK;
     if (!kernel_contraction(&n->module->sx, s, &c)) return OK;
     if (s->order != ORDER_CHAIN || s->acc[0].dtype != DT_F32 || !c.n) return OK;
     last = innermost(s);
