@@ -135,5 +135,6 @@ Status pass_run_one(Module *m, const char *name, const PassOptions *o, bool *cha
         arena_free(cx.scratch);
         return s;
     }
-    return diag(d, ERR_USAGE, (Where){0}, "there is no pass '%s'; ingot pass --list names them", name);
+    return diag(d, ERR_USAGE, (Where){0}, "there is no pass '%s'; ingot pass --list names them",
+                name);
 }

@@ -3,8 +3,8 @@
  *     K = kernel(x, support vectors)          [rows, vectors]
  *     one score for each pair of classes: K times the coefficients of both, plus rho
  *
- * A class gets a vote for each pair it wins. Probabilities are there for two classes only, and exact
- * where the reference stops its iteration early: they may differ from it by 0.003. */
+ * A class gets a vote for each pair it wins. Probabilities are there for two classes only, and
+ * exact where the reference stops its iteration early: they may differ from it by 0.003. */
 #include <string.h>
 
 #include "ir/ops/ml.h"
