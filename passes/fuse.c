@@ -287,14 +287,37 @@ static bool try_epilogue(Fuse *f, Node *n)
     return true;
 }
 
+/* Views that cancel out (a transpose and its inverse) leave a copy of the operand: its readers read
+ * the operand. */
+static bool try_identity(Fuse *f, Node *n)
+{
+    const Sx *e;
+    Value *v;
+
+    if (!is_map_kernel(n) || n->n_in != 1) return false;
+    e = n->kernel->stage[0].out[0].value;
+    v = n->in[0];
+    if (!load_at_point(e, v->type.rank) || !type_equal(&v->type, &n->out[0]->type)) return false;
+    if (!pass_accept(f->cx)) return false;
+    v->uses += n->out[0]->uses - 1;
+    if (!v->name) v->name = n->out[0]->name;
+    value_replace(n->out[0], v);
+    node_unlink(n);
+    f->changed = true;
+    return true;
+}
+
 static Status fuse_node(void *context, Node *n)
 {
     Fuse *f = context;
 
+    for (int i = 0; i < n->n_in; i++)
+        n->in[i] = value_resolve(n->in[i]);
     if (n->kind != NODE_KERNEL) return OK;
     f->changed |= fuse_tidy(n);
     while (try_inline(f, n))
         f->changed |= fuse_tidy(n);
+    if (try_identity(f, n)) return OK;
     while (try_epilogue(f, n))
         ;
     return OK;
@@ -305,6 +328,7 @@ Status pass_fuse(PassContext *cx, Module *m, bool *changed)
     Fuse f = {.cx = cx};
 
     TRY(module_visit(m, fuse_node, &f));
+    module_resolve(m);
     *changed = f.changed;
     return OK;
 }

@@ -206,7 +206,9 @@ static Value *simplify_batch_norm(Build *b, Node *n)
                               tensor_double(n->in[2]->data, c));
     }
     Value *in[3] = {conv->in[0], build_tensor(b, new_w), build_tensor(b, new_b)};
-    return build_op(b, "Conv", 3, in, conv->n_attr, conv->attr);
+    Value *v = build_op(b, "Conv", 3, in, conv->n_attr, conv->attr);
+    if (v) node_add_origin(v->def, conv->origin);
+    return v;
 }
 
 const OpDef batch_norm_ops[] = {
