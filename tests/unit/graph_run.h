@@ -31,7 +31,7 @@ static void graph_add(Run *r, const char *name, const char *text)
     Module *m;
 
     if (graph_parse(r->arena, text, name, &m, &r->diag) != OK) {
-        CHECK(!"parsed");
+        CHECK(false && "parsed");
         return;
     }
     whole_weights(r, m);
