@@ -54,7 +54,8 @@ static Status must_be_tensor(const Module *m, const Value *v, const char *what, 
 
     if (v->type.kind == TYPE_TENSOR || v->type.kind == TYPE_UNKNOWN) return OK;
     return diag(d, ERR_UNSUPPORTED, (Where){.file = m->file, .node = v->name},
-                "%s is %s: the command reads and writes tensors only", what, text[v->type.kind]);
+                "%s%s%s is %s: the command reads and writes tensors only", what,
+                v->def ? " of " : "", v->def ? node_op_name(v->def) : "", text[v->type.kind]);
 }
 
 static Status read_one(const char *path, ingot_tensor *out, Diag *d)

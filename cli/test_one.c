@@ -19,14 +19,23 @@ typedef struct Trial {
     Diag *d;
 } Trial;
 
+/* " of Conv" for the operator that the model names for a value; "" for an input. */
+static const char *made_by(const Value *v, Arena *a)
+{
+    const Origin *o = v->def ? v->def->origin : NULL;
+
+    return o && o->op ? arena_printf(a, " of %s", o->op) : "";
+}
+
 static Status compare_outputs(const Trial *t, const TestSet *set, const ingot_tensor *got)
 {
     const char *why;
 
     for (int k = 0; k < set->n_want; k++)
         if (!tensors_agree(&t->how, &got[k], &set->want[k], t->o->arena, &why))
-            return diag(t->d, ERR_MISMATCH, (Where){0}, "%s: output '%s': %s",
-                        path_name(set->folder), t->module->output_name[k], why);
+            return diag(t->d, ERR_MISMATCH, (Where){0}, "%s: output '%s'%s: %s",
+                        path_name(set->folder), t->module->output_name[k],
+                        made_by(t->module->main->result[k], t->o->arena), why);
     if (set->n_want == 0)
         return diag(t->d, ERR_IO, (Where){.file = set->folder}, "there is no output_0.pb");
     return OK;

@@ -107,7 +107,7 @@ cp "$model" "$here/wrong/model.onnx"
 cp "$model" "$here/bare/model.onnx"
 cp "$here/record/test_data_set_0/input_0.pb" "$here/wrong/test_data_set_0/"
 says 0 '' run "$model" -i random --dim batch=2 --seed 8 -o "$here/wrong/test_data_set_0/output_0.pb"
-says 1 "FAIL .*wrong: .*output 'probability': f32.2,10.: at .* got .* want" test "$here/wrong"
+says 1 "FAIL .*wrong: .*output 'probability' of Softmax: f32.2,10.: at .* got .* want" test "$here/wrong"
 says 1 '1 failed' test "$here/wrong" --eval
 says 1 'wrong$' test "$here/wrong" --list-failures
 says 0 '0 passed, 0 failed, 1 skipped' test "$here/bare"
