@@ -288,9 +288,11 @@ static const char *run_stub_text(Run *r)
 static void *run_link(Run *r, const char *suffix, const void *data, size_t size)
 {
     const char *stub = run_stub_text(r);
-    char folder[] = "/tmp/kernel_run_XXXXXX", command[600], path[3][100];
+    const char *base = getenv("TMPDIR");
+    char folder[256], command[2000], path[3][300];
     void *so;
 
+    snprintf(folder, sizeof folder, "%s/kernel_run_XXXXXX", base && *base ? base : P_tmpdir);
     if (!mkdtemp(folder)) exit(1);
     snprintf(path[0], sizeof path[0], "%s/k%s", folder, suffix);
     snprintf(path[1], sizeof path[1], "%s/stub.c", folder);
