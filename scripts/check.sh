@@ -39,7 +39,7 @@ suites      | ctest  | 10 | the other tests of the build: golden dumps and whate
 asan        | status | 15 | the build with ASan and UBSan
 asan-unit   | ctest  | 10 | unit tests under ASan and UBSan
 onnx-reader | counts |  5 | what the frontend reads, field by field, against the onnx package; with changed copies
-conformance | counts | 10 | the ONNX node tests through generated code; no fewer than tests/conformance/floor.txt
+conformance | counts | 10 | the ONNX node tests (and those of 1.23) through generated code; no fewer than tests/conformance/floor.txt
 corpus      | counts | 10 | the real models of tests/corpus/first.txt against their recorded outputs
 families    | counts |  5 | small models of the well-known families (bench/gen_models.py) against their test sets
 embed       | counts |  2 | the example application with digits as static and shared library and object
@@ -172,29 +172,48 @@ node_tests() # prints the folder of the ONNX node tests; makes it with the pinne
     fi
 }
 
-# The scoreboard may only rise: fewer passes than the floor are failures, what is not there yet is a skip.
-step_conformance()
+# Counts of one folder of node tests against its floor; the scoreboard may only rise: fewer passes than the floor are
+# failures, what is not there yet is a skip. Adds to all_passed, all_failed, all_skipped.
+conformance_of() # FOLDER FLOOR
 {
-    local data floor passed failed skipped rc
-    need_ingot
-    data=$(node_tests) || { absent "ONNX node tests, neither in $SHARED nor made by the onnx package"; return; }
-    floor=$(grep -v '^#' tests/conformance/floor.txt)
+    local data=$1 floor=$2 passed failed skipped rc
     $INGOT test "$data" | tee $LOGS/conformance.out
     rc=${PIPESTATUS[0]}
     read -r passed failed skipped < <(tail -1 $LOGS/conformance.out |
         sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed, \([0-9]*\) skipped$/\1 \2 \3/p')
     if [ -z "${skipped:-}" ] || [ "$rc" -gt 1 ]; then
         echo "ingot test did not come to its end (exit status $rc)"
-        counts 0 1 0
-        return 1
+        all_failed=$((all_failed + 1))
+        return
     fi
-    echo "conformance: $passed of $((passed + failed + skipped)) pass; the floor is $floor"
+    echo "conformance: $passed of $((passed + failed + skipped)) pass in $data; the floor is $floor"
     if [ "$passed" -lt "$floor" ]; then
-        counts "$passed" $((floor - passed)) $((failed + skipped - floor + passed))
-        return 1
+        all_failed=$((all_failed + floor - passed))
+        all_skipped=$((all_skipped + failed + skipped - floor + passed))
+    else
+        [ "$passed" -eq "$floor" ] || echo "raise tests/conformance/floor.txt to $passed for $data"
+        all_skipped=$((all_skipped + failed + skipped))
     fi
-    [ "$passed" -eq "$floor" ] || echo "raise tests/conformance/floor.txt to $passed"
-    counts "$passed" 0 $((failed + skipped))
+    all_passed=$((all_passed + passed))
+}
+
+step_conformance()
+{
+    local data name floor all_passed=0 all_failed=0 all_skipped=0
+    need_ingot
+    data=$(node_tests) || { absent "ONNX node tests, neither in $SHARED nor made by the onnx package"; return; }
+    while read -r name floor; do
+        if [ "$name" = node ]; then
+            conformance_of "$data" "$floor"
+        elif [ -d "$SHARED/conformance/$name" ]; then
+            conformance_of "$SHARED/conformance/$name" "$floor"
+        else
+            echo "skipped: no $name in $SHARED/conformance"
+            all_skipped=$((all_skipped + floor))
+        fi
+    done < <(grep -v '^#' tests/conformance/floor.txt)
+    counts $all_passed $all_failed $all_skipped
+    [ $all_failed = 0 ]
 }
 
 step_corpus()

@@ -14,7 +14,7 @@
 #include "frontend/onnx/onnx_tensor.h"
 #include "ir/op.h"
 
-enum { ONNX_NEWEST = 27 }; /* opset of ai.onnx that the op table's meanings are of */
+enum { ONNX_NEWEST = 28 }; /* opset of ai.onnx that the op table's meanings are of */
 
 typedef struct Scope {
     const struct Scope *outer;

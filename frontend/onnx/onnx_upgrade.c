@@ -1,6 +1,6 @@
 /* onnx_upgrade.c: older forms of operators to the newest one.
  *
- * The op table knows one meaning for each operator: that of opset 27. A row here says what to do
+ * The op table knows one meaning for each operator: that of opset 28. A row here says what to do
  * with a node of an operator whose version lies below `before`. All rows that fit are applied, from
  * top to bottom, so a row need only bridge one change; a row may rename the operator, and rows
  * below it see the new name. Most changes are attributes that became inputs. Forms that become

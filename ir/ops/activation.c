@@ -160,6 +160,15 @@ M(softsign, sx_div(t, x, sx_add(t, C(1), sx_abs(t, x))))
 E(swish, x *mathd_sigmoid(ALPHA *x))
 M(swish, sx_mul(t, x, sx_sigmoid(t, sx_mul(t, C(ALPHA), x))))
 
+static double e_swiglu(const Node *n, const double *x)
+{
+    return e_swish(n, x) * x[1];
+}
+static const Sx *m_swiglu(Build *b, const Node *n, const Sx *const *x)
+{
+    return sx_mul(b->sx, m_swish(b, n, x), x[1]);
+}
+
 E(thresholded, x > ALPHA ? x : 0)
 M(thresholded, sx_select(t, sx_lt(t, C(ALPHA), x), x, C(0)))
 
@@ -281,7 +290,7 @@ const OpDef activation_ops[] = {
      .traits = UNARY,
      ATTRS(ATTR_F("alpha", 1))},
     {.name = "Celu",
-     .since = 12,
+     .since = 28,
      .about = "max(0, x) + min(0, alpha (e^(x/alpha) - 1))",
      PORTS(T_FLOAT, "X", "Y"),
      ROW(celu),
@@ -315,6 +324,17 @@ const OpDef activation_ops[] = {
      .about = "x sigmoid(alpha x)",
      PORTS(T_FLOAT, "X", "Y"),
      ROW(swish),
+     .traits = UNARY,
+     ATTRS(ATTR_F("alpha", 1))},
+    {.name = "SwiGLU",
+     .since = 28,
+     .about = "a sigmoid(alpha a) b",
+     .in = (const PortDef[]){{.name = "a", .types = T_FLOAT, .var = "T"},
+                             {.name = "b", .types = T_FLOAT, .var = "T"},
+                             {0}},
+     .out = OUT_T("y"),
+     .eval1 = e_swiglu,
+     .map = m_swiglu,
      .traits = UNARY,
      ATTRS(ATTR_F("alpha", 1))},
     {.name = "ThresholdedRelu",

@@ -100,6 +100,22 @@ static Value *scaled(Build *b, Value *v, double factor)
     return factor == 1 ? v : make_mul(b, v, make_scalar(b, v, factor));
 }
 
+/* By the root of the attribute scale, or of 1 / sqrt(size). */
+static Value *scaled_root(Build *b, const Node *n, Dim size, Value *v)
+{
+    SxTable *t = b->sx;
+    DType type;
+    const Sx *root;
+
+    if (!v) return NULL;
+    if (attr_find(n, "scale")) return scaled(b, v, mathd_sqrt(attr_float(n, "scale", 1)));
+    if (dim_is_const(size)) return scaled(b, v, mathd_sqrt(1 / mathd_sqrt((double)size->value)));
+    type = v->type.dtype;
+    root = sx_sqrt(t, sx_cast(t, sx_dim(t, size), DT_F64));
+    root = sx_sqrt(t, sx_div(t, sx_const(t, DT_F64, 1), root));
+    return make_mul(b, v, build_map(b, "scale", 0, NULL, type, 0, NULL, sx_cast(t, root, type)));
+}
+
 /* The mask as a bias that is added, at least of rank 2, of f32 or the type of Q. A bias that ends
  * before the last key: -infinity from there. */
 static Value *mask_bias(Build *b, const Node *n, const Heads *h, DType type)
@@ -108,37 +124,40 @@ static Value *mask_bias(Build *b, const Node *n, const Heads *h, DType type)
     SxTable *t = b->sx;
     int rank = m->type.rank;
     Dim dims[MAX_RANK], own;
-    const Sx *idx[MAX_RANK], *guard, *e, *low = sx_const(t, type, -INFINITY);
+    const Sx *idx[MAX_RANK], *guard = NULL, *e, *low = sx_const(t, type, -INFINITY);
 
-    if (rank == 0) return make_cast(b, m, type);
     for (int i = 0; i < rank; i++) {
         dims[i] = m->type.dim[i];
         idx[i] = sx_index(t, i);
     }
-    own = dims[rank - 1];
-    if (!dim_is(own, 1)) dims[rank - 1] = h->total;
-    guard = sx_inside(b, idx[rank - 1], own, rank, dims);
+    if (rank > 0) {
+        own = dims[rank - 1];
+        if (!dim_is(own, 1)) dims[rank - 1] = h->total;
+        guard = sx_inside(b, idx[rank - 1], own, rank, dims);
+    }
     e = sx_at_guarded(b, 0, m, idx, guard);
     e = m->type.dtype == DT_BOOL ? sx_select(t, e, sx_const(t, type, 0), low) : sx_cast(t, e, type);
     if (guard) e = sx_select(t, guard, e, low);
     return build_map(b, "mask", 1, &m, type, rank, dims, e);
 }
 
-/* 0 or -infinity: causal, and keys behind the padding. [batch or 1, 1, q_len, total] */
+/* 0 or -infinity: causal, and keys behind the padding. [batch or 1, 1, q_len, total]. With padding
+ * the last query stands at the last key that is none, else the first one right behind the past. */
 static Value *place_bias(Build *b, const Node *n, const Heads *h, DType type, bool causal)
 {
     SxTable *t = b->sx;
     bool padded = has_in(n, 6);
     Dim one = dim_const(b->dims, 1);
     Dim dims[4] = {padded ? h->batch : one, one, causal ? h->q_len : one, h->total};
-    const Sx *key = sx_index(t, 3), *shown = NULL;
+    const Sx *key = sx_index(t, 3), *shown = NULL, *offset = sx_dim(t, h->past);
 
-    if (causal) shown = sx_le(t, key, sx_add(t, sx_index(t, 2), sx_dim(t, h->past)));
     if (padded) {
         const Sx *at = sx_index(t, 0);
         const Sx *count = sx_cast(t, sx_load(t, n->in[6]->type.dtype, 0, 1, &at, NULL), DT_I64);
-        shown = sx_both(b, shown, sx_lt(t, key, count));
+        shown = sx_lt(t, key, count);
+        offset = sx_sub(t, count, sx_dim(t, h->q_len));
     }
+    if (causal) shown = sx_both(b, shown, sx_le(t, key, sx_add(t, sx_index(t, 2), offset)));
     return build_map(b, "mask", padded, padded ? &n->in[6] : NULL, type, 4, dims,
                      sx_select(t, shown, sx_const(t, type, 0), sx_const(t, type, -INFINITY)));
 }
@@ -162,42 +181,52 @@ static Value *with_past(Build *b, const Node *n, int past, Value *v)
     return make_concat(b, 2, (Value *[]){n->in[past], v}, 2);
 }
 
-/* A row where no key is shown gives NaN in the formula, and so here. */
+/* Softmax of the scores; rows where the bias hides every key are 0, not NaN. */
+static Value *weights(Build *b, Value *s, Value *bias, DType type)
+{
+    Value *y = make_cast(b, make_axis(b, "Softmax", s, -1), type), *hidden;
+
+    if (!bias || !y) return y;
+    if (bias->type.rank > 0) bias = make_reduce(b, "ReduceMax", bias, -1, true);
+    if (!bias) return NULL;
+    hidden = build_op2(b, "Equal", bias, make_scalar(b, bias, -INFINITY));
+    return make_where(b, hidden, make_scalar(b, y, 0), y);
+}
+
 static Status lower_attention(Build *b, const Node *n, Value **out)
 {
     Heads h;
     DType type = in_type(n, 0)->dtype;
     int64_t mode = attr_int(n, "qk_matmul_output_mode", 0);
     int64_t precision = attr_int(n, "softmax_precision", 0);
-    double cap = attr_float(n, "softcap", 0), scale;
+    double cap = attr_float(n, "softcap", 0);
     bool causal = attr_int(n, "is_causal", 0) != 0;
-    Value *q, *k, *v, *s, *y;
+    Value *q, *k, *v, *s, *y, *bias = NULL, *place = NULL;
 
     TRY(heads_read(n, b->diag, b->dims, &h));
-    if (!attr_find(n, "scale") && !dim_is_const(h.size))
-        return op_unsupported(n, b->diag, "an open head size without the attribute scale");
-    scale =
-        attr_find(n, "scale") ? attr_float(n, "scale", 1) : 1 / mathd_sqrt((double)h.size->value);
     q = unpack(b, n->in[0], h.packed, h.q_heads, h.size);
     k = with_past(b, n, 4, unpack(b, n->in[1], h.packed, h.kv_heads, h.size));
     v = with_past(b, n, 5, unpack(b, n->in[2], h.packed, h.kv_heads, h.v_size));
     if (b->status != OK) return b->status;
     if (has_out(n, 1)) out[1] = k;
     if (has_out(n, 2)) out[2] = v;
-    q = scaled(b, fold_groups(b, &h, q, false), mathd_sqrt(scale));
-    k = scaled(b, k, mathd_sqrt(scale));
+    q = scaled_root(b, n, h.size, fold_groups(b, &h, q, false));
+    k = scaled_root(b, n, h.size, k);
     if (b->status != OK) return b->status;
     s = build_op2(b, "MatMul", q, build_transpose(b, k, (const int[]){0, 1, 3, 2}));
     s = fold_groups(b, &h, s, true);
     if (has_out(n, 3)) out[3] = s;
     if (cap > 0 && s) s = scaled(b, make_unary(b, "Tanh", scaled(b, s, 1 / cap)), cap);
     if (has_out(n, 3) && mode == 1) out[3] = s;
-    if (has_in(n, 3)) s = make_add(b, s, mask_bias(b, n, &h, type));
-    if (causal || has_in(n, 6)) s = make_add(b, s, place_bias(b, n, &h, type, causal));
+    if (has_in(n, 3)) bias = mask_bias(b, n, &h, type);
+    if (causal || has_in(n, 6)) place = place_bias(b, n, &h, type, causal);
+    if (bias && place) bias = make_add(b, bias, place);
+    if (bias || place) s = make_add(b, s, bias ? bias : place);
     if (has_out(n, 3) && mode == 2) out[3] = s;
     if (precision > 0 && dtype_from_onnx((int)precision) != DT_NONE)
         s = make_cast(b, s, dtype_from_onnx((int)precision));
-    s = make_cast(b, make_axis(b, "Softmax", s, -1), type);
+    if (!bias && has_in(n, 6)) bias = place; /* causal alone shows each query a key */
+    s = weights(b, s, bias, type);
     if (has_out(n, 3) && mode == 3) out[3] = s;
     y = build_op2(b, "MatMul", fold_groups(b, &h, s, false), make_cast(b, v, type));
     y = fold_groups(b, &h, y, true);
