@@ -21,6 +21,7 @@ import json
 import math
 import os
 import pathlib
+import shutil
 import statistics
 import subprocess
 import sys
@@ -45,9 +46,8 @@ def compile_case(args, case):
     case.library = case.cache / f"{case.key}.lib.{digest}" / "compared.so"
     if case.library.exists():
         return
-    for old in case.cache.glob(f"{case.key}.lib.*/compared.so"):
-        old.unlink()
-        old.parent.rmdir()
+    for old in case.cache.glob(f"{case.key.rsplit('-')[0]}-????????.lib.????????"):
+        shutil.rmtree(old)
     case.library.parent.mkdir(parents=True, exist_ok=True)
     command = [args.ingot, "compile", str(case.path), "--emit", "shared", "-o", str(case.library), *options]
     said = subprocess.run(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
