@@ -18,7 +18,9 @@ const Pass pass_pipeline[] = {
     {"lower", "operators to primitives", 0, true, false, STAGE_LOWERED, pass_lower},
     {"cse", "equal nodes once", 1, false, false, STAGE_LOWERED, pass_cse},
     {"dce", "what nobody reads", 0, true, true, STAGE_LOWERED, pass_dce},
+    {"layout", "order of axes in memory", 1, false, false, STAGE_LOWERED, pass_layout},
     {"fuse", "which primitives share a kernel", 1, false, true, STAGE_FUSED, pass_fuse},
+    {"halo", "windows of convolutions without guards", 1, false, false, STAGE_FUSED, pass_halo},
     {"dce", "what nobody reads", 0, true, true, STAGE_FUSED, pass_dce},
     {0},
 };

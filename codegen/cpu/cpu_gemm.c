@@ -140,7 +140,7 @@ static bool shape_taken(const CpuGemm *g, bool constant_b)
 {
     int64_t m = nest_guess(g->size_m), n = nest_guess(g->size_n);
 
-    if (dim_is_const(g->size_n) && n < MIN_COLUMNS) return false;
+    if (!constant_b && dim_is_const(g->size_n) && n < MIN_COLUMNS) return false;
     if (!constant_b && m < 3) return false;
     return true;
 }
@@ -158,7 +158,7 @@ static int most_rows(const CpuGemm *g, const CpuIsa *isa, int vectors)
 /* Few rows take more columns, so that enough sums are under way to hide the latency of one. */
 static int choose_vectors(const CpuGemm *g, const CpuIsa *isa)
 {
-    int64_t m = nest_guess(g->size_m), n = nest_guess(g->size_n), columns;
+    int64_t m = nest_guess(g->line), n = nest_guess(g->size_n), columns;
     int usual = isa->registers >= 32 ? (g->most_rows > 8 ? 2 : 3)
                 : isa->fma           ? 3
                                      : 2,
@@ -174,14 +174,15 @@ static int choose_vectors(const CpuGemm *g, const CpuIsa *isa)
 static void choose_rows(CpuGemm *g, const CpuIsa *isa)
 {
     int mr = most_rows(g, isa, g->vectors);
+    int64_t unit = g->run ? g->run : 1; /* panels hold whole runs */
 
     g->tall = -1;
-    if (dim_is_const(g->size_m) && g->size_m->value > 0) {
-        int64_t m = g->size_m->value, panels = (m + mr - 1) / mr, low = m / panels;
+    if (dim_is_const(g->line) && g->line->value > 0) {
+        int64_t m = g->line->value / unit, most = mr / unit < 1 ? 1 : mr / unit;
+        int64_t panels = (m + most - 1) / most, low = m / panels;
         g->tall = m % panels;
-        if (g->tall) g->rows[g->n_rows++] = (int)low + 1;
-        g->rows[g->n_rows++] = (int)low;
-        if (!g->tall) g->tall = 0;
+        if (g->tall) g->rows[g->n_rows++] = (int)((low + 1) * unit);
+        g->rows[g->n_rows++] = (int)(low * unit);
         return;
     }
     g->rows[g->n_rows++] = mr;
@@ -199,33 +200,86 @@ static int64_t clamp(int64_t v, int64_t lo, int64_t hi)
     return v < lo ? lo : v > hi ? hi : v;
 }
 
+/* Rows, or lines, of a task: fewer when the columns alone make too few tasks. */
+static void choose_block_m(CpuGemm *g, int64_t tasks)
+{
+    DimTable *t = &g->nest->module->dims;
+    int64_t m = nest_guess(g->size_m), lines = nest_guess(g->lines), cuts;
+
+    g->block_m = 0;
+    g->blocks_m = dim_const(t, 1);
+    if (tasks >= TASKS_WANTED) return;
+    if (!dim_is(g->lines, 1)) {
+        cuts = clamp(TASKS_WANTED / tasks, 1, lines);
+        if (cuts > 1) g->block_m = (lines + cuts - 1) / cuts;
+        if (g->block_m) g->blocks_m = dim_ceil_div(t, g->lines, dim_const(t, g->block_m));
+        return;
+    }
+    if (m <= 2 * g->rows[0]) return;
+    cuts = clamp(TASKS_WANTED / tasks, 1, g->b.pack >= 0 ? m / g->rows[0] : m / ROWS_PER_PACK);
+    if (cuts <= 1) return;
+    if (g->tall <= 0) g->block_m = round_up((m + cuts - 1) / cuts, g->rows[0]);
+    /* heights differ: cut at a panel of the tall ones only when all are */
+    if (g->tall > 0 && g->tall * g->rows[0] >= m / 2) g->block_m = g->tall * g->rows[0];
+    if (g->block_m) g->blocks_m = dim_ceil_div(t, g->size_m, dim_const(t, g->block_m));
+}
+
 static void choose_blocks(CpuGemm *g)
 {
     DimTable *t = &g->nest->module->dims;
-    int64_t m = nest_guess(g->size_m), n = nest_guess(g->size_n), k = nest_guess(g->size_k);
-    int64_t o = nest_guess(g->size_o), wide = L2_BYTES / 4 / clamp(k, 1, INT32_MAX), tasks;
+    int64_t n = nest_guess(g->size_n), k = nest_guess(g->size_k), o = nest_guess(g->size_o);
+    int64_t wide = L2_BYTES / 4 / clamp(k, 1, INT32_MAX);
 
     g->block_n =
         clamp(round_up(wide - g->nr + 1, g->nr), g->nr, round_up(clamp(n, 1, 4096), g->nr));
-    if (o * ((n + g->block_n - 1) / g->block_n) < TASKS_WANTED) { /* narrower blocks, more tasks */
+    if (o * ((n + g->block_n - 1) / g->block_n) < TASKS_WANTED &&
+        dim_is(g->lines, 1)) { /* narrower blocks, more tasks */
         int64_t each = round_up((n * o + TASKS_WANTED - 1) / TASKS_WANTED, g->nr);
         g->block_n = clamp(g->block_n, g->nr, clamp(each, g->nr, each));
     }
     g->pitch = g->block_n;
-    tasks = o * ((n + g->block_n - 1) / g->block_n);
-    g->block_m = 0;
-    g->blocks_m = dim_const(t, 1);
-    if (tasks < TASKS_WANTED && m > 2 * g->rows[0]) {
-        int64_t cuts =
-            clamp(TASKS_WANTED / tasks, 1, g->b.pack >= 0 ? m / g->rows[0] : m / ROWS_PER_PACK);
-        if (cuts > 1 && g->tall == 0) g->block_m = round_up((m + cuts - 1) / cuts, g->rows[0]);
-        if (cuts > 1 && g->tall < 0) g->block_m = round_up((m + cuts - 1) / cuts, g->rows[0]);
-        if (cuts > 1 &&
-            g->tall > 0) /* heights differ: cut at a panel of the tall ones only when all are */
-            g->block_m = g->tall * g->rows[0] >= m / 2 ? g->tall * g->rows[0] : 0;
-    }
-    if (g->block_m) g->blocks_m = dim_ceil_div(t, g->size_m, dim_const(t, g->block_m));
+    choose_block_m(g, o * ((n + g->block_n - 1) / g->block_n));
     g->blocks_n = dim_ceil_div(t, g->size_n, dim_const(t, g->block_n));
+}
+
+/* Loops of A that belong to `set`, outermost first. */
+static int loops_of_set(const CpuGemm *g, int set, int *loop)
+{
+    const NestStage *s = &g->nest->stage[STAGE_A];
+    int n = 0;
+
+    for (int l = 0; l < s->n_loop; l++)
+        if (g->group[s->loop[l].last] == set) loop[n++] = l;
+    return n;
+}
+
+static Dim step_of(const CpuGemm *g, const Affine *x, int loop)
+{
+    Dim c = x->coef[g->nest->stage[STAGE_A].loop[loop].last];
+
+    return c ? c : dim_const(&g->nest->module->dims, 0);
+}
+
+/* Rows of A where they lie. Where they are several loops, a line is the innermost one; or, when
+ * that one is short and a tile holds several of it, the innermost two. */
+static void find_lines(CpuGemm *g, const Affine *x, const int *m, int n_m)
+{
+    const NestLoop *loop = g->nest->stage[STAGE_A].loop;
+    DimTable *t = &g->nest->module->dims;
+    Dim outer;
+
+    if (n_m < 2) return;
+    g->line = loop[m[n_m - 1]].extent;
+    outer = step_of(g, x, m[n_m - 2]);
+    if (dim_is_const(g->line) && g->line->value <= g->most_rows / 2 && dim_is_const(outer) &&
+        dim_is_const(loop[m[n_m - 2]].extent)) {
+        g->run = g->line->value;
+        g->run_step = outer->value;
+        g->line = dim_mul(t, g->line, loop[m[n_m - 2]].extent);
+        n_m--;
+    }
+    for (int i = 0; i < n_m - 1; i++)
+        g->lines = dim_mul(t, g->lines, loop[m[i]].extent);
 }
 
 static void find_in_place(CpuGemm *g)
@@ -234,23 +288,26 @@ static void find_in_place(CpuGemm *g)
     const Sx *e = s->value[0];
     const Affine *x =
         e->op == SX_LOAD && !e->guarded && e->dtype == DT_F32 ? map_get(&s->address, e) : NULL;
-    DimTable *t = &g->nest->module->dims;
-    int n_m = 0, n_k = 0;
+    int m[NEST_INDICES], k[NEST_INDICES], n_m, n_k;
 
     if (!x || x->n_term || e->src < 0) return;
-    g->a.row = g->a.step = dim_const(t, 0);
-    for (int l = 0; l < s->n_loop; l++) {
-        int last = s->loop[l].last;
-        if (g->group[last] == SET_M) {
-            n_m++;
-            g->a.row = x->coef[last] ? x->coef[last] : dim_const(t, 0);
-        }
-        if (g->group[last] == SET_K) {
-            n_k++;
-            g->a.step = x->coef[last] ? x->coef[last] : dim_const(t, 0);
-        }
+    n_m = loops_of_set(g, SET_M, m);
+    n_k = loops_of_set(g, SET_K, k);
+    if (n_k > GEMM_K_LOOPS) return;
+    g->a.row = 0;
+    if (n_m) {
+        Dim row = step_of(g, x, m[n_m - 1]);
+        if (!dim_is_const(row)) return;
+        g->a.row = row->value;
     }
-    g->a.in_place = n_m <= 1 && n_k <= 1 && dim_is_const(g->a.row);
+    g->a.in_place = true;
+    g->a.n_k = n_k;
+    for (int i = 0; i < n_k; i++) {
+        g->a.k_extent[i] = s->loop[k[i]].extent;
+        g->a.k_step[i] = step_of(g, x, k[i]);
+    }
+    if (g->a.row && g->a.row * 4 % SET_STRIDE == 0) g->most_rows = SET_WAYS;
+    find_lines(g, x, m, n_m);
 }
 
 /* Packed at run time row by row where k is contiguous in memory, and known, so that rows are apart
@@ -315,7 +372,12 @@ static void need_dims(CpuGemm *g)
     nest_need(g->nest, g->size_k);
     nest_need(g->nest, g->blocks_m);
     nest_need(g->nest, g->blocks_n);
-    if (g->a.in_place) nest_need(g->nest, g->a.step);
+    nest_need(g->nest, g->line);
+    nest_need(g->nest, g->lines);
+    for (int i = 0; g->a.in_place && i < g->a.n_k; i++) {
+        nest_need(g->nest, g->a.k_extent[i]);
+        nest_need(g->nest, g->a.k_step[i]);
+    }
     for (int i = 0; i < g->n_index; i++)
         nest_need(g->nest, g->extent[i]);
     for (int s = 0; s < GEMM_STAGES; s++)
@@ -338,7 +400,9 @@ static void set_abi(CpuGemm *g)
     DimTable *t = &g->nest->module->dims;
     KernelAbi *abi = &g->nest->abi;
     Dim tasks = dim_mul(t, g->size_o, dim_mul(t, g->blocks_m, g->blocks_n));
-    Dim rows = g->block_m ? dim_const(t, g->block_m) : g->size_m;
+    Dim rows = g->block_m
+                   ? dim_mul_c(t, dim_is(g->lines, 1) ? dim_const(t, 1) : g->line, g->block_m)
+                   : g->size_m;
     double work = (double)nest_guess(g->size_k) * (double)g->block_n * (double)nest_guess(rows);
 
     if (g->size_m->lo < 1) tasks = dim_mul(t, tasks, dim_min(t, g->size_m, dim_const(t, 1)));
@@ -393,9 +457,9 @@ Status cpu_gemm_prepare(Arena *arena, Nest *n, const CpuIsa *isa, Diag *d, CpuGe
     g->lanes = isa->vector_bytes / 4;
     g->most_rows = MOST_ROWS;
     constant_a = constant_a && dim_is_const(g->size_m);
+    g->line = g->size_m;
+    g->lines = dim_const(t, 1);
     if (!constant_a) find_in_place(g);
-    if (g->a.in_place && g->a.row->value && g->a.row->value * 4 % SET_STRIDE == 0)
-        g->most_rows = SET_WAYS;
     g->vectors = choose_vectors(g, isa);
     g->nr = g->lanes * g->vectors;
     choose_rows(g, isa);
@@ -405,7 +469,6 @@ Status cpu_gemm_prepare(Arena *arena, Nest *n, const CpuIsa *isa, Diag *d, CpuGe
     if (constant_a) TRY(gemm_pack_constant(g, STAGE_A, d));
     if (g->a.pack < 0 && !g->a.in_place) choose_a_pitch(g);
     choose_blocks(g);
-    if (g->tall > 0 && g->block_m && g->block_m != g->tall * g->rows[0]) g->block_m = 0;
     mark_unread(g);
     need_dims(g);
     set_abi(g);

@@ -3,6 +3,8 @@
  * layout is drawn in cpu_gemm_impl.h. */
 #include "codegen/cpu/cpu_gemm_impl.h"
 
+enum { SHORT_EPILOGUE = 16 }; /* operations */
+
 LLVMValueRef gemm_mul(CpuFn *f, LLVMValueRef a, LLVMValueRef b)
 {
     return LLVMBuildMul(f->b, a, b, "");
@@ -121,37 +123,55 @@ static LLVMValueRef panel_at(Task *t, LLVMValueRef m)
     return gemm_float_at(f, t->scratch_a, gemm_mul(f, LLVMBuildSub(f->b, m, t->m0, ""), size));
 }
 
+/* k as one loop. */
+static void plain_k(Task *t, GemmTile *x, int64_t step, int64_t row)
+{
+    x->n_k = 1;
+    x->k_extent[0] = t->k;
+    x->k_step[0] = cpu_i64(t->f->m, step);
+    for (int r = 0; r < x->rows; r++)
+        x->row_at[r] = r * row;
+}
+
+static void rows_in_place(Task *t, GemmTile *x, LLVMValueRef m)
+{
+    CpuFn *f = t->f;
+    const CpuGemm *g = t->g;
+    const NestStage *s = &g->nest->stage[STAGE_A];
+    LLVMValueRef base = cpu_ptr(f, s->value[0]->src), at;
+
+    gemm_stage(f, g, STAGE_A);
+    gemm_place(f, g, STAGE_A, SET_O, t->o);
+    gemm_place(f, g, STAGE_A, SET_M, m);
+    gemm_place(f, g, STAGE_A, SET_K, cpu_i64(f->m, 0));
+    gemm_place(f, g, STAGE_A, SET_N, cpu_i64(f->m, 0));
+    at = cpu_offset(f, map_get(&s->address, s->value[0]), 0);
+    x->n_k = g->a.n_k;
+    for (int i = 0; i < g->a.n_k; i++) {
+        x->k_extent[i] = cpu_dim(f, g->a.k_extent[i]);
+        x->k_step[i] = cpu_dim(f, g->a.k_step[i]);
+    }
+    for (int r = 0; r < x->rows; r++)
+        x->row_at[r] = g->run ? r / g->run * g->run_step + r % g->run * g->a.row : r * g->a.row;
+    cpu_at(f, f->level);
+    x->a = gemm_float_at(f, base, at);
+}
+
 /* A(m, 0) and its steps. */
 static void rows_pointer(Task *t, GemmTile *x, LLVMValueRef m)
 {
     CpuFn *f = t->f;
     const CpuGemm *g = t->g;
 
-    x->a_row = 1;
-    x->a_step = cpu_i64(f->m, x->rows);
     if (t->pack_a) {
+        plain_k(t, x, x->rows, 1);
         cpu_at(f, f->level);
         x->a = gemm_float_at(f, t->pack_a, gemm_mul(f, m, t->k));
     } else if (!g->a.in_place) {
         x->a = panel_at(t, m);
-        if (g->a_pitch) {
-            x->a_row = g->a_pitch;
-            x->a_step = cpu_i64(f->m, 1);
-        }
+        plain_k(t, x, g->a_pitch ? 1 : x->rows, g->a_pitch ? g->a_pitch : 1);
     } else {
-        const NestStage *s = &g->nest->stage[STAGE_A];
-        LLVMValueRef base = cpu_ptr(f, s->value[0]->src), at;
-
-        gemm_stage(f, g, STAGE_A);
-        gemm_place(f, g, STAGE_A, SET_O, t->o);
-        gemm_place(f, g, STAGE_A, SET_M, m);
-        gemm_place(f, g, STAGE_A, SET_K, cpu_i64(f->m, 0));
-        gemm_place(f, g, STAGE_A, SET_N, cpu_i64(f->m, 0));
-        at = cpu_offset(f, map_get(&s->address, s->value[0]), 0);
-        x->a_step = cpu_dim(f, g->a.step);
-        x->a_row = g->a.row->value;
-        cpu_at(f, f->level);
-        x->a = gemm_float_at(f, base, at);
+        rows_in_place(t, x, m);
     }
 }
 
@@ -258,11 +278,11 @@ static void part_row(Task *t, int l, LLVMValueRef row, LLVMValueRef n)
     cpu_loop_close(f, &loop, NULL);
 }
 
-static void rows_loop(Task *t, LLVMValueRef m, int rows, LLVMValueRef n, bool full)
+/* The result stage, at the outer point; gives the loop of the columns. */
+static int enter_results(Task *t)
 {
     CpuFn *f = t->f;
     const CpuGemm *g = t->g;
-    CpuLoop l = cpu_loop_open(f, cpu_i64(f->m, 0), cpu_i64(f->m, rows), 1, 0, NULL);
     int column = -1;
 
     gemm_stage(f, g, STAGE_OUT);
@@ -270,23 +290,80 @@ static void rows_loop(Task *t, LLVMValueRef m, int rows, LLVMValueRef n, bool fu
         if (g->group[i] == SET_N && f->s->loop_of[i] >= 0) column = f->s->loop_of[i];
     cpu_at(f, f->level);
     gemm_place(f, g, STAGE_OUT, SET_O, t->o);
+    return column;
+}
+
+static void leave_row(CpuFn *f)
+{
+    for (int u = 0; u < CPU_UNROLL; u++)
+        f->mask[u] = NULL;
+    f->vec = -1;
+    f->lanes = f->unroll = f->active = 1;
+}
+
+static void rows_loop(Task *t, LLVMValueRef m, int rows, LLVMValueRef n, bool full)
+{
+    CpuFn *f = t->f;
+    const CpuGemm *g = t->g;
+    CpuLoop l = cpu_loop_open(f, cpu_i64(f->m, 0), cpu_i64(f->m, rows), 1, 0, NULL);
+    int column = enter_results(t);
+
     cpu_at(f, f->level);
     gemm_place(f, g, STAGE_OUT, SET_M, gemm_add(f, m, l.index));
     if (full)
         full_row(t, column, l.index, n);
     else
         part_row(t, column, l.index, n);
-    f->vec = -1;
-    f->lanes = f->unroll = f->active = 1;
+    leave_row(f);
     cpu_loop_close(f, &l, NULL);
+}
+
+/* The rows one after the other, from registers. `last` lanes of the last vector count. */
+static void rows_written_out(Task *t, const GemmTile *x, const LLVMValueRef *acc, LLVMValueRef m,
+                             LLVMValueRef n, int64_t last)
+{
+    CpuFn *f = t->f;
+    const CpuGemm *g = t->g;
+    int column;
+    CpuIf scope = cpu_if_open(f, LLVMConstInt(LLVMInt1TypeInContext(f->m->cx), 1, 0));
+
+    column = enter_results(t);
+    for (int r = 0; r < x->rows; r++) {
+        cpu_turn_open(f);
+        column_at(f, column, n, g->lanes, x->vectors);
+        f->loop_level[column] = f->level - 1;
+        if (last) f->mask[x->vectors - 1] = cpu_lane_limit(f, cpu_i64(f->m, last));
+        cpu_at(f, f->level);
+        gemm_place(f, g, STAGE_OUT, SET_M, gemm_add(f, m, cpu_i64(f->m, r)));
+        for (int u = 0; u < x->vectors; u++)
+            f->acc[u] = acc[r * x->vectors + u];
+        publish(f);
+        store_row(t);
+        leave_row(f);
+        cpu_turn_close(f);
+    }
+    cpu_if_close(f, &scope);
 }
 
 /* ---- panels ---- */
 
+/* Whether the epilogue is so short that rows are written out. */
+static bool is_short(Task *t)
+{
+    return t->g->lanes > 1 && t->g->nest->stage[STAGE_OUT].n_node <= SHORT_EPILOGUE;
+}
+
 static void full_tile(Task *t, GemmTile *x, LLVMValueRef m, LLVMValueRef n)
 {
+    LLVMValueRef acc[GEMM_ROWS * GEMM_VECTORS];
+
     x->vectors = t->g->vectors;
-    gemm_emit_tile(t->f, t->g, x);
+    gemm_emit_tile(t->f, t->g, x, acc);
+    if (is_short(t)) {
+        rows_written_out(t, x, acc, m, n, 0);
+        return;
+    }
+    gemm_spill_tile(t->f, t->g, x, acc, t->tile);
     rows_loop(t, m, x->rows, n, true);
 }
 
@@ -294,11 +371,17 @@ static void full_tile(Task *t, GemmTile *x, LLVMValueRef m, LLVMValueRef n)
 static void part_tile(Task *t, GemmTile *x, LLVMValueRef m, LLVMValueRef n)
 {
     const CpuGemm *g = t->g;
+    LLVMValueRef acc[GEMM_ROWS * GEMM_VECTORS];
+    bool known = dim_is_const(g->size_n);
+    int64_t left = known ? g->size_n->value % g->nr : 0;
 
-    x->vectors = g->vectors;
-    if (dim_is_const(g->size_n))
-        x->vectors = (int)((g->size_n->value % g->nr + g->lanes - 1) / g->lanes);
-    gemm_emit_tile(t->f, g, x);
+    x->vectors = known ? (int)((left + g->lanes - 1) / g->lanes) : g->vectors;
+    gemm_emit_tile(t->f, t->g, x, acc);
+    if (known && is_short(t) && (left % g->lanes == 0 || cpu_can_mask(t->f))) {
+        rows_written_out(t, x, acc, m, n, left % g->lanes);
+        return;
+    }
+    gemm_spill_tile(t->f, t->g, x, acc, t->tile);
     rows_loop(t, m, x->rows, n, false);
 }
 
@@ -310,8 +393,6 @@ static void one_tile(Task *t, GemmTile *x, LLVMValueRef m, LLVMValueRef n)
     CpuIf c;
 
     columns_pointer(t, x, n);
-    x->k = t->k;
-    x->tile = t->tile;
     cpu_at(f, f->level);
     full = LLVMBuildICmp(f->b, LLVMIntSLE, gemm_add(f, n, cpu_i64(f->m, g->nr)), t->N, "");
     part = LLVMBuildNot(f->b, full, "");
@@ -361,34 +442,56 @@ static LLVMValueRef panels(Task *t, LLVMValueRef m, LLVMValueRef to, int rows)
     return l.carry[0];
 }
 
+/* The rows [m0, m1), which belong to one line. */
+static void line_panels(Task *t, LLVMValueRef m0, LLVMValueRef m1)
+{
+    CpuFn *f = t->f;
+    const CpuGemm *g = t->g;
+    LLVMValueRef m = m0, to, tall;
+
+    for (int i = 0; i < g->n_rows; i++) {
+        to = m1;
+        if (g->tall > 0 && i == 0) {
+            cpu_at(f, f->level);
+            tall = cpu_i64(f->m, g->tall * g->rows[0]);
+            if (!dim_is(g->lines, 1)) tall = gemm_add(f, m0, tall);
+            to = smin(f, to, tall);
+        }
+        m = panels(t, m, to, g->rows[i]);
+    }
+}
+
 static void all_panels(Task *t)
 {
     CpuFn *f = t->f;
     const CpuGemm *g = t->g;
-    LLVMValueRef m = t->m0, to;
+    LLVMValueRef line, m0;
+    CpuLoop l;
 
-    for (int i = 0; i < g->n_rows; i++) {
-        to = t->m1;
-        if (g->tall > 0 && i == 0) {
-            cpu_at(f, f->level);
-            to = smin(f, to, cpu_i64(f->m, g->tall * g->rows[0]));
-        }
-        m = panels(t, m, to, g->rows[i]);
+    if (dim_is(g->lines, 1)) {
+        line_panels(t, t->m0, t->m1);
+        return;
     }
+    line = cpu_dim(f, g->line);
+    l = cpu_loop_open(f, t->m0, t->m1, 1, 0, NULL);
+    cpu_at(f, f->level);
+    m0 = gemm_mul(f, l.index, line);
+    line_panels(t, m0, gemm_add(f, m0, line));
+    cpu_loop_close(f, &l, NULL);
 }
 
 static void decode(Task *t, LLVMValueRef number)
 {
     CpuFn *f = t->f;
     const CpuGemm *g = t->g;
-    LLVMValueRef blocks, at;
+    LLVMValueRef blocks, at, M = dim_is(g->lines, 1) ? t->M : cpu_dim(f, g->lines);
 
     blocks = cpu_dim(f, g->blocks_m);
     cpu_at(f, f->level);
     at = LLVMBuildURem(f->b, number, blocks, "");
     number = LLVMBuildUDiv(f->b, number, blocks, "");
     t->m0 = gemm_mul(f, at, cpu_i64(f->m, g->block_m));
-    t->m1 = g->block_m ? smin(f, gemm_add(f, t->m0, cpu_i64(f->m, g->block_m)), t->M) : t->M;
+    t->m1 = g->block_m ? smin(f, gemm_add(f, t->m0, cpu_i64(f->m, g->block_m)), M) : M;
     blocks = cpu_dim(f, g->blocks_n);
     cpu_at(f, f->level);
     at = LLVMBuildURem(f->b, number, blocks, "");

@@ -23,12 +23,14 @@
 
 enum { STAGE_A, STAGE_B, STAGE_OUT, GEMM_STAGES };
 enum { SET_O = 1, SET_M, SET_N, SET_K };
-enum { MAX_VARIANTS = 3 };
+enum { MAX_VARIANTS = 3, GEMM_ROWS = 32, GEMM_VECTORS = 8, GEMM_K_LOOPS = 4 };
 
 typedef struct GemmSide {
     int pack;      /* number in abi.pack, or -1: not packed while compiling */
-    bool in_place; /* A only: a plain load with constant row stride */
-    Dim row, step; /* in place: elements between rows, between k */
+    bool in_place; /* A only: a plain load, rows a constant apart */
+    int64_t row;   /* in place: elements between rows, */
+    int n_k;       /* and the loops that k is, outermost first: */
+    Dim k_extent[GEMM_K_LOOPS], k_step[GEMM_K_LOOPS];
     uint32_t uses; /* outer indices that the operand depends on: packed once for each */
     Dim size;      /* elements of one packed matrix */
 } GemmSide;
@@ -43,10 +45,13 @@ struct CpuGemm {
     int lanes, vectors, nr; /* nr = lanes * vectors */
     int rows[MAX_VARIANTS]; /* heights of tiles, the largest first */
     int n_rows;
-    int most_rows;   /* of a tile */
-    int64_t tall;    /* static M: so many panels of rows[0] come first; else -1 */
-    int64_t block_n; /* columns of a task, a multiple of nr */
-    int64_t block_m; /* rows of a task; 0: all */
+    int most_rows;    /* of a tile */
+    int64_t tall;     /* static lines: so many panels of rows[0] come first; else -1 */
+    Dim line, lines;  /* rows that panels run over, and how many such lines M is */
+    int64_t run;      /* A in place: rows that are `row` apart; */
+    int64_t run_step; /* so many elements further the next run begins. 0: a line is one run */
+    int64_t block_n;  /* columns of a task, a multiple of nr */
+    int64_t block_m;  /* rows of a task, lines when there are several; 0: all */
     Dim blocks_m, blocks_n;
     int64_t pitch;   /* B packed at run time: columns between k */
     int64_t a_pitch; /* A packed at run time as [row][a_pitch]; 0: as panels */
@@ -68,16 +73,20 @@ void gemm_emit_pack_b(CpuFn *f, const CpuGemm *g, LLVMValueRef to, LLVMValueRef 
 void gemm_emit_pack_a(CpuFn *f, const CpuGemm *g, LLVMValueRef to, LLVMValueRef m0,
                       LLVMValueRef rows);
 
-/* cpu_gemm_tile.c: tile[row][column] = sum over k; pointers to the first element, steps in
- * elements. */
+/* cpu_gemm_tile.c: acc[row * vectors + j] = sum over k; pointers to the first element, steps in
+ * elements. k is a nest of loops, the last one innermost; B goes on by b_step with every k. */
 typedef struct GemmTile {
     int rows, vectors;
-    LLVMValueRef a, a_step; /* element (row, k) at a[k*a_step + row*a_row] */
+    LLVMValueRef a;         /* element (row, k) at a[row_at[row] + sum of k loop i * k_step[i]] */
     LLVMValueRef b, b_step; /* vector j of k at b[k*b_step + j*lanes] */
-    int64_t a_row;
-    LLVMValueRef k, tile;
+    int64_t row_at[GEMM_ROWS];
+    int n_k;
+    LLVMValueRef k_extent[GEMM_K_LOOPS], k_step[GEMM_K_LOOPS];
 } GemmTile;
-void gemm_emit_tile(CpuFn *f, const CpuGemm *g, const GemmTile *t);
+void gemm_emit_tile(CpuFn *f, const CpuGemm *g, const GemmTile *t, LLVMValueRef *acc);
+/* Into memory, as [row][nr]. */
+void gemm_spill_tile(CpuFn *f, const CpuGemm *g, const GemmTile *t, const LLVMValueRef *acc,
+                     LLVMValueRef to);
 
 /* cpu_gemm.c */
 /* Loops of stage s that belong to `set` stand at the point whose row-major number within the set is

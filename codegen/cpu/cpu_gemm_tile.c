@@ -4,11 +4,9 @@
  * acc[row][j])
  *
  * The accumulators, the vectors of B and one broadcast fit the registers (cpu_gemm.c chooses so),
- * hence the loop touches no memory but A and B. Two k a turn halve the loop's own cost; the chain
- * of each element is unchanged. */
+ * hence the loop touches no memory but A and B. Where A is read in place, k may be several loops
+ * (the rows of a window, and what is contiguous within one); their order is that of the sum. */
 #include "codegen/cpu/cpu_gemm_impl.h"
-
-enum { MAX_ROWS = 32, MAX_VECTORS = 8 };
 
 static LLVMValueRef load_vector(CpuFn *f, const CpuGemm *g, LLVMValueRef p)
 {
@@ -21,12 +19,12 @@ static LLVMValueRef load_vector(CpuFn *f, const CpuGemm *g, LLVMValueRef p)
 static void one_k(CpuFn *f, const CpuGemm *g, const GemmTile *t, LLVMValueRef a, LLVMValueRef b,
                   LLVMValueRef *acc)
 {
-    LLVMValueRef vb[MAX_VECTORS];
+    LLVMValueRef vb[GEMM_VECTORS];
 
     for (int j = 0; j < t->vectors; j++)
         vb[j] = load_vector(f, g, gemm_float_at(f, b, cpu_i64(f->m, (int64_t)j * g->lanes)));
     for (int r = 0; r < t->rows; r++) {
-        LLVMValueRef p = gemm_float_at(f, a, cpu_i64(f->m, r * t->a_row));
+        LLVMValueRef p = gemm_float_at(f, a, cpu_i64(f->m, t->row_at[r]));
         LLVMValueRef x = LLVMBuildLoad2(f->b, f->m->f32, p, "");
 
         LLVMSetAlignment(x, 4);
@@ -38,34 +36,58 @@ static void one_k(CpuFn *f, const CpuGemm *g, const GemmTile *t, LLVMValueRef a,
     }
 }
 
-static void k_loop(CpuFn *f, const CpuGemm *g, const GemmTile *t, LLVMValueRef *acc)
+/* Points of the loops from i on, when each is run through once. */
+static LLVMValueRef points_within(CpuFn *f, const GemmTile *t, int i)
 {
-    int n = t->rows * t->vectors;
-    CpuLoop l = cpu_loop_open(f, cpu_i64(f->m, 0), t->k, 1, n, acc);
+    LLVMValueRef n = cpu_i64(f->m, 1);
 
-    for (int i = 0; i < n; i++)
-        acc[i] = l.carry[i];
-    cpu_at(f, f->level);
-    one_k(f, g, t, gemm_float_at(f, t->a, gemm_mul(f, l.index, t->a_step)),
-          gemm_float_at(f, t->b, gemm_mul(f, l.index, t->b_step)), acc);
-    cpu_loop_close(f, &l, acc);
-    for (int i = 0; i < n; i++)
-        acc[i] = l.carry[i];
+    for (; i < t->n_k; i++)
+        n = gemm_mul(f, n, t->k_extent[i]);
+    return n;
 }
 
-void gemm_emit_tile(CpuFn *f, const CpuGemm *g, const GemmTile *t)
+static void k_loops(CpuFn *f, const CpuGemm *g, const GemmTile *t, int i, LLVMValueRef a,
+                    LLVMValueRef b, LLVMValueRef *acc)
 {
-    LLVMValueRef acc[MAX_ROWS * MAX_VECTORS];
-    LLVMTypeRef type = cpu_lanes_type(f->m->f32, g->lanes);
     int n = t->rows * t->vectors;
+    LLVMValueRef b_step;
+    CpuLoop l;
 
-    for (int i = 0; i < n; i++)
-        acc[i] = LLVMConstNull(type);
-    k_loop(f, g, t, acc);
+    if (i == t->n_k) {
+        one_k(f, g, t, a, b, acc);
+        return;
+    }
     cpu_at(f, f->level);
-    for (int i = 0; i < n; i++) {
+    b_step = gemm_mul(f, points_within(f, t, i + 1), t->b_step);
+    l = cpu_loop_open(f, cpu_i64(f->m, 0), t->k_extent[i], 1, n, acc);
+    for (int j = 0; j < n; j++)
+        acc[j] = l.carry[j];
+    cpu_at(f, f->level);
+    a = gemm_float_at(f, a, gemm_mul(f, l.index, t->k_step[i]));
+    b = gemm_float_at(f, b, gemm_mul(f, l.index, b_step));
+    k_loops(f, g, t, i + 1, a, b, acc);
+    cpu_loop_close(f, &l, acc);
+    for (int j = 0; j < n; j++)
+        acc[j] = l.carry[j];
+}
+
+void gemm_emit_tile(CpuFn *f, const CpuGemm *g, const GemmTile *t, LLVMValueRef *acc)
+{
+    LLVMTypeRef type = cpu_lanes_type(f->m->f32, g->lanes);
+
+    for (int i = 0; i < t->rows * t->vectors; i++)
+        acc[i] = LLVMConstNull(type);
+    cpu_at(f, f->level);
+    k_loops(f, g, t, 0, t->a, t->b, acc);
+    cpu_at(f, f->level);
+}
+
+void gemm_spill_tile(CpuFn *f, const CpuGemm *g, const GemmTile *t, const LLVMValueRef *acc,
+                     LLVMValueRef to)
+{
+    for (int i = 0; i < t->rows * t->vectors; i++) {
         int64_t at = (int64_t)(i / t->vectors) * g->nr + (int64_t)(i % t->vectors) * g->lanes;
-        LLVMValueRef p = gemm_float_at(f, t->tile, cpu_i64(f->m, at));
+        LLVMValueRef p = gemm_float_at(f, to, cpu_i64(f->m, at));
         LLVMSetAlignment(LLVMBuildStore(f->b, acc[i], p), 4);
     }
 }

@@ -1,0 +1,415 @@
+/* layout.c: the order of axes in memory, for the whole graph.
+ *
+ *     conv [n,c,h,w] -> add -> pool -> conv        [n,h,w,c] from the first to the last
+ *
+ * A convolution reads its window as rows of channels and writes rows of channels: then weights are
+ * packed while compiling, and the input is read where it lies. One walk in program order:
+ *   1. a convolution gets its domain in the order (positions, channels), its reduction in the order
+ *      (window, channels), and its data operand in that order too, by a transposition where need
+ *      be;
+ *   2. maps, reductions, concatenations and reshapes follow the operand that fills most of their
+ *      domain;
+ *   3. all other readers (calls, regions, results of the model) get the logical order back.
+ * A value's dims are permuted with it: after this pass the graph is one whose values have other
+ * dims, and nothing else knows of layouts.
+ *
+ * Ends: one walk. Sees neither the target nor how large an extent is. */
+#include "passes/layout.h"
+
+#include <string.h>
+
+#include "ir/build.h"
+#include "support/vec.h"
+
+typedef struct Copy { /* of a value, in another order */
+    Value *of, *v;
+    Order order;
+} Copy;
+
+typedef struct Layouts {
+    PassContext *cx;
+    Module *m;
+    Map order; /* Value * -> Order *, only where it is not plain */
+    Copy *copy;
+    int n_copy, cap_copy;
+    bool changed;
+} Layouts;
+
+static const Order *order_of(void *context, const Value *v)
+{
+    return map_get(&((Layouts *)context)->order, v);
+}
+
+static void set_order(Layouts *x, const Value *v, const Order *o)
+{
+    if (!order_is_plain(o)) map_set(&x->order, v, arena_copy(x->cx->scratch, o, sizeof *o));
+}
+
+static Order plain_order(int n)
+{
+    Order o = {.n = n};
+
+    for (int i = 0; i < n; i++)
+        o.axis[i] = i;
+    return o;
+}
+
+/* Where a copy of v may stand: right behind it. */
+static Build behind(Layouts *x, const Value *v)
+{
+    Region *r = v->def ? v->def->parent : v->region;
+
+    return build_at(r, v->def ? v->def->next : r->first, v->def ? v->def->origin : NULL,
+                    x->cx->diag);
+}
+
+static bool moves_ones_only(const Value *v, const int *perm)
+{
+    int last = -1;
+
+    for (int i = 0; i < v->type.rank; i++) {
+        if (dim_is(v->type.dim[perm[i]], 1)) continue;
+        if (perm[i] < last) return false;
+        last = perm[i];
+    }
+    return true;
+}
+
+/* v with its axes in `want` order; made at most once. */
+static Value *in_order(Layouts *x, Value *v, const Order *want, Status *s)
+{
+    const Order *have = order_of(x, v);
+    Order plain = plain_order(v->type.rank);
+    int perm[MAX_RANK], place[MAX_RANK];
+    Dim dims[MAX_RANK];
+    Build b;
+    Value *y;
+
+    if (!have) have = &plain;
+    if (memcmp(have->axis, want->axis, sizeof(int) * (size_t)want->n) == 0) return v;
+    for (int i = 0; i < x->n_copy; i++)
+        if (x->copy[i].of == v &&
+            memcmp(x->copy[i].order.axis, want->axis, sizeof(int) * (size_t)want->n) == 0)
+            return x->copy[i].v;
+    for (int i = 0; i < have->n; i++)
+        place[have->axis[i]] = i;
+    for (int i = 0; i < want->n; i++) {
+        perm[i] = place[want->axis[i]];
+        dims[i] = v->type.dim[perm[i]];
+    }
+    b = behind(x, v);
+    y = moves_ones_only(v, perm) ? build_reshape(&b, v, want->n, dims)
+                                 : build_transpose(&b, v, perm);
+    *s = b.status;
+    if (!y) return v;
+    set_order(x, y, want);
+    VEC_PUSH(x->cx->scratch, x->copy, x->n_copy, x->cap_copy, ((Copy){v, y, *want}));
+    x->changed = true;
+    return y;
+}
+
+static Status operand_in(Layouts *x, Value **v, const Order *want)
+{
+    Status s = OK;
+
+    *v = in_order(x, *v, want, &s);
+    return s;
+}
+
+static Status operand_plain(Layouts *x, Value **v)
+{
+    Order plain;
+
+    if (!*v || !order_of(x, *v)) return OK;
+    plain = plain_order((*v)->type.rank);
+    return operand_in(x, v, &plain);
+}
+
+static Status operands_plain(Layouts *x, Node *n)
+{
+    for (int i = 0; i < n->n_in; i++)
+        TRY(operand_plain(x, &n->in[i]));
+    return OK;
+}
+
+/* ---- rewriting a kernel ---- */
+
+typedef struct Rewrite {
+    Layouts *x;
+    SxTable *t;
+    const Node *n;
+    int rank;
+    int domain[MAX_RANK], reduce[MAX_RANK]; /* new number of each old index */
+} Rewrite;
+
+static const Sx *rewrite_leaf(void *context, const Sx *e)
+{
+    Rewrite *w = context;
+    const Sx *idx[MAX_RANK];
+    const Order *o;
+    int n = e->n - (e->guarded ? 1 : 0);
+
+    if (e->op == SX_INDEX)
+        return sx_index(w->t, e->index < w->rank ? w->domain[e->index]
+                                                 : w->rank + w->reduce[e->index - w->rank]);
+    if (e->op != SX_LOAD || e->src < 0 || e->flat) return NULL;
+    o = order_of(w->x, w->n->in[e->src]);
+    if (!o) return NULL;
+    for (int i = 0; i < n; i++)
+        idx[i] = e->arg[o->axis[i]];
+    return sx_load(w->t, e->dtype, e->src, n, idx, e->guarded ? e->arg[n] : NULL);
+}
+
+static const Sx *rewrite_expr(void *context, const Sx *e)
+{
+    Rewrite *w = context;
+    return sx_rewrite(w->t, e, rewrite_leaf, w);
+}
+
+static Dim *permuted(Arena *a, const Dim *d, const Order *o)
+{
+    Dim *y = ARENA_ARRAY(a, Dim, o->n);
+
+    for (int i = 0; i < o->n; i++)
+        y[i] = d[o->axis[i]];
+    return y;
+}
+
+/* Loads follow the orders of the operands; with `domain` (of a kernel of one stage) the loops and
+ * results are put in that order too. */
+static void rewrite_kernel(Layouts *x, Node *n, const Order *domain, const Order *reduce)
+{
+    Arena *a = x->m->arena;
+    Rewrite w = {.x = x, .t = &x->m->sx, .n = n, .rank = n->kernel->stage[0].rank};
+    Kernel *k = arena_copy(a, n->kernel, sizeof *k);
+    Stage *s;
+
+    for (int i = 0; i < MAX_RANK; i++)
+        w.domain[i] = w.reduce[i] = i;
+    for (int i = 0; domain && i < domain->n; i++)
+        w.domain[domain->axis[i]] = i;
+    for (int i = 0; reduce && i < reduce->n; i++)
+        w.reduce[reduce->axis[i]] = i;
+    kernel_map_exprs(a, k, rewrite_expr, &w);
+    n->kernel = k;
+    s = &k->stage[0];
+    if (reduce) s->reduce = permuted(a, s->reduce, reduce);
+    if (!domain || order_is_plain(domain)) return;
+    s->extent = permuted(a, s->extent, domain);
+    for (int j = 0; j < n->n_out; j++) {
+        if (!n->out[j]) continue;
+        n->out[j]->type.dim = permuted(a, n->out[j]->type.dim, domain);
+        set_order(x, n->out[j], domain);
+    }
+}
+
+/* ---- convolutions ---- */
+
+static void permute_elements(const Tensor *from, const Order *o, Tensor *to)
+{
+    size_t bytes = (size_t)dtype_bytes(from->dtype);
+    int64_t stride[MAX_RANK], index[MAX_RANK] = {0}, size = 1, at;
+
+    for (int i = from->rank - 1; i >= 0; i--) {
+        stride[i] = size;
+        size *= from->dim[i];
+    }
+    for (int64_t e = 0; e < to->count; e++) {
+        at = 0;
+        for (int i = 0; i < to->rank; i++)
+            at += index[i] * stride[o->axis[i]];
+        memcpy(tensor_at(to, e), tensor_at(from, at), bytes);
+        for (int i = to->rank - 1; i >= 0 && ++index[i] == to->dim[i]; i--)
+            index[i] = 0;
+    }
+}
+
+/* Weights that are read along the lanes, not packed. */
+static Status permute_weights(Layouts *x, Node *n, const ConvOrder *c)
+{
+    const Value *v = n->in[c->weights];
+    int64_t dims[MAX_RANK];
+    Tensor *t;
+
+    if (order_is_plain(&c->weight) || v->data->dtype == DT_STRING) return OK;
+    for (int i = 0; i < c->weight.n; i++)
+        dims[i] = v->data->dim[c->weight.axis[i]];
+    t = tensor_new(x->m->arena, v->data->dtype, c->weight.n, dims);
+    if (!t) return diag(x->cx->diag, ERR_LIMIT, node_where(n), "no memory for weights");
+    permute_elements(v->data, &c->weight, t);
+    n->in[c->weights] = module_constant(x->m, t, v->name);
+    set_order(x, n->in[c->weights], &c->weight);
+    return OK;
+}
+
+static bool same_order(const Order *a, const Order *b)
+{
+    return a->n == b->n && memcmp(a->axis, b->axis, sizeof(int) * (size_t)a->n) == 0;
+}
+
+static Status convolution(Layouts *x, Node *n, ConvOrder *c)
+{
+    const Order *have = order_of(x, n->in[c->src]);
+    Order plain = plain_order(c->data.n);
+
+    if (c->few && !have && !c->depthwise) {
+        c->data = plain;
+        c->reduce = plain_order(c->reduce.n);
+    }
+    bool settled = order_is_plain(&c->out) && order_is_plain(&c->reduce) &&
+                   same_order(have ? have : &plain, &c->data);
+
+    if (settled || !pass_accept(x->cx)) {
+        rewrite_kernel(x, n, NULL, NULL);
+        return OK;
+    }
+    TRY(operand_in(x, &n->in[c->src], &c->data));
+    if (c->depthwise) TRY(permute_weights(x, n, c));
+    rewrite_kernel(x, n, &c->out, &c->reduce);
+    x->changed = true;
+    return OK;
+}
+
+/* ---- the others ---- */
+
+typedef struct Flat {
+    const Node *n;
+    bool *plain; /* [n_in]: must be read in logical order */
+} Flat;
+
+static void flat_loads(void *context, const Sx *e)
+{
+    Flat *f = context;
+
+    if (e->src >= 0 && (e->op == SX_CHECK || (e->op == SX_LOAD && e->flat)))
+        f->plain[e->src] = true;
+}
+
+static void visit_stage(SxTable *t, const Stage *s, SxVisit visit, void *context)
+{
+    for (int j = 0; j < s->n_acc; j++) {
+        sx_visit(t, s->acc[j].body, visit, context);
+        if (s->acc[j].body2) sx_visit(t, s->acc[j].body2, visit, context);
+    }
+    for (int j = 0; j < s->n_out; j++) {
+        sx_visit(t, s->out[j].value, visit, context);
+        if (s->out[j].dst_guard) sx_visit(t, s->out[j].dst_guard, visit, context);
+        for (int q = 0; q < s->out[j].n_dst; q++)
+            sx_visit(t, s->out[j].dst[q], visit, context);
+    }
+}
+
+static bool any_ordered(Layouts *x, const Node *n)
+{
+    for (int i = 0; i < n->n_in; i++)
+        if (n->in[i] && order_of(x, n->in[i])) return true;
+    return false;
+}
+
+/* One loop nest without an order of its own. */
+static bool is_free(const Kernel *k)
+{
+    if (k->n_stage != 1 || k->stage[0].scan_axis >= 0) return false;
+    for (int j = 0; j < k->stage[0].n_out; j++)
+        if (k->stage[0].out[j].dst) return false;
+    return true;
+}
+
+static Status kernel(Layouts *x, Node *n)
+{
+    Kernel *k = n->kernel;
+    Flat f = {n, ARENA_ARRAY(x->cx->scratch, bool, n->n_in)};
+    ConvOrder c;
+    Order domain;
+
+    if (layout_convolution(n, &c)) return convolution(x, n, &c);
+    if (!any_ordered(x, n)) return OK;
+    if (!is_free(k)) return operands_plain(x, n);
+    visit_stage(&x->m->sx, &k->stage[0], flat_loads, &f);
+    for (int i = 0; i < n->n_in; i++)
+        if (f.plain[i]) TRY(operand_plain(x, &n->in[i]));
+    domain = layout_following(n, order_of, x);
+    rewrite_kernel(x, n, &domain, NULL);
+    /* what was contiguous along the reduction now is along the domain */
+    if (n->kernel->stage[0].n_reduce && !order_is_plain(&domain))
+        n->kernel->stage[0].order = ORDER_CHAIN;
+    return OK;
+}
+
+static Status concat(Layouts *x, Node *n)
+{
+    const Order *o = NULL;
+
+    for (int i = 0; i < n->n_in && !o; i++)
+        o = order_of(x, n->in[i]);
+    if (!o) return OK;
+    for (int i = 0; i < n->n_in; i++)
+        TRY(operand_in(x, &n->in[i], o));
+    for (int i = 0; i < o->n; i++)
+        if (o->axis[i] == n->axis) {
+            n->axis = i;
+            break;
+        }
+    n->out[0]->type.dim = permuted(x->m->arena, n->out[0]->type.dim, o);
+    set_order(x, n->out[0], o);
+    return OK;
+}
+
+static Status reshape(Layouts *x, Node *n)
+{
+    const Order *o = order_of(x, n->in[0]);
+    Order out;
+
+    if (!o) return OK;
+    if (!layout_reshaped(n->in[0], o, n->out[0], &out)) return operand_plain(x, &n->in[0]);
+    n->out[0]->type.dim = permuted(x->m->arena, n->out[0]->type.dim, &out);
+    set_order(x, n->out[0], &out);
+    return OK;
+}
+
+static Status layout_node(void *context, Node *n)
+{
+    Layouts *x = context;
+
+    switch (n->kind) {
+    case NODE_KERNEL:
+        return kernel(x, n);
+    case NODE_CONCAT:
+        return concat(x, n);
+    case NODE_RESHAPE:
+        return reshape(x, n);
+    case NODE_OP:
+    case NODE_CALL:
+    case NODE_BIND:
+    case NODE_IF:
+    case NODE_LOOP:
+        return operands_plain(x, n);
+    }
+    return OK;
+}
+
+static Status region_results(Layouts *x, Region *r)
+{
+    for (int i = 0; i < r->n_result; i++)
+        TRY(operand_plain(x, &r->result[i]));
+    return OK;
+}
+
+static Status inner_results(void *context, Node *n)
+{
+    for (int i = 0; i < n->n_region; i++)
+        TRY(region_results(context, n->region[i]));
+    return OK;
+}
+
+Status pass_layout(PassContext *cx, Module *m, bool *changed)
+{
+    Layouts x = {.cx = cx, .m = m};
+
+    map_init(&x.order, cx->scratch, false);
+    TRY(module_visit(m, layout_node, &x));
+    TRY(module_visit(m, inner_results, &x));
+    TRY(region_results(&x, m->main));
+    *changed = x.changed;
+    return OK;
+}

@@ -1,0 +1,39 @@
+/* layout.h: which order a value's axes have in memory; between the files of the pass `layout`. */
+#ifndef INGOT_PASSES_LAYOUT_H
+#define INGOT_PASSES_LAYOUT_H
+
+#include "passes/fuse_inline.h"
+
+/* Physical axis i of a value (or new domain index i of a kernel) is logical axis axis[i]. */
+typedef struct Order {
+    int n;
+    int axis[MAX_RANK];
+} Order;
+
+static inline bool order_is_plain(const Order *o)
+{
+    for (int i = 0; i < o->n; i++)
+        if (o->axis[i] != i) return false;
+    return true;
+}
+
+/* layout_order.c: decisions, from the form of a kernel alone. Value.mark has no meaning here. */
+/* A kernel's operand `src` is read with its axes in `physical` order (NULL: as they stand). */
+typedef const Order *(*OrderOf)(void *context, const Value *v);
+/* A convolution: one side of the product is weights, the other is read through a window.
+ * out: order of the domain; data: the operand that is not weights, and the order wanted of it;
+ * reduce: new reduction index i is old index reduce.axis[i]. */
+typedef struct ConvOrder {
+    Order out, data, reduce;
+    int src, weights;
+    bool few;       /* channels of data: rows of them are too short to be worth a transposition */
+    bool depthwise; /* no index belongs to the weights alone: they are read along the lanes */
+    Order weight;   /* depthwise: order wanted of the weights */
+} ConvOrder;
+bool layout_convolution(const Node *n, ConvOrder *c);
+/* Order of the domain that follows from the orders of n's operands; plain when nothing does. */
+Order layout_following(const Node *n, OrderOf order, void *context);
+/* A reshape whose groups of axes stay together in memory: the order of its result. */
+bool layout_reshaped(const Value *from, const Order *o, const Value *to, Order *out);
+
+#endif

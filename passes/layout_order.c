@@ -1,0 +1,334 @@
+/* layout_order.c: which order of axes a kernel wants, and which follows from its operands. Sees the
+ * form of the kernel and which extents are 1, never how large they are: the same model has the same
+ * orders for every batch and every size of its open dims. */
+#include "passes/layout.h"
+
+#include <string.h>
+
+enum { FEW_CHANNELS = 4 };
+
+/* Indices of a kernel's only stage that an expression uses. */
+static uint32_t indices_of(SxTable *t, const Stage *s, const Sx *e)
+{
+    uint32_t mask = 0;
+
+    for (int i = 0; i < s->rank + s->n_reduce; i++)
+        mask |= (uint32_t)sx_uses_index(t, e, i) << i;
+    return mask;
+}
+
+static uint32_t domain_mask(const Stage *s)
+{
+    return (1u << s->rank) - 1;
+}
+
+typedef struct FirstLoad {
+    const Node *n;
+    int src; /* -1: of any operand that is not constant */
+    const Sx *load;
+    int loads;
+} FirstLoad;
+
+static void first_load(void *context, const Sx *e)
+{
+    FirstLoad *x = context;
+
+    if (e->op != SX_LOAD || e->src < 0) return;
+    if (x->src >= 0 ? e->src != x->src : x->n->in[e->src]->data != NULL) return;
+    if (!x->load) x->load = e;
+    x->loads++;
+}
+
+typedef struct AllConstant {
+    const Node *n;
+    int src;
+    bool yes;
+} AllConstant;
+
+static void constants_only(void *context, const Sx *e)
+{
+    AllConstant *x = context;
+
+    if (e->op == SX_CHECK) x->yes = false;
+    if (e->op != SX_LOAD) return;
+    if (e->src < 0 || !x->n->in[e->src]->data) x->yes = false;
+    x->src = e->src;
+}
+
+static int operand_rank(const Sx *load)
+{
+    return load->n - (load->guarded ? 1 : 0);
+}
+
+/* Axes whose index has none of the indices in `last` come first, else the order stays. */
+static Order sorted(const Sx *load, const uint32_t *uses, uint32_t first)
+{
+    Order o = {.n = operand_rank(load)};
+    int k = 0;
+
+    for (int pass = 0; pass < 2; pass++)
+        for (int i = 0; i < o.n; i++)
+            if ((bool)(uses[i] & first) == (pass == 0)) o.axis[k++] = i;
+    return o;
+}
+
+static bool reads_plainly(SxTable *t, const Stage *s, const Sx *load, uint32_t *uses)
+{
+    if (load->flat || operand_rank(load) < 3) return false;
+    for (int i = 0; i < operand_rank(load); i++)
+        uses[i] = indices_of(t, s, load->arg[i]);
+    return true;
+}
+
+static void order_domain(const Stage *s, uint32_t data_only, uint32_t both, ConvOrder *c)
+{
+    int k = 0;
+
+    c->out.n = s->rank;
+    for (int i = 0; i < s->rank; i++)
+        if (data_only >> i & 1) c->out.axis[k++] = i;
+    for (int i = 0; i < s->rank; i++)
+        if (both >> i & 1) c->out.axis[k++] = i;
+    for (int i = 0; i < s->rank; i++)
+        if (!((data_only | both) >> i & 1)) c->out.axis[k++] = i;
+}
+
+/* Window indices first, then those of the channels. */
+static void order_reduction(const Stage *s, const uint32_t *uses, int rank, uint32_t data_only,
+                            Order *out)
+{
+    uint32_t window = 0;
+    int k = 0;
+
+    for (int i = 0; i < rank; i++)
+        if (uses[i] & data_only) window |= uses[i] >> s->rank;
+    out->n = s->n_reduce;
+    for (int pass = 0; pass < 2; pass++)
+        for (int i = 0; i < s->n_reduce; i++)
+            if ((bool)(window >> i & 1) == (pass == 0)) out->axis[k++] = i;
+}
+
+/* Points of the reduction that are no window: the weights' dims, hence the same for all sizes. */
+static bool few_channels(const Stage *s, const uint32_t *uses, int rank, uint32_t data_only)
+{
+    uint32_t window = 0;
+    int64_t n = 1;
+
+    for (int i = 0; i < rank; i++)
+        if (uses[i] & data_only) window |= uses[i] >> s->rank;
+    for (int i = 0; i < s->n_reduce; i++)
+        if (!(window >> i & 1))
+            n *= dim_is_const(s->reduce[i]) ? s->reduce[i]->value : FEW_CHANNELS + 1;
+    return n <= FEW_CHANNELS;
+}
+
+static bool is_window(const Stage *s, const uint32_t *uses, int rank)
+{
+    for (int i = 0; i < rank; i++)
+        if ((uses[i] & domain_mask(s)) && uses[i] >> s->rank) return true;
+    return false;
+}
+
+bool layout_convolution(const Node *n, ConvOrder *c)
+{
+    SxTable *t = &n->parent->module->sx;
+    const Stage *s = &n->kernel->stage[0];
+    uint32_t uses[MAX_RANK], weight_uses[MAX_RANK], in_data, in_weight;
+
+    if (n->kernel->n_stage != 1 || s->n_acc != 1 || s->acc[0].monoid != MONOID_DOT) return false;
+    if (s->rank < 3 || s->scan_axis >= 0 || s->order != ORDER_CHAIN) return false;
+    for (int j = 0; j < s->n_out; j++)
+        if (s->out[j].dst) return false;
+    const Sx *data = s->acc[0].body, *weight = s->acc[0].body2;
+    AllConstant left = {n, -1, true}, right = {n, -1, true};
+    sx_visit(t, data, constants_only, &left);
+    sx_visit(t, weight, constants_only, &right);
+    if (left.yes == right.yes) return false;
+    if (left.yes) {
+        const Sx *swap = data;
+        data = weight;
+        weight = swap;
+    }
+    FirstLoad x = {n, -1, NULL, 0}, w = {n, left.yes ? left.src : right.src, NULL, 0};
+    sx_visit(t, data, first_load, &x);
+    sx_visit(t, weight, first_load, &w);
+    if (x.loads != 1 || w.loads != 1 || !reads_plainly(t, s, x.load, uses)) return false;
+    if (!is_window(s, uses, operand_rank(x.load))) return false;
+    in_data = indices_of(t, s, data) & domain_mask(s);
+    in_weight = indices_of(t, s, weight) & domain_mask(s);
+    *c = (ConvOrder){.src = x.load->src, .weights = w.load->src};
+    order_domain(s, in_data & ~in_weight, in_data & in_weight, c);
+    order_reduction(s, uses, operand_rank(x.load), in_data & ~in_weight, &c->reduce);
+    c->few = few_channels(s, uses, operand_rank(x.load), in_data & ~in_weight);
+    c->data = sorted(x.load, uses, in_data & ~in_weight);
+    c->depthwise = !(in_weight & ~in_data) && (in_data & in_weight);
+    if (c->depthwise && reads_plainly(t, s, w.load, weight_uses)) {
+        for (int i = 0; i < operand_rank(w.load); i++)
+            weight_uses[i] = ~weight_uses[i];
+        c->weight = (Order){.n = operand_rank(w.load)};
+        int k = 0;
+        for (int pass = 0; pass < 2; pass++)
+            for (int i = 0; i < c->weight.n; i++)
+                if ((bool)(~weight_uses[i] & domain_mask(s)) == (pass == 1))
+                    c->weight.axis[k++] = i;
+    } else {
+        c->depthwise = false;
+    }
+    return true;
+}
+
+/* ---- following operands ---- */
+
+typedef struct Follow {
+    const Node *n;
+    const Stage *s;
+    SxTable *t;
+    OrderOf order;
+    void *context;
+    int most;   /* domain indices that the best operand uses */
+    bool plain; /* the best operand stands in plain order */
+    Order out;
+} Follow;
+
+/* The domain in the order in which `load` goes through memory. */
+static bool order_from(Follow *f, const Sx *load, const Order *o, Order *out)
+{
+    uint32_t seen = 0, used;
+    int k = 0, axis[MAX_RANK], n_axis = 0;
+
+    for (int i = 0; i < operand_rank(load); i++) {
+        used = indices_of(f->t, f->s, load->arg[o ? o->axis[i] : i]) & domain_mask(f->s);
+        if (used & seen) return false;
+        seen |= used;
+        for (int d = 0; d < f->s->rank; d++)
+            if (used >> d & 1) axis[n_axis++] = d;
+    }
+    for (int d = 0; d < f->s->rank; d++)
+        if (!(seen >> d & 1)) out->axis[k++] = d;
+    for (int i = 0; i < n_axis; i++)
+        out->axis[k++] = axis[i];
+    out->n = k;
+    return k == f->s->rank;
+}
+
+static int indices_used(Follow *f, const Sx *load)
+{
+    uint32_t used = 0;
+    int n = 0;
+
+    for (int i = 0; i < operand_rank(load); i++)
+        used |= indices_of(f->t, f->s, load->arg[i]);
+    for (int d = 0; d < f->s->rank; d++)
+        n += (used >> d & 1) && !dim_is(f->s->extent[d], 1);
+    return n;
+}
+
+static void follow_load(void *context, const Sx *e)
+{
+    Follow *f = context;
+    const Order *o;
+    Order got;
+    int used;
+
+    if (e->op != SX_LOAD || e->src < 0 || e->flat || f->n->in[e->src]->data) return;
+    o = f->order(f->context, f->n->in[e->src]);
+    used = indices_used(f, e);
+    if (used < f->most || (used == f->most && (!o || !f->plain))) return;
+    if (o && !order_from(f, e, o, &got)) return;
+    f->most = used;
+    f->plain = o == NULL;
+    if (o) f->out = got;
+}
+
+Order layout_following(const Node *n, OrderOf order, void *context)
+{
+    const Stage *s = &n->kernel->stage[0];
+    Follow f = {.n = n,
+                .s = s,
+                .t = &n->parent->module->sx,
+                .order = order,
+                .context = context,
+                .most = -1,
+                .plain = true};
+
+    for (int j = 0; j < s->n_acc; j++) {
+        sx_visit(f.t, s->acc[j].body, follow_load, &f);
+        if (s->acc[j].body2) sx_visit(f.t, s->acc[j].body2, follow_load, &f);
+    }
+    for (int j = 0; j < s->n_out; j++)
+        sx_visit(f.t, s->out[j].value, follow_load, &f);
+    if (f.plain) {
+        f.out.n = s->rank;
+        for (int i = 0; i < s->rank; i++)
+            f.out.axis[i] = i;
+    }
+    return f.out;
+}
+
+/* ---- reshapes ---- */
+
+typedef struct Group {
+    int from, n_from, to, n_to; /* axes [from, from + n_from) are [to, to + n_to) */
+} Group;
+
+/* The smallest groups of axes that a reshape keeps apart, where the dims prove it. `from` holds
+ * logical dims. */
+static int groups_of(DimTable *t, int n, const Dim *from, int m, const Dim *to, Group *g)
+{
+    int i = 0, j = 0, k = 0;
+
+    while (i < n || j < m) {
+        Group x = {i, 0, j, 0};
+        Dim a = dim_const(t, 1), b = a;
+
+        do {
+            bool left = i < n && (x.n_from == 0 || (a->hi <= b->lo && a != b) || j >= m);
+            bool right = !left && j < m;
+            if (dim_is_const(a) && dim_is_const(b)) {
+                left = i < n && (x.n_from == 0 || a->value < b->value);
+                right = j < m && (x.n_to == 0 || b->value < a->value);
+            }
+            if (!left && !right) return 0;
+            if (left) {
+                a = dim_mul(t, a, from[i++]);
+                x.n_from++;
+            }
+            if (right) {
+                b = dim_mul(t, b, to[j++]);
+                x.n_to++;
+            }
+        } while (a != b);
+        g[k++] = x;
+    }
+    return k;
+}
+
+bool layout_reshaped(const Value *from, const Order *o, const Value *to, Order *out)
+{
+    DimTable *t = &(from->def ? from->def->parent : from->region)->module->dims;
+    Dim logical[MAX_RANK];
+    Group g[2 * MAX_RANK];
+    int n_group, k = 0;
+
+    for (int i = 0; i < o->n; i++)
+        logical[o->axis[i]] = from->type.dim[i];
+    n_group = groups_of(t, o->n, logical, to->type.rank, to->type.dim, g);
+    if (!n_group) return false;
+    for (int i = 0; i < o->n;) {
+        const Group *x = NULL;
+
+        for (int j = 0; j < n_group; j++)
+            if (g[j].n_from && g[j].from == o->axis[i]) x = &g[j];
+        if (!x) return false;
+        for (int j = 0; j < x->n_from; j++)
+            if (i + j >= o->n || o->axis[i + j] != x->from + j) return false;
+        for (int j = 0; j < x->n_to; j++)
+            out->axis[k++] = x->to + j;
+        i += x->n_from;
+    }
+    for (int j = 0; j < n_group; j++) /* new dims of 1 */
+        for (int i = 0; !g[j].n_from && i < g[j].n_to; i++)
+            out->axis[k++] = g[j].to + i;
+    out->n = k;
+    return k == to->type.rank;
+}
