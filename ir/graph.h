@@ -175,6 +175,8 @@ Node *node_new(Region *r, Node *before, NodeKind kind, int n_in, Value *const *i
                const Origin *origin);
 Region *node_add_region(Node *n);
 void node_unlink(Node *n);
+/* All nodes of `from` into `to`, in front of `before` (NULL: at its end). */
+void region_move_nodes(Region *from, Region *to, Node *before);
 void node_define(Node *n, Dim symbol);
 /* n also does what stood at `more`: those origins go behind its own, each once. */
 void node_add_origin(Node *n, const Origin *more);

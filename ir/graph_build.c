@@ -146,6 +146,15 @@ void node_unlink(Node *n)
     n->parent = NULL;
 }
 
+void region_move_nodes(Region *from, Region *to, Node *before)
+{
+    for (Node *n = from->first, *next; n; n = next) {
+        next = n->next;
+        node_unlink(n);
+        link_before(to, n, before);
+    }
+}
+
 static bool same_origin(const Origin *a, const Origin *b)
 {
     return a == b ||

@@ -5,6 +5,8 @@
 
 #include "ingot/ingot_rt.h"
 
+int32_t ingot_call_det(const ingot_call_args *a);
+int32_t ingot_call_inverse(const ingot_call_args *a);
 int32_t ingot_call_nms(const ingot_call_args *a);
 int32_t ingot_call_topk(const ingot_call_args *a);
 int32_t ingot_call_string_equal(const ingot_call_args *a);

@@ -192,21 +192,52 @@ static Status import_sequence_map(Importer *im, const GraphArg *g, Node *n)
     return import_region(im, g, n->region[0], n->n_in, types);
 }
 
+/* Both graphs see the scores, [batch, heads, queries, keys]. */
+static Status import_flex(Importer *im, const GraphArg *g, Node *n)
+{
+    const Type *q = &n->in[0]->type, *k = &n->in[1]->type;
+    DType type = dtype_from_onnx((int)attr_int(n, "softmax_precision", 0));
+    Dim *dim = ARENA_ARRAY(im->arena, Dim, 4);
+    Type scores = {0};
+
+    if (type == DT_NONE) type = q->dtype == DT_F64 ? DT_F64 : DT_F32;
+    if (q->kind == TYPE_TENSOR && k->kind == TYPE_TENSOR && q->rank == 4 && k->rank == 4) {
+        for (int i = 0; i < 3; i++)
+            dim[i] = q->dim[i];
+        dim[3] = k->dim[2];
+        scores = type_tensor(type, 4, dim);
+    }
+    for (int i = 0; i < n->n_region; i++)
+        TRY(import_region(im, &g[i], n->region[i], 1, &scores));
+    return OK;
+}
+
 typedef struct HolderRow {
-    const char *op;
+    const char *domain, *op;
+    int n_in, most_graphs;
     Status (*import)(Importer *im, const GraphArg *g, Node *n);
-} HolderRow;
+} HolderRow; /* inputs that it must have; graphs that it may have, at least one */
 
 static const HolderRow holders[] = {
-    {"Loop", import_loop}, {"Scan", import_scan}, {"SequenceMap", import_sequence_map}};
+    {"", "Loop", 0, 1, import_loop},
+    {"", "Scan", 0, 1, import_scan},
+    {"", "SequenceMap", 0, 1, import_sequence_map},
+    {"ai.onnx.preview", "FlexAttention", 3, 2, import_flex},
+};
 
 static Status import_bodies(Importer *im, Draft *x, Node *n)
 {
     for (int i = 0; i < x->n_graph; i++)
         node_add_region(n);
-    for (size_t i = 0; i < sizeof holders / sizeof *holders; i++)
-        if (x->n_graph == 1 && !*x->domain && strcmp(holders[i].op, x->op) == 0)
-            return holders[i].import(im, &x->graph[0], n);
+    for (size_t i = 0; i < sizeof holders / sizeof *holders; i++) {
+        const HolderRow *h = &holders[i];
+        if (x->n_graph > h->most_graphs || n->n_in < h->n_in || strcmp(h->op, x->op) != 0 ||
+            strcmp(h->domain, x->domain) != 0)
+            continue;
+        for (int k = 0; k < h->n_in; k++)
+            if (!n->in[k]) return op_error(n, im->diag, NULL, "%s: input %d is missing", x->op, k);
+        return h->import(im, x->graph, n);
+    }
     for (int i = 0; i < x->n_graph; i++)
         TRY(import_region(im, &x->graph[i], n->region[i], 0, NULL));
     return OK;

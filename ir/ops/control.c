@@ -380,21 +380,6 @@ static Value *place_stack(Build *b, Value *v, int axis, bool back)
     return build_map(b, "stack", 1, &v, v->type.dtype, rank, dims, sx_at(b, 0, v, idx));
 }
 
-static void move_nodes(Region *from, Region *to)
-{
-    for (Node *n = from->first, *next; n; n = next) {
-        next = n->next;
-        node_unlink(n);
-        n->parent = to;
-        n->prev = to->last;
-        if (to->last)
-            to->last->next = n;
-        else
-            to->first = n;
-        to->last = n;
-    }
-}
-
 static Status lower_scan(Build *b, const Node *n, Value **out)
 {
     Region *body = n->region[0], *r;
@@ -424,7 +409,7 @@ static Status lower_scan(Build *b, const Node *n, Value **out)
         TRY(inner.status);
         value_replace(body->arg[s.states + i], x);
     }
-    move_nodes(body, r);
+    region_move_nodes(body, r, NULL);
     region_add_result(r, yes);
     for (int i = 0; i < body->n_result; i++)
         region_add_result(r, body->result[i]);

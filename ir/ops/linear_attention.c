@@ -1,5 +1,5 @@
 /* linear_attention.c: LinearAttention, a loop over the sequence that carries a matrix for each
- * head; CausalConvWithState; FlexAttention without modifying graphs. */
+ * head; CausalConvWithState. */
 #include <string.h>
 
 #include "ir/mathd.h"
@@ -203,49 +203,6 @@ static Status lower_causal(Build *b, const Node *n, Value **out)
     return b->status;
 }
 
-/* ---- FlexAttention ---- */
-
-static Value *fold_heads(Build *b, Value *v, Dim heads, Dim rows)
-{
-    Dim dims[4];
-
-    if (!v || v->type.dim[1] == heads) return v;
-    dims[0] = v->type.dim[0];
-    dims[1] = heads;
-    dims[2] = rows;
-    dims[3] = v->type.dim[3];
-    return make_reshape(b, v, 4, dims);
-}
-
-static Status lower_flex(Build *b, const Node *n, Value **out)
-{
-    const Type *q = in_type(n, 0), *k = in_type(n, 1);
-    DType type = q->dtype, wide = type == DT_F64 ? DT_F64 : DT_F32;
-    int64_t precision = attr_int(n, "softmax_precision", 0);
-    double scale = attr_float(n, "scale", 0);
-    Value *s, *y;
-    Dim rows;
-
-    if (n->n_region) return op_unsupported(n, b->diag, "score_mod and prob_mod");
-    if (q->rank != 4 || k->rank != 4 || in_type(n, 2)->rank != 4)
-        return op_error(n, b->diag, "Q", "FlexAttention: inputs must have rank 4");
-    if (!attr_find(n, "scale") && !dim_is_const(q->dim[3]))
-        return op_unsupported(n, b->diag, "an open head size without the attribute scale");
-    if (precision) wide = dtype_from_onnx((int)precision);
-    if (!(T_FLOAT & DT_BIT(wide)))
-        return op_error(n, b->diag, "softmax_precision", "FlexAttention: found %lld",
-                        (long long)precision);
-    if (!attr_find(n, "scale")) scale = 1 / mathd_sqrt((double)q->dim[3]->value);
-    rows = dim_mul(b->dims, dim_div(b->dims, q->dim[1], k->dim[1]), q->dim[2]);
-    s = build_op2(b, "MatMul", fold_heads(b, n->in[0], k->dim[1], rows),
-                  build_transpose(b, n->in[1], (const int[]){0, 1, 3, 2}));
-    s = make_cast(b, make_mul(b, s, make_scalar(b, s, scale)), wide);
-    s = make_cast(b, make_axis(b, "Softmax", s, -1), type);
-    y = build_op2(b, "MatMul", s, n->in[2]);
-    out[0] = fold_heads(b, y, q->dim[1], q->dim[2]);
-    return b->status;
-}
-
 #define COMPOSED(low) .traits = OP_PURE, .infer = compose_infer, .eval = compose_eval, .lower = low
 
 const OpDef linear_attention_ops[] = {
@@ -268,13 +225,5 @@ const OpDef linear_attention_ops[] = {
      ROW_OUT({"output", T_FLOAT, "T"}, {"present_state", T_FLOAT, "T"}),
      ROW_ATTRS(ATTR_S("activation", "none")),
      COMPOSED(lower_causal)},
-    {.name = "FlexAttention",
-     .domain = "ai.onnx.preview",
-     .since = 1,
-     .about = "scaled dot product attention",
-     ROW_IN({"Q", T_FLOAT, "T"}, {"K", T_FLOAT, "T"}, {"V", T_FLOAT, "T"}),
-     ROW_OUT({"Y", T_FLOAT, "T"}),
-     ROW_ATTRS(ATTR_OPT("scale", ATTR_FLOAT), ATTR_OPT("softmax_precision", ATTR_INT)),
-     COMPOSED(lower_flex)},
     {0},
 };
