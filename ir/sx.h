@@ -107,6 +107,7 @@ SX_2(lt, LT)
 SX_2(le, LE)
 SX_2(copysign, COPYSIGN)
 SX_2(pow, POW)
+SX_2(scale, SCALE)
 #undef SX_1
 #undef SX_2
 static inline const Sx *sx_gt(SxTable *t, const Sx *a, const Sx *b)
@@ -144,11 +145,15 @@ void sx_range(SxTable *t, const Sx *e, int n_extent, const Dim *extent, int64_t 
  */
 bool sx_linear(SxTable *t, const Sx *e, int k, const Sx **stride, const Sx **rest);
 
-/* Write mathematics (EXP ... SIGMOID, float REM) and conversions of f16/bf16/f8/f4 as plain
- * operations. With `has_f16` the casts f16 -> f32 and f32 -> f16 stay as they are. What comes out
- * relies on IEEE arithmetic: a backend must not reassociate, contract or flush subnormals. FMA may
- * be one operation or two. */
-const Sx *sx_expand(SxTable *t, const Sx *e, bool has_f16);
+/* What a target has of its own. Bits are the same with and without. */
+typedef struct SxHas {
+    bool f16;   /* the casts f16 -> f32 and f32 -> f16 */
+    bool scale; /* SCALE */
+} SxHas;
+/* Write mathematics (EXP ... SIGMOID, SCALE, float REM) and conversions of f16/bf16/f8/f4 as plain
+ * operations, but for those that the target has. What comes out relies on IEEE arithmetic: a
+ * backend must not reassociate, contract or flush subnormals. FMA may be one operation or two. */
+const Sx *sx_expand(SxTable *t, const Sx *e, SxHas has);
 
 /* One value: bits as in CONST. The reference for all backends. `load` serves LOAD, and is not
  * called where the guard is false. */

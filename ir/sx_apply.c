@@ -40,6 +40,8 @@ bool sx_op_takes(SxOp op, DType d)
     case SX_RINT:
     case SX_COPYSIGN:
         return real;
+    case SX_SCALE:
+        return d == DT_F32;
     case SX_AND:
     case SX_OR:
     case SX_XOR:
@@ -245,6 +247,17 @@ static uint64_t apply_f64(const SxShape *s, const uint64_t *x)
     }
 }
 
+/* In double the product is exact, where it is not beyond the floats or below them all. */
+static float scale(float a, float b)
+{
+    double n = mathd_floor((double)b), infinity = __builtin_inf();
+
+    if (n != n) return b;
+    if (n < -400) return (float)((double)a * (n == -infinity ? 0.0 : mathd_scale(1.0, -400)));
+    if (n > 400) return (float)((double)a * (n == infinity ? infinity : mathd_scale(1.0, 400)));
+    return (float)((double)a * mathd_scale(1.0, (int)n));
+}
+
 static uint64_t apply_f32(const SxShape *s, const uint64_t *x)
 {
     float a = of_bits32(x[0]), b = of_bits32(x[1]);
@@ -276,6 +289,8 @@ static uint64_t apply_f32(const SxShape *s, const uint64_t *x)
         return a < b;
     case SX_LE:
         return a <= b;
+    case SX_SCALE:
+        return bits32(scale(a, b));
     /* sqrt of a float in double, rounded to float, is correctly rounded: 53 >= 2 * 24 + 2. */
     default:
         return bits32((float)rounding(s->op, (double)a, (double)b));

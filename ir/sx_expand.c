@@ -2,19 +2,20 @@
 #include "ir/sx_impl.h"
 #include "ir/sx_math.h"
 
-static const Sx *expand_node(SxTable *t, const Sx *e, const Sx *const *arg, bool has_f16)
+static const Sx *expand_node(SxTable *t, const Sx *e, const Sx *const *arg, SxHas has)
 {
     bool changed = false;
     const Sx *plain;
 
     if (e->op == SX_CAST) {
-        plain = sx_cast_plain(t, arg[0], e->dtype, e->index != 0, has_f16);
+        plain = sx_cast_plain(t, arg[0], e->dtype, e->index != 0, has.f16);
         if (plain) return plain;
     }
+    if (e->op == SX_SCALE && !has.scale) return sx_scale_f32(t, arg[0], arg[1]);
     if (e->op >= SX_EXP || (e->op == SX_REM && dtype_is_float(e->dtype))) {
         const Sx *b = e->n > 1 ? arg[1] : NULL;
         return e->dtype == DT_F64 ? sx_math_f64(t, e->op, arg[0], b)
-                                  : sx_math_f32(t, e->op, arg[0], b);
+                                  : sx_math_f32(t, e->op, arg[0], b, has.scale);
     }
     for (int i = 0; i < e->n; i++) {
         changed = changed || arg[i] != e->arg[i];
@@ -22,7 +23,7 @@ static const Sx *expand_node(SxTable *t, const Sx *e, const Sx *const *arg, bool
     return changed ? sx_rebuild(t, e, arg) : e;
 }
 
-const Sx *sx_expand(SxTable *t, const Sx *e, bool has_f16)
+const Sx *sx_expand(SxTable *t, const Sx *e, SxHas has)
 {
     SxWalk w;
     const Sx *arg[SX_MAX_ARGS];
@@ -35,7 +36,7 @@ const Sx *sx_expand(SxTable *t, const Sx *e, bool has_f16)
         for (int k = 0; k < from->n; k++) {
             arg[k] = to[sx_walk_at(&w, from->arg[k])];
         }
-        to[i] = expand_node(t, from, arg, has_f16);
+        to[i] = expand_node(t, from, arg, has);
     }
     if (to) e = to[w.n - 1];
     free(to);

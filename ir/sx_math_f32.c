@@ -31,27 +31,27 @@ typedef const Sx *V;
 #define INF            K(__builtin_inf())
 #define MAGIC          K(0x1.8p23 + 254)
 
-/* (exp(r) - 1 - r) / r^2 for |r| <= ln(2)/2 */
-static const float f_exp[] = {0x1p-1f,       0x1.555556p-3f,  0x1.5554eap-5f,
-                              0x1.1110ep-7f, 0x1.6d4324p-10f, 0x1.a124f2p-13f};
+/* e^r for |r| <= ln(2)/2, but for 1 + r, over r^2 */
+static const float f_exp[] = {0x1.fffffcp-2f, 0x1.55549p-3f, 0x1.5558acp-5f, 0x1.123b1p-7f,
+                              0x1.6a5424p-10f};
+
+/* (exp(r) - 1 - r) / r^2, weighed for what is relative to exp(r) - 1 */
+static const float f_expm1[] = {0x1p-1f, 0x1.5554aep-3f, 0x1.5554e2p-5f, 0x1.122944p-7f,
+                                0x1.6d5482p-10f};
+
+/* ((exp(2 r) - 1) / 2 - r) / r^2 for |r| <= ln(2)/4: the same with other powers of two */
+static const float f_tanh[] = {0x1p0f, 0x1.5554aep-1f, 0x1.5554e2p-2f, 0x1.122944p-3f,
+                               0x1.6d5482p-5f};
 
 /* (log(1 + f) - f + f^2/2) / f^3 for 1/sqrt(2) <= 1 + f <= sqrt(2) */
 static const float f_log[] = {0x1.555554p-2f,  -0x1.fffffcp-3f, 0x1.999d5ap-3f,
                               -0x1.555b4ap-3f, 0x1.23d21ap-3f,  -0x1.fcf4c6p-4f,
                               0x1.dea282p-4f,  -0x1.d635bcp-4f, 0x1.1d8ea6p-4f};
 
-/* (tanh(x)/x - 1) / x^2 in x^2, for |x| <= 5/8 */
-static const float f_tanh[] = {-0x1.555552p-2f, 0x1.110e1cp-3f, -0x1.b9258ap-5f, 0x1.58048ep-6f,
-                               -0x1.8f8de4p-8f};
-
-/* erf(x)/x - 1 in x^2, for |x| <= 1 */
-static const float f_erf[] = {0x1.06eba8p-3f, -0x1.81273ep-2f,  0x1.ce2d1p-4f, -0x1.b7fabap-6f,
-                              0x1.54127p-8f,  -0x1.a45088p-11f, 0x1.4a569p-14f};
-
-/* log(erfc(x)) for 1 <= x <= 4 */
-static const float f_erfc[] = {0x1.4fb068p-12f, -0x1.2156fap+0f,  -0x1.437eb4p-1f,
-                               -0x1.c2e356p-4f, 0x1.b0e246p-6f,   -0x1.37ecc6p-8f,
-                               0x1.38e5e6p-11f, -0x1.825ce4p-15f, 0x1.b7783p-20f};
+/* log(erfc(x)) / x + 1 for 0 <= x <= 3.95 */
+static const float f_erf[] = {-0x1.06eba8p-3f, -0x1.45f2fep-1f,  -0x1.a4f95ap-4f,
+                              0x1.39c03cp-6f,  0x1.5c064p-13f,   -0x1.b662dp-10f,
+                              0x1.4d40ep-11f,  -0x1.f09d48p-14f, 0x1.396328p-17f};
 
 /* Horner, from the last coefficient. */
 static V poly(SxTable *t, V x, const float *c, int n)
@@ -78,86 +78,93 @@ static Reduced reduce(SxTable *t, V x)
     return (Reduced){k, BITS(shifted), r};
 }
 
-/* e^r - 1 - r */
-static V exp_tail(SxTable *t, V r)
+/* e^r */
+static V exp_of(SxTable *t, V r)
 {
-    return MUL(MUL(r, r), POLY(r, f_exp));
+    V high = POLY(r, f_exp);
+
+    return MAD(MAD(high, r, K(1.0)), r, K(1.0));
 }
 
-/* v * 2^k in two steps, as 2^128 and 2^-149 are no normal floats: the low bits of `shifted` are
- * k + 254, half of which is the exponent field of 2^(k/2), and the rest that of the other factor.
- */
-static V scale(SxTable *t, V v, V shifted)
+/* e^r - 1 - r, and e^r - 1 */
+static V exp_tail(SxTable *t, V r)
 {
-    V half = sx_and(t, SHL(shifted, 22), KU(0xff800000)), rest = SUB(SHL(shifted, 23), half);
+    return MUL(MUL(r, r), POLY(r, f_expm1));
+}
 
+static V exp_less_1(SxTable *t, V r)
+{
+    return MAD(MUL(r, r), POLY(r, f_expm1), r);
+}
+
+/* v * 2^k for |k| <= 254 and v near 1. Without SCALE in two steps, as 2^128 and 2^-149 are no
+ * normal floats: the low bits of `shifted` are k + 254, half of which is the exponent field of
+ * 2^(k/2), and the rest that of the other factor. The first product is exact: either way there is
+ * one rounding. */
+static V scale(SxTable *t, V v, Reduced k, bool has_scale)
+{
+    V half, rest;
+
+    if (has_scale) return sx_scale(t, v, k.k);
+    half = sx_and(t, SHL(k.shifted, 22), KU(0xff800000));
+    rest = SUB(SHL(k.shifted, 23), half);
     return MUL(MUL(v, OF_BITS(half)), OF_BITS(rest));
 }
 
-/* v * 2^k for |k| < 127; by a product, which keeps NaN. */
-static V scale_near(SxTable *t, V v, V shifted)
-{
-    return MUL(v, OF_BITS(SHL(SUB(shifted, KU(127)), 23)));
-}
-
-static V f32_exp(SxTable *t, V x)
+static V f32_exp(SxTable *t, V x, bool has_scale)
 {
     Reduced k = reduce(t, MIN(MAX(x, K(-104.5)), K(89.0)));
 
-    return scale(t, ADD(K(1.0), ADD(k.r, exp_tail(t, k.r))), k.shifted);
-}
-
-/* e^x for |x| <= 60 */
-static V exp_near(SxTable *t, V x)
-{
-    Reduced k = reduce(t, x);
-
-    return scale_near(t, ADD(K(1.0), ADD(k.r, exp_tail(t, k.r))), k.shifted);
+    return scale(t, exp_of(t, k.r), k, has_scale);
 }
 
 /* 2^k (e^r - 1 + (1 - 2^-k)), the sum in two parts. */
-static V f32_expm1(SxTable *t, V x)
+static V f32_expm1(SxTable *t, V x, bool has_scale)
 {
     Reduced k = reduce(t, MIN(MAX(x, K(-18.0)), K(89.0)));
     V down = OF_BITS(SHL(SUB(ADD(BITS(MAGIC), KU(127)), k.shifted), 23));
     V a = SUB(K(1.0), SEL(LT(k.k, K(40.0)), down, K(0.0))), s = ADD(a, k.r), b = SUB(s, a);
     V lost = ADD(SUB(a, SUB(s, b)), SUB(k.r, b));
 
-    return COPYSIGN(scale(t, ADD(s, ADD(lost, exp_tail(t, k.r))), k.shifted), x);
+    return COPYSIGN(scale(t, ADD(s, ADD(lost, exp_tail(t, k.r))), k, has_scale), x);
 }
 
-/* q = e / (1 + e) or 1 / (1 + e) with e = e^-|x|. What the roundings of e and 1 + e lost is brought
- * back: the last bits of a quotient just below a power of two show every one of them twice. */
-static V f32_sigmoid(SxTable *t, V x)
+/* With e = e^-|x| and t = e / (1 + e): 1 - t, or e - e t where x is negative. So the roundings of
+ * 1 + e and of the quotient come in with a factor below one half; e / (1 + e) alone would show both
+ * in the last bits just below a power of two. */
+static V f32_sigmoid(SxTable *t, V x, bool has_scale)
 {
-    V negative = LT(x, K(0.0)), one = K(1.0);
     Reduced k = reduce(t, MAX(NEG(ABS(x)), K(-104.5)));
-    V s = ADD(k.r, exp_tail(t, k.r)), y = ADD(one, s), y_lost = SUB(s, SUB(y, one));
-    V e = scale(t, y, k.shifted), e_lost = scale(t, y_lost, k.shifted), d = ADD(one, e);
-    V d_lost = ADD(SUB(e, SUB(d, one)), e_lost), q = DIV(SEL(negative, e, one), d);
-    V inverse = SEL(negative, SUB(one, q), q), lost = SEL(negative, e_lost, K(0.0));
+    V e = scale(t, exp_of(t, k.r), k, has_scale), q = DIV(e, ADD(K(1.0), e));
+    V n = SEL(LT(x, K(0.0)), e, K(1.0));
 
-    return MAD(SUB(lost, MUL(q, d_lost)), inverse, q);
+    return MAD(NEG(n), q, n);
 }
 
-/* 1 - 2 / (e^2x + 1); near 0 a polynomial. */
+/* h = (e^2a - 1) / 2 and 2^k for a = k ln(2)/2 + r. tanh a is h / (1 + h): 1 - 1 / (1 + h) from
+ * tanh a = 1/2 on, h - h (h / (1 + h)) below, which is n - n (n / (1 + h)) either way. */
 static V f32_tanh(SxTable *t, V x)
 {
-    V a = MIN(ABS(x), K(10.0)), z = MUL(a, a), e = exp_near(t, ADD(a, a));
-    V far = SUB(K(1.0), DIV(K(2.0), ADD(e, K(1.0))));
-    V near = MAD(MUL(a, z), POLY(z, f_tanh), a);
+    V a = MIN(ABS(x), K(10.0)), near = K(0x1.8p23 + 127);
+    V shifted = MAD(a, K(0x1.715476p+1), near), k = SUB(shifted, near);
+    V r = MAD(k, K(-0x1.7f7d1cp-21), MAD(k, K(-0x1.62e4p-2), a));
+    V s = MAD(MUL(r, r), POLY(r, f_tanh), r), power = OF_BITS(SHL(BITS(shifted), 23));
+    V h = MAD(power, s, MAD(power, K(0.5), K(-0.5)));
+    V n = SEL(LT(a, K(0.5493)), h, K(1.0));
 
-    return COPYSIGN(SEL(LT(a, K(0.625)), near, far), x);
+    return COPYSIGN(MAD(NEG(n), DIV(n, ADD(K(1.0), h)), n), x);
 }
 
-/* erf x = 1 - e^log(erfc x); near 0 a polynomial. */
+/* erf a = 1 - e^y with y = log(erfc a), which is -a and a little: no rounding of the polynomial is
+ * seen near 0. */
 static V f32_erf(SxTable *t, V x)
 {
-    V a = MIN(ABS(x), K(4.0)), z = MUL(a, a);
-    V far = SUB(K(1.0), exp_near(t, POLY(MAX(a, K(1.0)), f_erfc)));
-    V near = MAD(a, POLY(z, f_erf), a);
+    V a = MIN(ABS(x), K(3.95)), y = MAD(a, POLY(a, f_erf), NEG(a)), near = K(0x1.8p23 + 127);
+    V shifted = MAD(y, K(0x1.715476p+0), near), k = SUB(shifted, near);
+    V r = MAD(k, K(-0x1.7f7d1cp-20), MAD(k, K(-0x1.62e4p-1), y));
+    V power = OF_BITS(SHL(BITS(shifted), 23));
 
-    return COPYSIGN(SEL(LT(a, K(1.0)), near, far), x);
+    return COPYSIGN(MAD(power, exp_less_1(t, r), SUB(power, K(1.0))), x);
 }
 
 /* x = 2^k (1 + f), f from sqrt(1/2) - 1 to sqrt(2) - 1; x is positive and normal. */
@@ -237,15 +244,28 @@ const Sx *sx_fmod_f32(SxTable *t, const Sx *a, const Sx *b)
 #undef W
 }
 
-const Sx *sx_math_f32(SxTable *t, SxOp op, const Sx *a, const Sx *b)
+/* Through f64, where the product is exact. */
+const Sx *sx_scale_f32(SxTable *t, const Sx *a, const Sx *b)
+{
+    V n = MIN(MAX(sx_floor(t, b), K(-400.0)), K(400.0)), wide = sx_cast(t, n, DT_F64);
+    V field = sx_bitcast(t, ADD(wide, sx_const(t, DT_F64, 0x1.8p52 + 1023)), DT_U64);
+    V power = sx_bitcast(t, sx_shl(t, field, sx_const_bits(t, DT_U64, 52)), DT_F64);
+
+    power = SEL(EQ(b, INF), sx_const(t, DT_F64, __builtin_inf()), power);
+    power = SEL(EQ(b, NEG(INF)), sx_const(t, DT_F64, 0.0), power);
+    a = sx_cast(t, MUL(sx_cast(t, a, DT_F64), power), DT_F32);
+    return SEL(EQ(b, b), a, b);
+}
+
+const Sx *sx_math_f32(SxTable *t, SxOp op, const Sx *a, const Sx *b, bool has_scale)
 {
     switch ((int)op) {
     case SX_EXP:
-        return f32_exp(t, a);
+        return f32_exp(t, a, has_scale);
     case SX_EXPM1:
-        return f32_expm1(t, a);
+        return f32_expm1(t, a, has_scale);
     case SX_SIGMOID:
-        return f32_sigmoid(t, a);
+        return f32_sigmoid(t, a, has_scale);
     case SX_TANH:
         return f32_tanh(t, a);
     case SX_ERF:

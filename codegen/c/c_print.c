@@ -9,7 +9,7 @@
 static const Sx *expand(void *context, SxTable *t, const Sx *e)
 {
     (void)context;
-    return sx_expand(t, e, false);
+    return sx_expand(t, e, (SxHas){0});
 }
 
 const char *c_dim_text(CPrint *p, Dim d)

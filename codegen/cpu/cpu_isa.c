@@ -8,8 +8,8 @@
 #include "ingot/ingot_rt.h"
 
 static const CpuIsa rows[] = {
-#define ISA(NAME, text, cpu, bytes, regs, fma, f16, mask32, mask_any, features)                    \
-    {text, cpu, bytes, regs, fma, f16, mask32, mask_any, features},
+#define ISA(NAME, text, cpu, bytes, regs, fma, f16, scale, mask32, mask_any, features)             \
+    {text, cpu, bytes, regs, fma, f16, scale, mask32, mask_any, features},
 #include "codegen/cpu/cpu_isa.def"
 #undef ISA
 };

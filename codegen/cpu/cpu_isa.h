@@ -13,7 +13,7 @@ typedef struct CpuIsa {
     const char *llvm_cpu;
     int vector_bytes;
     int registers;
-    bool fma, f16, mask32, mask_any;
+    bool fma, f16, scale, mask32, mask_any;
     uint64_t features; /* INGOT_CPU_... of ingot_rt.h */
 } CpuIsa;
 

@@ -20,7 +20,9 @@ struct CpuKernel {
 
 static const Sx *expand(void *context, SxTable *t, const Sx *e)
 {
-    return sx_expand(t, e, ((const CpuIsa *)context)->f16);
+    const CpuIsa *isa = context;
+
+    return sx_expand(t, e, (SxHas){.f16 = isa->f16, .scale = isa->scale});
 }
 
 Status cpu_kernel_prepare(Arena *arena, Module *m, const Node *n, const CpuIsa *isa, Diag *d,

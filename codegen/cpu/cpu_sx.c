@@ -240,6 +240,49 @@ static LLVMValueRef shift(CpuFn *f, const Sx *e, LLVMValueRef a, LLVMValueRef b)
     return select_of(f, ok, r, same(f, a, d, 0));
 }
 
+/* ---- Scale */
+
+/* The first `lanes` lanes of v; those beyond its end are poison. */
+static LLVMValueRef some_lanes(CpuFn *f, LLVMValueRef v, int lanes)
+{
+    LLVMValueRef pick[16];
+    int own = (int)LLVMGetVectorSize(LLVMTypeOf(v));
+
+    for (int i = 0; i < lanes; i++)
+        pick[i] = i < own ? cpu_i32(f->m, i) : LLVMGetPoison(f->m->i32);
+    return LLVMBuildShuffleVector(f->b, v, LLVMGetPoison(LLVMTypeOf(v)),
+                                  LLVMConstVector(pick, (unsigned)lanes), "");
+}
+
+/* Of 4, 8 or 16 lanes. */
+static LLVMValueRef scale_lanes(CpuFn *f, LLVMValueRef a, LLVMValueRef b, int lanes)
+{
+    const char *name = lanes == 16  ? "llvm.x86.avx512.mask.scalef.ps.512"
+                       : lanes == 8 ? "llvm.x86.avx512.mask.scalef.ps.256"
+                                    : "llvm.x86.avx512.mask.scalef.ps.128";
+    LLVMTypeRef mask = lanes == 16 ? f->m->i16 : f->m->i8;
+    LLVMValueRef args[] = {a, b, LLVMConstNull(LLVMTypeOf(a)), LLVMConstAllOnes(mask),
+                           cpu_i32(f->m, 4)}; /* rounding as the control word says */
+
+    return cpu_intrinsic(f->m, name, 0, NULL, lanes == 16 ? 5 : 4, args);
+}
+
+/* f32 has 16 lanes at most. */
+static LLVMValueRef scale(CpuFn *f, LLVMValueRef a, LLVMValueRef b)
+{
+    LLVMTypeRef t = LLVMTypeOf(a), one = LLVMVectorType(f->m->f32, 1);
+    bool scalar = LLVMGetTypeKind(t) != LLVMVectorTypeKind;
+    int own = scalar ? 1 : (int)LLVMGetVectorSize(t), lanes = own > 8 ? 16 : own > 4 ? 8 : 4;
+
+    if (own == lanes) return scale_lanes(f, a, b, lanes);
+    if (scalar) {
+        a = LLVMBuildBitCast(f->b, a, one, "");
+        b = LLVMBuildBitCast(f->b, b, one, "");
+    }
+    a = scale_lanes(f, some_lanes(f, a, lanes), some_lanes(f, b, lanes), lanes);
+    return scalar ? LLVMBuildExtractElement(f->b, a, cpu_i32(f->m, 0), "") : some_lanes(f, a, own);
+}
+
 /* ---- Conversions */
 
 /* Toward zero, saturating, NaN 0. The limits are powers of two or, for narrow integers, exact. */
@@ -362,6 +405,8 @@ static LLVMValueRef rounding(CpuFn *f, const Sx *e, LLVMValueRef *a)
         return cpu_call1(f, "llvm.nearbyint", a[0]);
     case SX_COPYSIGN:
         return cpu_call2(f, "llvm.copysign", a[0], a[1]);
+    case SX_SCALE:
+        return scale(f, a[0], a[1]);
     default:
         return NEVER;
     }

@@ -212,7 +212,7 @@ static const Sx *expanded(SxOp op, DType d)
     const Sx *a = sx_acc(&t, 0, d), *b = sx_acc(&t, 1, d);
 
     return sx_expand(&t, op == SX_POW || op == SX_REM ? sx_op2(&t, op, a, b) : sx_op1(&t, op, a),
-                     true);
+                     (SxHas){.f16 = true});
 }
 
 static const Sx *by_name(const char *name)

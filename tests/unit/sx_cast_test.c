@@ -46,7 +46,7 @@ static void add_node(void *context, const Sx *e)
 
 static void cast_start(Cast *c, DType from, DType to, bool saturate)
 {
-    const Sx *e = sx_expand(&t, sx_cast_to(&t, sx_acc(&t, 0, from), to, saturate), false);
+    const Sx *e = sx_expand(&t, sx_cast_to(&t, sx_acc(&t, 0, from), to, saturate), (SxHas){0});
 
     *c = (Cast){.shape = {.op = SX_CAST, .dtype = to, .from = from, .saturate = saturate}};
     sx_visit(&t, e, add_node, c);
@@ -150,9 +150,9 @@ static void test_has_f16(void)
 {
     const Sx *x = sx_acc(&t, 0, DT_F32), *h = sx_acc(&t, 1, DT_F16);
 
-    CHECK(sx_expand(&t, sx_cast(&t, x, DT_F16), true)->op == SX_CAST);
-    CHECK(sx_expand(&t, sx_cast(&t, x, DT_F16), false)->op == SX_BITCAST);
-    const Sx *e = sx_expand(&t, sx_cast(&t, h, DT_F64), true);
+    CHECK(sx_expand(&t, sx_cast(&t, x, DT_F16), (SxHas){.f16 = true})->op == SX_CAST);
+    CHECK(sx_expand(&t, sx_cast(&t, x, DT_F16), (SxHas){0})->op == SX_BITCAST);
+    const Sx *e = sx_expand(&t, sx_cast(&t, h, DT_F64), (SxHas){.f16 = true});
     CHECK(e->op == SX_CAST && e->arg[0]->op == SX_CAST && e->arg[0]->dtype == DT_F32);
 }
 

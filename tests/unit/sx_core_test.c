@@ -1,12 +1,12 @@
 /* Scalar expressions: interning, exact simplification, constants, rewriting, linear forms, ranges,
  * values. */
 #include "ir/sx.h"
-
 #include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
 
 #include "check.h"
+#include "ir/sx_math.h"
 
 static Arena *arena;
 static DimTable dims;
@@ -145,6 +145,37 @@ static void test_constants(void)
     CHECK(sx_is_const(sx_op1(&t, SX_RINT, f32(2.5)), &v) && v == 2.0);
     CHECK(sx_is_const(sx_op1(&t, SX_FLOOR, f32(-0.5)), &v) && v == -1.0);
     CHECK(sx_is_const(sx_op1(&t, SX_CEIL, f32(-0.5)), &v) && v == 0.0 && signbit(v));
+}
+
+/* SCALE is one thing whether folded or written out. */
+static void test_scale(void)
+{
+    static const float edge[] = {0.0f,
+                                 -0.0f,
+                                 1.0f,
+                                 -1.5f,
+                                 0x1.8p-140f,
+                                 0x1.fffffep127f,
+                                 INFINITY,
+                                 0x1.000002p-100f,
+                                 -INFINITY,
+                                 NAN,
+                                 0x1.7ffffep-120f};
+    static const float by[] = {0.0f,   0.5f,    -0.5f, 1.0f,  -26.0f,   -40.0f,    127.0f,
+                               276.0f, -300.0f, 1e9f,  -1e9f, INFINITY, -INFINITY, NAN};
+
+    for (size_t i = 0; i < sizeof edge / sizeof *edge; i++)
+        for (size_t j = 0; j < sizeof by / sizeof *by; j++) {
+            const Sx *a = f32((double)edge[i]), *b = f32((double)by[j]);
+            const Sx *slow = sx_expand(&t, sx_scale_f32(&t, a, b), (SxHas){0});
+            double v, w;
+
+            CHECK(sx_is_const(sx_scale(&t, a, b), &v) && sx_is_const(slow, &w));
+            CHECK(v == w ? signbit(v) == signbit(w) : v != v && w != w);
+            if (isfinite(edge[i]) && isfinite(by[j]))
+                CHECK(v == (double)(float)scalbn((double)edge[i],
+                                                 (int)floorf(fmaxf(fminf(by[j], 400), -400))));
+        }
 }
 
 static void test_dims(void)
@@ -314,6 +345,7 @@ int main(void)
     test_cast_rules();
     test_constants();
     test_dims();
+    test_scale();
     test_linear();
     test_range();
     test_deep();

@@ -285,20 +285,36 @@ static void ulp_edges(UlpProgram *p, const UlpRow *row, double most, double *wor
     ulp_block(p, row, x, most, worst);
 }
 
+/* A target's own SCALE changes no bit. */
+static void ulp_same(UlpProgram *p, UlpProgram *q, const UlpRow *row, const uint64_t *x)
+{
+    const uint64_t *a = ulp_run(p, x, x), *b = ulp_run(q, x, x);
+
+    for (int l = 0; l < ULP_LANES; l++) {
+        float u = ulp_f32(a[l]), v = ulp_f32(b[l]);
+        if (a[l] == b[l] || (u != u && v != v)) continue;
+        fprintf(stderr, "%s(%a) is %a, or %a by SCALE\n", sx_op_text(row->op),
+                (double)ulp_f32(x[l]), (double)u, (double)v);
+        CHECK(false && "SCALE changes a result");
+    }
+}
+
 static void ulp_sweep(SxTable *t, const UlpRow *row, bool no_fma, uint64_t step)
 {
-    const Sx *e = sx_expand(t, sx_op1(t, row->op, sx_acc(t, 0, DT_F32)), true);
+    const Sx *e = sx_op1(t, row->op, sx_acc(t, 0, DT_F32));
     double worst = 0, most = no_fma ? row->most_no_fma : row->most;
     uint64_t x[ULP_LANES];
-    UlpProgram p;
+    UlpProgram p, scaled;
 
-    ulp_start(&p, t, e, no_fma);
+    ulp_start(&p, t, sx_expand(t, e, (SxHas){.f16 = true}), no_fma);
+    ulp_start(&scaled, t, sx_expand(t, e, (SxHas){.f16 = true, .scale = true}), no_fma);
     ulp_edges(&p, row, most, &worst);
     for (uint64_t from = 0; from < (uint64_t)1 << 32; from += step * ULP_LANES) {
         for (int l = 0; l < ULP_LANES; l++) {
             x[l] = (from + step * (uint64_t)l) & 0xffffffff;
         }
         ulp_block(&p, row, x, most, &worst);
+        if (scaled.walk.n != p.walk.n) ulp_same(&p, &scaled, row, x);
     }
     CHECK(worst <= most);
     if (getenv("INGOT_ULP_REPORT")) {
@@ -306,6 +322,7 @@ static void ulp_sweep(SxTable *t, const UlpRow *row, bool no_fma, uint64_t step)
                no_fma ? "mul, add" : "fma     ", p.walk.n, worst);
     }
     ulp_free(&p);
+    ulp_free(&scaled);
 }
 
 /* Every 4099th argument, or every INGOT_ULP_STEP-th; 1 takes all. */
