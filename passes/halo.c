@@ -183,12 +183,14 @@ static const Sx *guarded_side(const Node *n)
 }
 
 /* Weights of their own for every output channel: else an element is read too seldom for a copy. */
-static bool reads_often(SxTable *t, const Stage *s)
+static bool reads_often(SxTable *t, const Stage *s, const Sx *load)
 {
-    Contraction c;
+    const Sx *other = s->acc[0].body == load ? s->acc[0].body2 : s->acc[0].body;
 
-    return kernel_contraction(t, s, &c) && c.n && s->order == ORDER_CHAIN &&
-           s->acc[0].dtype == DT_F32;
+    if (s->order != ORDER_CHAIN || s->acc[0].dtype != DT_F32) return false;
+    for (int i = 0; i < s->rank; i++)
+        if (sx_uses_index(t, other, i) && !sx_uses_index(t, load, i)) return true;
+    return false;
 }
 
 static Status halo_node(void *context, Node *n)
@@ -202,10 +204,9 @@ static Status halo_node(void *context, Node *n)
 
     if (n->kind != NODE_KERNEL || n->kernel->n_stage != 1) return OK;
     const Stage *stage = &n->kernel->stage[0];
-    if (stage->n_acc != 1 || stage->acc[0].monoid != MONOID_DOT || !reads_often(t, stage))
-        return OK;
+    if (stage->n_acc != 1 || stage->acc[0].monoid != MONOID_DOT) return OK;
     load = guarded_side(n);
-    if (!load) return OK;
+    if (!load || !reads_often(t, stage, load)) return OK;
     p.of = n->in[load->src];
     if (!asks_for_bounds(t, load->arg[load->n - 1], load, &p.of->type)) return OK;
     if (!frame_of(h, stage, load, &p.of->type, &p) || !pass_accept(h->cx)) return OK;

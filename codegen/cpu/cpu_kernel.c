@@ -9,13 +9,15 @@
 
 #include <string.h>
 
+#include "codegen/cpu/cpu_depthwise.h"
 #include "codegen/cpu/cpu_emit.h"
 #include "codegen/cpu/cpu_gemm.h"
 
 struct CpuKernel {
     Nest *nest;
     const CpuIsa *isa;
-    CpuGemm *gemm; /* NULL: the generic loops */
+    CpuGemm *gemm;           /* NULL: another road */
+    CpuDepthwise *depthwise; /* NULL: the generic loops */
 };
 
 static const Sx *expand(void *context, SxTable *t, const Sx *e)
@@ -33,6 +35,7 @@ Status cpu_kernel_prepare(Arena *arena, Module *m, const Node *n, const CpuIsa *
     k->isa = isa;
     TRY(nest_build(arena, m, n, expand, (void *)(uintptr_t)isa, d, &k->nest));
     TRY(cpu_gemm_prepare(arena, k->nest, isa, d, &k->gemm));
+    if (!k->gemm) TRY(cpu_depthwise_prepare(arena, k->nest, isa, d, &k->depthwise));
     *out = k;
     return OK;
 }
@@ -469,6 +472,7 @@ Status cpu_kernel_emit(CpuModule *m, const CpuKernel *k, const char *name)
     LLVMBasicBlockRef leave;
 
     if (k->gemm) return cpu_gemm_emit(m, k->gemm, name);
+    if (k->depthwise) return cpu_depthwise_emit(m, k->depthwise, name);
     cpu_fn_open(f, m, k->nest, name);
     leave = cpu_block(f);
     copy_inits(f);

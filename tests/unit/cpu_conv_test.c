@@ -25,6 +25,13 @@ static void convolutions(Run *r)
     add_conv(r, "groups", "2,12,6,7", "8,3,3,3", "group=4, pads=ints [1,1,1,1]");
     add_conv(r, "depthwise", "2,12,6,17", "12,1,3,3", "group=12, pads=ints [1,1,1,1]");
     add_conv(r, "depthwise twice", "1,6,6,17", "12,1,3,3", "group=6, pads=ints [1,1,1,1]");
+    add_conv(r, "depthwise by 2", "1,40,9,11", "40,1,3,3",
+             "group=40, pads=ints [1,1,1,1], strides=ints [2,2]");
+    add_conv(r, "depthwise 5x5", "2,24,8,7", "24,1,5,5", "group=24, pads=ints [2,2,2,2]");
+    add_conv(r, "depthwise open", "b,24,m,n", "24,1,3,3", "group=24, pads=ints [1,1,1,1]");
+    add_conv(r, "depthwise 1d", "2,20,33", "20,1,7", "group=20, pads=ints [3,3]");
+    add_conv(r, "depthwise 9x9", "1,17,11,12", "17,1,9,9", "group=17");
+    add_conv(r, "depthwise one point", "1,33,3,3", "33,1,3,3", "group=33");
     add_conv(r, "one feature a group", "1,12,6,17", "4,3,3,3", "group=4");
     add_conv(r, "1d", "2,4,40", "9,4,5", "pads=ints [2,2]");
     add_conv(r, "1d by 3", "2,4,40", "9,4,5", "pads=ints [2,2], strides=ints [3]");

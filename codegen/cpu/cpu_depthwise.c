@@ -1,0 +1,349 @@
+/* cpu_depthwise.c: depthwise convolutions.
+ *
+ *     task = one point of the outer indices (image, row)
+ *         for each block of positions along the row, for each vector of channels
+ *             for each tap: w = weights[tap][channels]
+ *                 for each position of the block: acc = fma(x[position, tap][channels], w, acc)
+ *             epilogue and store of each position
+ *
+ * Taps and positions are written out, so that what neighbouring positions read in common is loaded
+ * once, and sums stay in registers from the first tap to the store. Each sum is one chain over the
+ * taps in row-major order, as everywhere. */
+#include "codegen/cpu/cpu_depthwise.h"
+
+#include "codegen/cpu/cpu_emit.h"
+
+enum {
+    MOST_TAPS = 64,
+    FEW_TAPS = 9,
+    MOST_POSITIONS = 6,   /* written out, with few taps */
+    SOME_POSITIONS = 4,   /* with more */
+    WORK_OF_GRAIN = 60000 /* multiply-adds that are worth a thread */
+};
+enum { GROUP_OUTER, GROUP_ROW, GROUP_CHANNEL, GROUP_TAP /* and one more for each reduction */ };
+
+struct CpuDepthwise {
+    Nest *nest;
+    int row, channel; /* loops; row may be -1 */
+    int outer[NEST_INDICES], n_outer;
+    int tap[NEST_INDICES], n_tap; /* loops of the reduction */
+    int64_t taps;
+    int64_t block[2], n_block[2]; /* positions of a block and how many such blocks: known rows */
+};
+
+/* ---- which kernels ---- */
+
+static Dim extent_of(const Stage *s, int i)
+{
+    return i < s->rank ? s->extent[i] : s->reduce[i - s->rank];
+}
+
+static int last_above(const Stage *s, int below)
+{
+    int i = below - 1;
+
+    while (i >= 0 && dim_is(s->extent[i], 1))
+        i--;
+    return i;
+}
+
+/* A load alone, next to each other along `channel`. */
+static bool reads_channels(const NestStage *s, const Sx *e, int channel)
+{
+    const Affine *x = e->op == SX_LOAD && e->src >= 0 ? map_get(&s->address, e) : NULL;
+
+    return x && !x->n_term && affine_is_coef(x, channel, 1);
+}
+
+static bool form_taken(SxTable *t, const Nest *n, int channel)
+{
+    const NestStage *ns = &n->stage[0];
+    const Stage *s = ns->stage;
+    const Acc *a = &s->acc[0];
+    int64_t taps = 1;
+
+    for (int j = 0; j < s->n_out; j++)
+        if (s->out[j].dst || !affine_is_coef(ns->store[j], channel, 1)) return false;
+    for (int i = 0; i < s->n_reduce; i++) {
+        if (!dim_is_const(s->reduce[i]) || s->reduce[i]->value < 1) return false;
+        if (s->reduce[i]->value > MOST_TAPS) return false;
+        taps *= s->reduce[i]->value;
+        if (taps > MOST_TAPS) return false;
+    }
+    if (!reads_channels(ns, a->body, channel) || !reads_channels(ns, a->body2, channel))
+        return false;
+    return !a->body->guarded || !sx_uses_index(t, a->body->arg[a->body->n - 1], channel);
+}
+
+static bool stage_taken(const Nest *n)
+{
+    const Stage *s = &n->kernel->stage[0];
+
+    return n->kernel->n_stage == 1 && s->n_acc == 1 && s->acc[0].monoid == MONOID_DOT &&
+           s->acc[0].dtype == DT_F32 && s->order == ORDER_CHAIN && s->scan_axis < 0;
+}
+
+/* ---- plan ---- */
+
+static void find_loops(CpuDepthwise *w, const uint8_t *group)
+{
+    const NestStage *s = &w->nest->stage[0];
+
+    w->row = w->channel = -1;
+    for (int l = 0; l < s->n_loop; l++) {
+        int g = group[s->loop[l].last];
+        if (g == GROUP_ROW)
+            w->row = l;
+        else if (g == GROUP_CHANNEL)
+            w->channel = l;
+        else if (g == GROUP_OUTER)
+            w->outer[w->n_outer++] = l;
+        else
+            w->tap[w->n_tap++] = l;
+    }
+}
+
+/* Blocks that differ by one position at most. */
+static void choose_blocks(CpuDepthwise *w)
+{
+    int64_t most = w->taps <= FEW_TAPS ? MOST_POSITIONS : SOME_POSITIONS, n, blocks;
+    Dim row = w->row >= 0 ? w->nest->stage[0].loop[w->row].extent : NULL;
+
+    w->block[0] = most;
+    w->block[1] = 1;
+    if (!row || !dim_is_const(row) || row->value < 1) return;
+    n = row->value;
+    blocks = (n + most - 1) / most;
+    w->block[1] = n / blocks;
+    w->block[0] = w->block[1] + 1;
+    w->n_block[0] = n % blocks;
+    w->n_block[1] = blocks - w->n_block[0];
+}
+
+static void set_abi(CpuDepthwise *w)
+{
+    const NestStage *s = &w->nest->stage[0];
+    DimTable *t = &w->nest->module->dims;
+    KernelAbi *abi = &w->nest->abi;
+    int64_t work = w->taps * nest_guess(s->loop[w->channel].extent);
+
+    abi->tasks = dim_const(t, 1);
+    for (int i = 0; i < w->n_outer; i++)
+        abi->tasks = dim_mul(t, abi->tasks, s->loop[w->outer[i]].extent);
+    if (w->row >= 0) work *= nest_guess(s->loop[w->row].extent);
+    abi->grain = work > WORK_OF_GRAIN ? 1 : WORK_OF_GRAIN / (work + 1) + 1;
+    abi->scratch = dim_const(t, 0);
+    for (int l = 0; l < s->n_loop; l++)
+        nest_need(w->nest, s->loop[l].extent);
+}
+
+Status cpu_depthwise_prepare(Arena *arena, Nest *n, const CpuIsa *isa, Diag *d, CpuDepthwise **out)
+{
+    const Stage *s = &n->kernel->stage[0];
+    SxTable *t = &n->module->sx;
+    uint8_t group[NEST_INDICES] = {GROUP_OUTER};
+    int channel, row;
+    CpuDepthwise *w;
+    Node *node;
+
+    *out = NULL;
+    if (!isa->vector_bytes || !stage_taken(n)) return OK;
+    channel = last_above(s, s->rank);
+    if (channel < 0 || !sx_uses_index(t, s->acc[0].body, channel) ||
+        !sx_uses_index(t, s->acc[0].body2, channel))
+        return OK;
+    row = last_above(s, channel);
+    if (row >= 0 && sx_uses_index(t, s->acc[0].body2, row)) row = -1;
+    group[channel] = GROUP_CHANNEL;
+    if (row >= 0) group[row] = GROUP_ROW;
+    for (int i = 0; i < s->n_reduce; i++)
+        group[s->rank + i] = (uint8_t)(GROUP_TAP + i);
+    w = ARENA_NEW(arena, CpuDepthwise);
+    node = arena_copy(arena, n->node, sizeof *node);
+    node->kernel = arena_copy(arena, n->kernel, sizeof *n->kernel); /* as rewritten */
+    TRY(nest_build_grouped(arena, n->module, node, arena_copy(arena, group, sizeof group), NULL,
+                           NULL, d, &w->nest));
+    if (!form_taken(t, w->nest, channel)) return OK;
+    w->taps = 1;
+    for (int i = 0; i < s->n_reduce; i++)
+        w->taps *= extent_of(s, s->rank + i)->value;
+    find_loops(w, group);
+    if (w->channel < 0) return OK;
+    choose_blocks(w);
+    set_abi(w);
+    n->abi = w->nest->abi;
+    *out = w;
+    return OK;
+}
+
+/* ---- code ---- */
+
+static void loop_at(CpuFn *f, int l, LLVMValueRef v)
+{
+    f->loop_value[l] = v;
+    f->loop_level[l] = f->level;
+}
+
+/* The reduction stands at tap number `k`. */
+static void place_tap(CpuFn *f, const CpuDepthwise *w, int64_t k)
+{
+    for (int i = w->n_tap - 1; i >= 0; i--) {
+        int64_t n = f->s->loop[w->tap[i]].extent->value;
+        loop_at(f, w->tap[i], cpu_i64(f->m, k % n));
+        k /= n;
+    }
+    cpu_restamp(f);
+}
+
+static void place_position(CpuFn *f, const CpuDepthwise *w, LLVMValueRef first, int64_t r)
+{
+    if (w->row < 0) return;
+    cpu_at(f, f->level);
+    loop_at(f, w->row, LLVMBuildAdd(f->b, first, cpu_i64(f->m, r), ""));
+    cpu_restamp(f);
+}
+
+static void sum_of_taps(CpuFn *f, const CpuDepthwise *w, LLVMValueRef first, int64_t n,
+                        LLVMValueRef *acc)
+{
+    const Acc *a = &f->s->stage->acc[0];
+    LLVMTypeRef type = cpu_lanes_type(f->m->f32, f->lanes);
+
+    for (int64_t r = 0; r < n; r++)
+        acc[r] = LLVMConstNull(type);
+    for (int64_t k = 0; k < w->taps; k++) {
+        cpu_turn_open(f);
+        place_tap(f, w, k);
+        LLVMValueRef weight = cpu_vector(f, a->body2, 0), x;
+        for (int64_t r = 0; r < n; r++) {
+            cpu_turn_open(f);
+            place_position(f, w, first, r);
+            x = cpu_vector(f, a->body, 0);
+            cpu_at(f, f->level);
+            acc[r] = cpu_fma(f, DT_F32, x, weight, acc[r]);
+            cpu_turn_close(f);
+        }
+        cpu_turn_close(f);
+    }
+}
+
+static void store_positions(CpuFn *f, const CpuDepthwise *w, LLVMValueRef first, int64_t n,
+                            const LLVMValueRef *acc)
+{
+    for (int64_t r = 0; r < n; r++) {
+        cpu_turn_open(f);
+        place_position(f, w, first, r);
+        f->acc[0] = acc[r];
+        f->acc_varies = f->lanes > 1;
+        f->acc_level = f->level;
+        cpu_restamp(f);
+        cpu_store_point(f);
+        cpu_turn_close(f);
+    }
+}
+
+/* All channels of n positions, `lanes` at a time within [from, to). */
+static void channels(CpuFn *f, const CpuDepthwise *w, LLVMValueRef first, int64_t n,
+                     LLVMValueRef from, LLVMValueRef to, int lanes, bool masked)
+{
+    LLVMValueRef acc[MOST_POSITIONS + 1];
+    CpuLoop l = cpu_loop_open(f, from, to, lanes, 0, NULL);
+
+    f->vec = lanes > 1 ? w->channel : -1;
+    f->lanes = lanes;
+    f->unroll = f->active = 1;
+    loop_at(f, w->channel, l.index);
+    cpu_restamp(f);
+    if (masked) {
+        cpu_at(f, f->level);
+        f->mask[0] = cpu_lane_limit(f, LLVMBuildSub(f->b, to, l.index, ""));
+    }
+    sum_of_taps(f, w, first, n, acc);
+    store_positions(f, w, first, n, acc);
+    f->mask[0] = NULL;
+    cpu_loop_close(f, &l, NULL);
+    f->vec = -1;
+    f->lanes = 1;
+}
+
+static void positions(CpuFn *f, const CpuDepthwise *w, LLVMValueRef first, int64_t n)
+{
+    Dim extent = f->s->loop[w->channel].extent;
+    LLVMValueRef zero = cpu_i64(f->m, 0), all = cpu_dim(f, extent), whole;
+    int lanes = cpu_native_lanes(f);
+    bool masks = cpu_can_mask(f);
+
+    cpu_at(f, f->level);
+    whole = LLVMBuildAnd(f->b, all, cpu_i64(f->m, -(int64_t)lanes), "");
+    if (!dim_is_const(extent) || extent->value >= lanes)
+        channels(f, w, first, n, zero, whole, lanes, false);
+    if (!dim_is_const(extent) || extent->value % lanes)
+        channels(f, w, first, n, whole, all, masks ? lanes : 1, masks);
+}
+
+/* Blocks of n positions from `first`, as long as they end within `to`; gives the next position. */
+static LLVMValueRef blocks(CpuFn *f, const CpuDepthwise *w, LLVMValueRef first, LLVMValueRef to,
+                           int64_t n)
+{
+    LLVMValueRef next = first, last;
+    CpuLoop l;
+
+    cpu_at(f, f->level);
+    last = LLVMBuildSub(f->b, to, cpu_i64(f->m, n - 1), "");
+    l = cpu_loop_open(f, first, last, n, 1, &next);
+    positions(f, w, l.index, n);
+    cpu_at(f, f->level);
+    next = LLVMBuildAdd(f->b, l.index, cpu_i64(f->m, n), "");
+    cpu_loop_close(f, &l, &next);
+    return l.carry[0];
+}
+
+static void row(CpuFn *f, const CpuDepthwise *w)
+{
+    LLVMValueRef at = cpu_i64(f->m, 0), to;
+
+    if (w->row < 0) {
+        positions(f, w, at, 1);
+        return;
+    }
+    if (w->n_block[1]) {
+        to = cpu_i64(f->m, w->n_block[0] * w->block[0]);
+        if (w->n_block[0]) at = blocks(f, w, at, to, w->block[0]);
+        blocks(f, w, at, cpu_dim(f, f->s->loop[w->row].extent), w->block[1]);
+        return;
+    }
+    to = cpu_dim(f, f->s->loop[w->row].extent);
+    at = blocks(f, w, at, to, w->block[0]);
+    blocks(f, w, at, to, 1);
+}
+
+static void place_task(CpuFn *f, const CpuDepthwise *w, LLVMValueRef number)
+{
+    for (int i = w->n_outer - 1; i >= 0; i--) {
+        LLVMValueRef at = number, extent;
+        if (i > 0) {
+            extent = cpu_dim(f, f->s->loop[w->outer[i]].extent);
+            cpu_at(f, f->level);
+            at = LLVMBuildURem(f->b, number, extent, "");
+            number = LLVMBuildUDiv(f->b, number, extent, "");
+        }
+        loop_at(f, w->outer[i], at);
+    }
+    cpu_restamp(f);
+}
+
+Status cpu_depthwise_emit(CpuModule *m, const CpuDepthwise *w, const char *name)
+{
+    CpuFn *f = ARENA_NEW(m->arena, CpuFn);
+    CpuLoop l;
+
+    cpu_fn_open(f, m, w->nest, name);
+    f->s = &w->nest->stage[0];
+    f->acc = ARENA_ARRAY(f->arena, LLVMValueRef, CPU_UNROLL);
+    l = cpu_loop_open(f, f->begin, f->end, 1, 0, NULL);
+    f->stage_level = f->level;
+    place_task(f, w, l.index);
+    row(f, w);
+    cpu_loop_close(f, &l, NULL);
+    return cpu_fn_close(f);
+}
