@@ -39,6 +39,13 @@ typedef struct NestLoop {
     Dim extent;
 } NestLoop;
 
+/* A part of a framed result that no point writes: `count` runs of `size` elements, `pitch` apart,
+ * from element `at` on; all zero. */
+typedef struct NestEdge {
+    int out;
+    Dim count, pitch, at, size;
+} NestEdge;
+
 typedef enum LocalKind {
     LOCAL_NONE,     /* out[0] is a result of the node */
     LOCAL_REGISTER, /* one element a task */
@@ -59,9 +66,11 @@ typedef struct NestStage {
     const Sx *
         *value;  /* [n_out] what is stored: StageOut.value, for scatters combined with NEST_OLD */
     Dim *copied; /* [n_out] scatters: elements of the result */
-    int widest;  /* bytes of the widest element that is computed with, indices aside */
-    int n_node;  /* expressions outside addresses */
-    bool lanes;  /* ORDER_LANES64, and there is more than one lane */
+    NestEdge *edge;
+    int n_edge;
+    int widest; /* bytes of the widest element that is computed with, indices aside */
+    int n_node; /* expressions outside addresses */
+    bool lanes; /* ORDER_LANES64, and there is more than one lane */
     LocalKind local;
     Dim local_at; /* SCRATCH: bytes from the worker's scratch */
 } NestStage;

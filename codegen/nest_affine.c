@@ -194,6 +194,12 @@ static Affine *store_address(Walk *w, int j)
             walk(w, x->term[i].e);
         return x;
     }
+    for (int i = s->rank - 1; o->before && i >= 0; i--) {
+        add_index(n, s, x, i, stride);
+        x->base = dim_add(dims_of(n), x->base, dim_mul_c(dims_of(n), stride, o->before[i]));
+        stride = dim_mul(dims_of(n), stride, n->node->out[o->result]->type.dim[i]);
+    }
+    if (o->before) return x;
     for (int i = s->rank - 1; i >= (o->result < 0 ? n->kernel->n_outer : 0); i--) {
         add_index(n, s, x, i, stride);
         stride = dim_mul(dims_of(n), stride, s->extent[i]);

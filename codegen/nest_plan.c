@@ -336,8 +336,43 @@ static void need_affine(Nest *n, const NestStage *s, const Affine *x)
         nest_need(n, x->term[i].coef);
 }
 
+static void add_edge(Nest *n, NestStage *s, NestEdge e)
+{
+    if (dim_is(e.size, 0)) return;
+    s->edge[s->n_edge++] = e;
+    nest_need(n, e.count);
+    nest_need(n, e.pitch);
+    nest_need(n, e.at);
+    nest_need(n, e.size);
+}
+
+/* For each axis what lies before and behind the points, over all of the axes outside of it. */
+static void frame_edges(Nest *n, NestStage *s, int out)
+{
+    const StageOut *o = &s->stage->out[out];
+    const Dim *dim = n->node->out[o->result]->type.dim;
+    DimTable *t = &n->module->dims;
+    int rank = s->stage->rank;
+
+    for (int i = 0; i < rank; i++) {
+        Dim inner = dim_product(t, rank - i - 1, dim + i + 1);
+        NestEdge e = {.out = out, .count = dim_product(t, i, dim), .at = dim_const(t, 0)};
+        Dim begin = dim_const(t, o->before[i]), end = dim_add(t, begin, s->stage->extent[i]);
+
+        e.pitch = dim_mul(t, inner, dim[i]);
+        e.size = dim_mul(t, inner, begin);
+        add_edge(n, s, e);
+        e.at = dim_mul(t, inner, end);
+        e.size = dim_mul(t, inner, dim_sub(t, dim[i], end));
+        add_edge(n, s, e);
+    }
+}
+
 static void need_stage(Nest *n, NestStage *s)
 {
+    s->edge = ARENA_ARRAY(n->arena, NestEdge, s->stage->n_out * s->stage->rank * 2);
+    for (int j = 0; j < s->stage->n_out; j++)
+        if (s->stage->out[j].before) frame_edges(n, s, j);
     size_t i = 0;
     const void *key;
     void *x;

@@ -69,6 +69,9 @@ typedef struct StageOut {
     const Sx *dst_guard; /* NULL: always */
     Combine combine;
     int init; /* scatter: operand copied first */
+    /* NULL, or [rank]: a frame of zeros around the result. Domain point p is element p + before;
+     * the result's dims are its own. Only in kernels of one stage, without dst. */
+    const int64_t *before;
 } StageOut;
 
 typedef struct Stage {

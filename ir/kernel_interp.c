@@ -228,6 +228,16 @@ static void scatter(Interp *x, const StageOut *o, Tensor *t, const uint64_t *acc
     store(t, at, v);
 }
 
+/* The element of a framed result that the current point is. */
+static int64_t framed(const Interp *x, const StageOut *o, const Tensor *t)
+{
+    int64_t at = 0;
+
+    for (int i = 0; i < t->rank; i++)
+        at = at * t->dim[i] + x->index[i] + o->before[i];
+    return at;
+}
+
 static void write_results(Interp *x, const Stage *s, Tensor *const *out, int64_t point, int stage,
                           const uint64_t *acc)
 {
@@ -238,7 +248,7 @@ static void write_results(Interp *x, const Stage *s, Tensor *const *out, int64_t
         if (o->dst)
             scatter(x, o, t, acc);
         else
-            store(t, point, value(x, o->value, acc));
+            store(t, o->before ? framed(x, o, t) : point, value(x, o->value, acc));
         if (j == 0 && o->result >= 0 && x->local[stage] && x->local[stage] != t)
             store(x->local[stage], point, value(x, o->value, acc));
     }
@@ -273,6 +283,8 @@ static void run_stage(Interp *x, const Stage *s, int stage, Tensor *const *out, 
         if (s->out[j].dst && out[s->out[j].result]->bytes)
             memcpy(out[s->out[j].result]->data, x->in[s->out[j].init]->data,
                    out[s->out[j].result]->bytes);
+    for (int j = 0; j < s->n_out; j++)
+        if (s->out[j].before) memset(out[s->out[j].result]->data, 0, out[s->out[j].result]->bytes);
     x->local[stage] = s->out[0].result >= 0 && !s->out[0].dst
                           ? out[s->out[0].result]
                           : tensor_new(a, s->out[0].dtype, s->rank, domain);

@@ -61,13 +61,28 @@ static bool read_scatter(Reader *r, StageOut *o)
     return !reader_eat(r, "guard") || reader_sx(r, &o->dst_guard);
 }
 
-static bool read_out(Reader *r, StageOut *o)
+static bool read_frame(Reader *r, int rank, StageOut *o)
+{
+    int64_t *before = ARENA_ARRAY(r->m->arena, int64_t, rank);
+
+    if (!reader_need(r, "[")) return false;
+    for (int i = 0, n; i < rank; i++) {
+        if (i && !reader_need(r, ",")) return false;
+        if (!reader_small(r, 0, INT32_MAX, &n)) return false;
+        before[i] = n;
+    }
+    o->before = before;
+    return reader_need(r, "]");
+}
+
+static bool read_out(Reader *r, int rank, StageOut *o)
 {
     if (reader_eat(r, "local"))
         o->result = -1;
     else if (!reader_small(r, 0, MAX_OPERANDS, &o->result))
         return false;
     if (!read_dtype(r, &o->dtype) || !reader_sx(r, &o->value)) return false;
+    if (reader_eat(r, "frame")) return read_frame(r, rank, o);
     return !reader_eat(r, "scatter") || read_scatter(r, o);
 }
 
@@ -82,7 +97,7 @@ static bool read_stage_body(Reader *r, Stage *s)
             VEC_PUSH(r->m->arena, s->acc, s->n_acc, cap_acc, a);
         } else if (reader_need(r, "out")) {
             StageOut o = {0};
-            if (!read_out(r, &o)) return false;
+            if (!read_out(r, s->rank, &o)) return false;
             VEC_PUSH(r->m->arena, s->out, s->n_out, cap_out, o);
         } else {
             return false;

@@ -53,7 +53,7 @@ static void print_scatter(Text *out, const StageOut *o)
     sx_print(out, o->dst_guard);
 }
 
-static void print_out(Text *out, const StageOut *o, int indent)
+static void print_out(Text *out, const StageOut *o, int rank, int indent)
 {
     text_f(out, "%*sout ", indent, "");
     if (o->result < 0)
@@ -63,6 +63,9 @@ static void print_out(Text *out, const StageOut *o, int indent)
     text_f(out, "%s ", dtype_text(o->dtype));
     sx_print(out, o->value);
     if (o->dst) print_scatter(out, o);
+    for (int i = 0; o->before && i < rank; i++)
+        text_f(out, "%s%lld", i ? "," : " frame [", (long long)o->before[i]);
+    if (o->before) text_char(out, ']');
     text_char(out, '\n');
 }
 
@@ -80,7 +83,7 @@ static void print_stage(Text *out, const Stage *s, int indent)
     for (int i = 0; i < s->n_acc; i++)
         print_acc(out, &s->acc[i], indent + 2);
     for (int i = 0; i < s->n_out; i++)
-        print_out(out, &s->out[i], indent + 2);
+        print_out(out, &s->out[i], s->rank, indent + 2);
     text_f(out, "%*s}\n", indent, "");
 }
 

@@ -160,6 +160,20 @@ static bool check_scatter(Check *c, const StageOut *o, const Type *type)
     return true;
 }
 
+static bool check_frame(Check *c, const StageOut *o, const Type *type)
+{
+    DimTable *t = &c->n->parent->module->dims;
+
+    if (c->n->kernel->n_stage != 1 || c->s->scan_axis >= 0)
+        return fail(c, "a framed result of more than one stage, or of a scan");
+    if (type->rank != c->s->rank) return fail(c, "a framed result of another rank");
+    for (int i = 0; i < type->rank; i++)
+        if (o->before[i] < 0 ||
+            !dim_le(t, dim_add_c(t, c->s->extent[i], o->before[i]), type->dim[i]))
+            return fail(c, "dim %d of a framed result does not hold the stage's", i);
+    return true;
+}
+
 static bool check_out(Check *c, const StageOut *o, bool *written)
 {
     if (!check_expr(c, o->value, o->dtype, "a result", false)) return false;
@@ -173,6 +187,7 @@ static bool check_out(Check *c, const StageOut *o, bool *written)
     if (type->kind != TYPE_TENSOR || type->dtype != o->dtype)
         return fail(c, "writes %s to result %d, which is not", dtype_text(o->dtype), o->result);
     if (o->dst) return check_scatter(c, o, type);
+    if (o->before) return check_frame(c, o, type);
     if (type->rank != c->s->rank || !same_dims(c, type->rank, type->dim, c->s->extent))
         return fail(c, "result %d does not have the dims of the stage", o->result);
     return true;

@@ -86,6 +86,7 @@ static bool same_acc(const Acc *a, const Acc *b)
 
 static bool same_out(const StageOut *a, const StageOut *b)
 {
+    if (a->before || b->before) return false; /* frames are made behind the last cse */
     if (a->dtype != b->dtype || a->value != b->value || a->result != b->result) return false;
     if (a->n_dst != b->n_dst || a->dst_guard != b->dst_guard || a->combine != b->combine ||
         a->init != b->init)

@@ -1,12 +1,15 @@
 /* halo.c: windows of convolutions without guards.
  *
- *     dot(x[n, h+r-1, w+s-1, c] if inside, ...)   ->   p = pad(x); dot(p[n, h+r, w+s, c], ...)
+ *     x = relu(...)                                  x = relu(...) within a frame of zeros
+ *     dot(x[n, h+r-1, w+s-1, c] if inside, ...)  ->  dot(x[n, h+r, w+s, c], ...)
  *
- * Behind `fuse`, which would put the padding back where it is read. A contraction reads each
- * element of a padded operand many times, so one copy with its border of zeros costs little, and
- * the inner loop then reads rows where they lie, without a question. Only guards that ask exactly
- * for the operand's bounds are taken; the padded dims are what the window reaches, also where
- * extents are open.
+ * Behind `fuse`, which would put a padding back where it is read. What the window reaches beyond
+ * its operand is laid out around it: the kernel that makes the operand writes into a frame, and all
+ * its readers look behind the frame's edge. Where the maker cannot (an input, a concatenation, a
+ * call) or another reader would not know of the frame, the convolution reads a padded copy: one
+ * copy costs little beside reading each element often, except to depthwise convolutions, which keep
+ * the guard. Only guards that ask exactly for the operand's bounds are taken. Works for open
+ * extents too.
  *
  * Ends: each change removes a guard. Runs after layout: the channels are the last axis. */
 #include "passes/fuse_inline.h"
@@ -16,18 +19,112 @@
 #include "ir/build.h"
 #include "support/vec.h"
 
-typedef struct Padded {
-    Value *of, *v;
-    Dim before[MAX_RANK], dims[MAX_RANK];
-} Padded;
+typedef struct Frame { /* around value `of` */
+    Value *of, *v;     /* v: the padded copy, once there is one */
+    int64_t before[MAX_RANK];
+    Dim dims[MAX_RANK];
+} Frame;
+
+/* A convolution that wants one. */
+typedef struct Want {
+    Node *n;
+    bool often; /* a copy pays */
+    Frame frame;
+} Want;
+
+/* What reads a value. */
+typedef struct Readers {
+    bool others; /* something that could not look behind a frame */
+    Node **node;
+    int n, cap;
+} Readers;
 
 typedef struct Halo {
     PassContext *cx;
     Module *m;
-    Padded *padded;
-    int n_padded, cap_padded;
+    Map readers; /* Value * -> Readers * */
+    Want *want;
+    int n_want, cap_want;
+    Frame *copy;
+    int n_copy, cap_copy;
     bool changed;
 } Halo;
+
+/* ---- who reads what ---- */
+
+static Readers *readers_of(Halo *h, const Value *v)
+{
+    Readers *r = map_get(&h->readers, v);
+
+    if (!r) {
+        r = ARENA_NEW(h->cx->scratch, Readers);
+        map_set(&h->readers, v, r);
+    }
+    return r;
+}
+
+typedef struct Plain {
+    int src;
+    bool yes;
+} Plain;
+
+static void plain_load(void *context, const Sx *e)
+{
+    Plain *p = context;
+
+    if ((e->op == SX_LOAD || e->op == SX_CHECK) && e->src == p->src)
+        p->yes &= e->op == SX_LOAD && !e->flat;
+}
+
+static void visit_kernel(SxTable *t, const Kernel *k, SxVisit visit, void *context)
+{
+    for (int i = 0; i < k->n_stage; i++) {
+        const Stage *s = &k->stage[i];
+        for (int j = 0; j < s->n_acc; j++) {
+            sx_visit(t, s->acc[j].body, visit, context);
+            if (s->acc[j].body2) sx_visit(t, s->acc[j].body2, visit, context);
+        }
+        for (int j = 0; j < s->n_out; j++) {
+            sx_visit(t, s->out[j].value, visit, context);
+            if (s->out[j].dst_guard) sx_visit(t, s->out[j].dst_guard, visit, context);
+            for (int q = 0; q < s->out[j].n_dst; q++)
+                sx_visit(t, s->out[j].dst[q], visit, context);
+        }
+    }
+}
+
+/* Whether all that the kernel reads of operand src are loads at indices. */
+static bool reads_by_index(Halo *h, const Node *n, int src)
+{
+    Plain p = {src, true};
+
+    if (n->kind != NODE_KERNEL) return false;
+    for (int i = 0; i < n->kernel->n_stage; i++)
+        for (int j = 0; j < n->kernel->stage[i].n_out; j++)
+            if (n->kernel->stage[i].out[j].dst && n->kernel->stage[i].out[j].init == src)
+                return false;
+    visit_kernel(&h->m->sx, n->kernel, plain_load, &p);
+    return p.yes;
+}
+
+static Status note_readers(void *context, Node *n)
+{
+    Halo *h = context;
+
+    for (int i = 0; i < n->n_in; i++) {
+        Readers *r;
+        if (!n->in[i] || n->in[i]->data) continue;
+        r = readers_of(h, n->in[i]);
+        if (!reads_by_index(h, n, i)) r->others = true;
+        VEC_PUSH(h->cx->scratch, r->node, r->n, r->cap, n);
+    }
+    for (int k = 0; k < n->n_region; k++)
+        for (int i = 0; i < n->region[k]->n_result; i++)
+            readers_of(h, n->region[k]->result[i])->others = true;
+    return OK;
+}
+
+/* ---- what a window reaches ---- */
 
 /* The least (or greatest) value of an affine index, as a dim; NULL when it has another form. */
 static Dim reach(DimTable *t, const Stage *s, const Sx *e, bool greatest)
@@ -79,7 +176,7 @@ static bool asks_for_bounds(SxTable *t, const Sx *guard, const Sx *load, const T
 }
 
 /* Where the window begins before the operand, and the dims that it reaches. */
-static bool frame_of(Halo *h, const Stage *s, const Sx *load, const Type *type, Padded *p)
+static bool frame_of(Halo *h, const Stage *s, const Sx *load, const Type *type, Frame *f)
 {
     DimTable *t = &h->m->dims;
 
@@ -87,86 +184,14 @@ static bool frame_of(Halo *h, const Stage *s, const Sx *load, const Type *type, 
         Dim lo = reach(t, s, load->arg[i], false), hi = reach(t, s, load->arg[i], true);
 
         if (!lo || !hi || !dim_is_const(lo)) return false;
-        p->before[i] = dim_const(t, lo->value < 0 ? -lo->value : 0);
-        hi = dim_add_c(t, dim_add(t, hi, p->before[i]), 1);
-        p->dims[i] = dim_max(t, hi, dim_add(t, type->dim[i], p->before[i]));
+        f->before[i] = lo->value < 0 ? -lo->value : 0;
+        hi = dim_add_c(t, hi, f->before[i] + 1);
+        f->dims[i] = dim_max(t, hi, dim_add_c(t, type->dim[i], f->before[i]));
     }
     return true;
 }
 
-static bool same_frame(const Padded *a, const Padded *b, int rank)
-{
-    return a->of == b->of && memcmp(a->dims, b->dims, sizeof(Dim) * (size_t)rank) == 0 &&
-           memcmp(a->before, b->before, sizeof(Dim) * (size_t)rank) == 0;
-}
-
-/* What only moves elements (a transposition) is done by the copy itself. */
-static bool is_view(const Value *v)
-{
-    const Kernel *k = v->def && v->def->kind == NODE_KERNEL ? v->def->kernel : NULL;
-
-    return k && k->n_stage == 1 && k->stage[0].n_acc == 0 && k->stage[0].n_out == 1 &&
-           !k->stage[0].out[0].dst && k->stage[0].out[0].value->op == SX_LOAD;
-}
-
-static Value *build_padded(Halo *h, const Padded *p, Status *s)
-{
-    Value *v = p->of;
-    Region *r = v->def ? v->def->parent : v->region;
-    Build b =
-        build_at(r, v->def ? v->def->next : r->first, v->def ? v->def->origin : NULL, h->cx->diag);
-    const Sx *idx[MAX_RANK], *guard = NULL;
-    Value *y;
-
-    for (int i = 0; i < v->type.rank; i++) {
-        const Sx *g;
-        idx[i] = sx_sub(b.sx, sx_index(b.sx, i), sx_dim(b.sx, p->before[i]));
-        g = sx_inside(&b, idx[i], v->type.dim[i], v->type.rank, p->dims);
-        guard = guard && g ? sx_and(b.sx, guard, g) : g ? g : guard;
-    }
-    y = build_map(&b, "pad", 1, &v, v->type.dtype, v->type.rank, p->dims,
-                  sx_at_guarded(&b, 0, v, idx, guard));
-    *s = b.status;
-    if (y && is_view(v)) fuse_inline(y->def, 0, v->def);
-    return y;
-}
-
-static Value *padded(Halo *h, const Padded *want, Status *s)
-{
-    Padded p = *want;
-
-    for (int i = 0; i < h->n_padded; i++)
-        if (same_frame(&h->padded[i], want, want->of->type.rank)) return h->padded[i].v;
-    p.v = build_padded(h, &p, s);
-    if (p.v) VEC_PUSH(h->cx->scratch, h->padded, h->n_padded, h->cap_padded, p);
-    return p.v;
-}
-
-/* ---- the kernel ---- */
-
-typedef struct Swap {
-    SxTable *t;
-    const Sx *load;
-    const Padded *p;
-    int src;
-} Swap;
-
-static const Sx *swap_leaf(void *context, const Sx *e)
-{
-    Swap *w = context;
-    const Sx *idx[MAX_RANK];
-
-    if (e != w->load) return NULL;
-    for (int i = 0; i < e->n - 1; i++)
-        idx[i] = sx_add(w->t, e->arg[i], sx_dim(w->t, w->p->before[i]));
-    return sx_load(w->t, e->dtype, w->src, e->n - 1, idx, NULL);
-}
-
-static const Sx *swap_expr(void *context, const Sx *e)
-{
-    Swap *w = context;
-    return sx_rewrite(w->t, e, swap_leaf, w);
-}
+/* ---- wants ---- */
 
 /* The guarded load of a contraction, when that is the whole of its side. */
 static const Sx *guarded_side(const Node *n)
@@ -187,48 +212,258 @@ static bool reads_often(SxTable *t, const Stage *s, const Sx *load)
 {
     const Sx *other = s->acc[0].body == load ? s->acc[0].body2 : s->acc[0].body;
 
-    if (s->order != ORDER_CHAIN || s->acc[0].dtype != DT_F32) return false;
     for (int i = 0; i < s->rank; i++)
         if (sx_uses_index(t, other, i) && !sx_uses_index(t, load, i)) return true;
     return false;
 }
 
-static Status halo_node(void *context, Node *n)
+static Status note_want(void *context, Node *n)
 {
     Halo *h = context;
     SxTable *t = &h->m->sx;
-    Status s = OK;
+    Want w = {.n = n};
     const Sx *load;
-    Padded p = {0};
-    Operands o;
 
     if (n->kind != NODE_KERNEL || n->kernel->n_stage != 1) return OK;
-    const Stage *stage = &n->kernel->stage[0];
-    if (stage->n_acc != 1 || stage->acc[0].monoid != MONOID_DOT) return OK;
+    const Stage *s = &n->kernel->stage[0];
+    if (s->n_acc != 1 || s->acc[0].monoid != MONOID_DOT || s->order != ORDER_CHAIN ||
+        s->acc[0].dtype != DT_F32)
+        return OK;
     load = guarded_side(n);
-    if (!load || !reads_often(t, stage, load)) return OK;
-    p.of = n->in[load->src];
-    if (!asks_for_bounds(t, load->arg[load->n - 1], load, &p.of->type)) return OK;
-    if (!frame_of(h, stage, load, &p.of->type, &p) || !pass_accept(h->cx)) return OK;
-    Value *v = padded(h, &p, &s);
-    if (!v) return s;
-    operands_start(&o, h->m);
-    for (int i = 0; i < n->n_in; i++)
-        VEC_PUSH(h->m->arena, o.value, o.n, o.cap, n->in[i]);
-    Swap w = {t, load, &p, operand_of(&o, v)};
+    if (!load) return OK;
+    w.frame.of = n->in[load->src];
+    w.often = reads_often(t, s, load);
+    if (!asks_for_bounds(t, load->arg[load->n - 1], load, &w.frame.of->type)) return OK;
+    if (frame_of(h, s, load, &w.frame.of->type, &w.frame))
+        VEC_PUSH(h->cx->scratch, h->want, h->n_want, h->cap_want, w);
+    return OK;
+}
+
+/* ---- the convolution reads without a guard ---- */
+
+typedef struct Shift {
+    SxTable *t;
+    int src, to;           /* loads of src become loads of `to`, */
+    const int64_t *before; /* so much further */
+    const Sx *open;        /* this one loses its guard */
+} Shift;
+
+static const Sx *shift_leaf(void *context, const Sx *e)
+{
+    Shift *w = context;
+    const Sx *idx[MAX_RANK], *guard;
+    int n = e->n - (e->guarded ? 1 : 0);
+
+    if (e->op != SX_LOAD || e->src != w->src) return NULL;
+    if (w->to != w->src && e != w->open) return NULL;
+    for (int i = 0; i < n; i++)
+        idx[i] = sx_add(w->t, e->arg[i], sx_const_int(w->t, DT_I64, w->before[i]));
+    guard = e->guarded && e != w->open ? e->arg[n] : NULL;
+    return sx_load(w->t, e->dtype, w->to, n, idx, guard);
+}
+
+static const Sx *shift_expr(void *context, const Sx *e)
+{
+    Shift *w = context;
+    return sx_rewrite(w->t, e, shift_leaf, w);
+}
+
+static void shift_loads(Halo *h, Node *n, const Shift *w)
+{
     Kernel *k = arena_copy(h->m->arena, n->kernel, sizeof *k);
-    kernel_map_exprs(h->m->arena, k, swap_expr, &w);
+
+    kernel_map_exprs(h->m->arena, k, shift_expr, (void *)(uintptr_t)w);
     n->kernel = k;
-    operands_finish(&o, n);
+}
+
+/* ---- padded copies ---- */
+
+/* What only moves elements (a transposition) is done by the copy itself. */
+static bool is_view(const Value *v)
+{
+    const Kernel *k = v->def && v->def->kind == NODE_KERNEL ? v->def->kernel : NULL;
+
+    return k && k->n_stage == 1 && k->stage[0].n_acc == 0 && k->stage[0].n_out == 1 &&
+           !k->stage[0].out[0].dst && !k->stage[0].out[0].before &&
+           k->stage[0].out[0].value->op == SX_LOAD;
+}
+
+static Value *build_padded(Halo *h, const Frame *f, Status *s)
+{
+    Value *v = f->of;
+    Region *r = v->def ? v->def->parent : v->region;
+    Build b =
+        build_at(r, v->def ? v->def->next : r->first, v->def ? v->def->origin : NULL, h->cx->diag);
+    const Sx *idx[MAX_RANK], *guard = NULL;
+    Value *y;
+
+    for (int i = 0; i < v->type.rank; i++) {
+        const Sx *g;
+        idx[i] = sx_sub(b.sx, sx_index(b.sx, i), sx_i64(&b, f->before[i]));
+        g = sx_inside(&b, idx[i], v->type.dim[i], v->type.rank, f->dims);
+        guard = guard && g ? sx_and(b.sx, guard, g) : g ? g : guard;
+    }
+    y = build_map(&b, "pad", 1, &v, v->type.dtype, v->type.rank, f->dims,
+                  sx_at_guarded(&b, 0, v, idx, guard));
+    *s = b.status;
+    if (y && is_view(v)) fuse_inline(y->def, 0, v->def);
+    return y;
+}
+
+static bool same_frame(const Frame *a, const Frame *b)
+{
+    int rank = a->of->type.rank;
+
+    return a->of == b->of && memcmp(a->dims, b->dims, sizeof(Dim) * (size_t)rank) == 0 &&
+           memcmp(a->before, b->before, sizeof(int64_t) * (size_t)rank) == 0;
+}
+
+static Value *padded(Halo *h, const Frame *want, Status *s)
+{
+    Frame f = *want;
+
+    for (int i = 0; i < h->n_copy; i++)
+        if (same_frame(&h->copy[i], want)) return h->copy[i].v;
+    f.v = build_padded(h, &f, s);
+    if (f.v) VEC_PUSH(h->cx->scratch, h->copy, h->n_copy, h->cap_copy, f);
+    return f.v;
+}
+
+static Status read_copy(Halo *h, const Want *w)
+{
+    Shift shift = {.t = &h->m->sx, .before = w->frame.before, .open = guarded_side(w->n)};
+    Status s = OK;
+    Value *v;
+    Operands o;
+
+    if (!pass_accept(h->cx)) return OK;
+    v = padded(h, &w->frame, &s);
+    if (!v) return s;
+    shift.src = shift.open->src;
+    operands_start(&o, h->m);
+    for (int i = 0; i < w->n->n_in; i++)
+        VEC_PUSH(h->m->arena, o.value, o.n, o.cap, w->n->in[i]);
+    shift.to = operand_of(&o, v);
+    shift_loads(h, w->n, &shift);
+    operands_finish(&o, w->n);
     h->changed = true;
     return OK;
+}
+
+/* ---- frames ---- */
+
+static StageOut *maker_of(const Value *v)
+{
+    const Node *n = v->def;
+
+    if (!n || n->kind != NODE_KERNEL || n->kernel->n_stage != 1) return NULL;
+    if (n->kernel->stage[0].scan_axis >= 0) return NULL;
+    for (int j = 0; j < n->kernel->stage[0].n_out; j++) {
+        StageOut *o = &n->kernel->stage[0].out[j];
+        if (o->result == v->index) return o->dst || o->before ? NULL : o;
+    }
+    return NULL;
+}
+
+static bool can_frame(Halo *h, const Value *v)
+{
+    if (!maker_of(v) || readers_of(h, v)->others) return false;
+    for (int i = 0; i < v->type.rank; i++)
+        if (v->type.dim[i]->lo < 1) return false;
+    return true;
+}
+
+/* One frame for all that want one of v. */
+static bool join_frames(Halo *h, const Value *v, Frame *f)
+{
+    DimTable *t = &h->m->dims;
+    bool first = true;
+
+    for (int i = 0; i < h->n_want; i++) {
+        const Frame *w = &h->want[i].frame;
+        if (w->of != v) continue;
+        for (int a = 0; a < v->type.rank; a++) {
+            int64_t more = first ? w->before[a] : w->before[a] - f->before[a];
+            Dim behind = dim_sub(t, w->dims[a], dim_const(t, w->before[a])), now;
+            if (first) {
+                f->before[a] = w->before[a];
+                f->dims[a] = w->dims[a];
+                continue;
+            }
+            now = dim_sub(t, f->dims[a], dim_const(t, f->before[a]));
+            if (more > 0) f->before[a] += more;
+            f->dims[a] = dim_add_c(t, dim_max(t, now, behind), f->before[a]);
+        }
+        first = false;
+    }
+    return !first;
+}
+
+static const Sx *open_load(const Halo *h, const Node *n, const Value *v)
+{
+    for (int i = 0; i < h->n_want; i++)
+        if (h->want[i].n == n && h->want[i].frame.of == v) return guarded_side(n);
+    return NULL;
+}
+
+/* The maker's stages are its own before they change. */
+static StageOut *own_maker(Halo *h, Value *v)
+{
+    Kernel *k = arena_copy(h->m->arena, v->def->kernel, sizeof *k);
+
+    k->stage = arena_copy(h->m->arena, k->stage, sizeof(Stage));
+    k->stage[0].out =
+        arena_copy(h->m->arena, k->stage[0].out, sizeof(StageOut) * (size_t)k->stage[0].n_out);
+    v->def->kernel = k;
+    return maker_of(v);
+}
+
+static void set_frame(Halo *h, Value *v, const Frame *f)
+{
+    Readers *r = readers_of(h, v);
+    size_t rank = (size_t)v->type.rank;
+
+    for (int i = 0; i < r->n; i++) {
+        Node *n = r->node[i];
+        Shift shift = {.t = &h->m->sx, .before = f->before, .open = open_load(h, n, v)};
+        bool again = false;
+        for (int j = 0; j < i; j++)
+            again |= r->node[j] == n;
+        for (int k = 0; k < n->n_in && !again; k++) {
+            if (n->in[k] != v) continue;
+            shift.src = shift.to = k;
+            shift_loads(h, n, &shift);
+        }
+    }
+    own_maker(h, v)->before = arena_copy(h->m->arena, f->before, sizeof(int64_t) * rank);
+    v->type.dim = arena_copy(h->m->arena, f->dims, sizeof(Dim) * rank);
+    h->changed = true;
+}
+
+static Status settle(Halo *h, const Want *w)
+{
+    Value *v = w->frame.of;
+    Frame f = {0};
+
+    if (!guarded_side(w->n) || w->n->in[guarded_side(w->n)->src] != v) return OK; /* done */
+    if (can_frame(h, v) && join_frames(h, v, &f)) {
+        if (pass_accept(h->cx)) set_frame(h, v, &f);
+        return OK;
+    }
+    return w->often ? read_copy(h, w) : OK;
 }
 
 Status pass_halo(PassContext *cx, Module *m, bool *changed)
 {
     Halo h = {.cx = cx, .m = m};
 
-    TRY(module_visit(m, halo_node, &h));
+    map_init(&h.readers, cx->scratch, false);
+    TRY(module_visit(m, note_readers, &h));
+    for (int i = 0; i < m->main->n_result; i++)
+        readers_of(&h, m->main->result[i])->others = true;
+    TRY(module_visit(m, note_want, &h));
+    for (int i = 0; i < h.n_want; i++)
+        TRY(settle(&h, &h.want[i]));
     *changed = h.changed;
     return OK;
 }

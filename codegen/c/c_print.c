@@ -296,6 +296,24 @@ static void locals(CPrint *p)
     }
 }
 
+static void edges(CPrint *p)
+{
+    const NestStage *s = &p->nest->stage[0];
+
+    for (int i = 0; i < s->n_edge; i++) {
+        const NestEdge *e = &s->edge[i];
+        int out = s->stage->out[e->out].result;
+        const char *base;
+
+        if (*p->dialect->once) c_line(p, "if (%s1)", p->dialect->once);
+        c_line(p, "for (int64_t edge = 0; edge < %s; edge++)", c_dim_text(p, e->count));
+        base = arena_printf(p->arena, "out%d + edge * %s + %s", out, c_dim_text(p, e->pitch),
+                            c_dim_text(p, e->at));
+        c_line(p, "    memset(%s, 0, sizeof *out%d * (uint64_t)%s);", base, out,
+               c_dim_text(p, e->size));
+    }
+}
+
 static void copies(CPrint *p)
 {
     for (int i = 0; i < p->nest->kernel->n_stage; i++) {
@@ -342,6 +360,7 @@ Status c_print_function(const CDialect *dialect, Arena *arena, Module *m, const 
     c_open(&p);
     locals(&p);
     copies(&p);
+    edges(&p);
     tasks(&p);
     c_close(&p);
     text_char(out, '\n');

@@ -340,6 +340,7 @@ Status cpu_depthwise_emit(CpuModule *m, const CpuDepthwise *w, const char *name)
     cpu_fn_open(f, m, w->nest, name);
     f->s = &w->nest->stage[0];
     f->acc = ARENA_ARRAY(f->arena, LLVMValueRef, CPU_UNROLL);
+    cpu_zero_frames(f, f->s);
     l = cpu_loop_open(f, f->begin, f->end, 1, 0, NULL);
     f->stage_level = f->level;
     place_task(f, w, l.index);

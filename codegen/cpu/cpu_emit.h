@@ -146,6 +146,8 @@ bool cpu_tile_fits(const CpuFn *f);
 int cpu_tile_lanes(const CpuFn *f);
 /* The point of tile origin (f->loop_value of both loops): all of its lanes x lanes points. */
 void cpu_tile_points(CpuFn *f);
+/* ---- cpu_frame.c: the frames of results, by the first task. In front of all loops. */
+void cpu_zero_frames(CpuFn *f, const NestStage *s);
 /* ---- cpu_kernel.c */
 void cpu_store_point(CpuFn *f);
 int cpu_native_lanes(const CpuFn *f);

@@ -534,6 +534,7 @@ Status cpu_gemm_emit(CpuModule *m, const CpuGemm *g, const char *name)
     LLVMValueRef at = cpu_dim(f, g->a_at);
     cpu_at(f, 0);
     t.scratch_a = LLVMBuildGEP2(f->b, m->i8, f->scratch, &at, 1, "");
+    cpu_zero_frames(f, f->s);
     l = cpu_loop_open(f, f->begin, f->end, 1, 0, NULL);
     one_task(&t, l.index);
     cpu_loop_close(f, &l, NULL);

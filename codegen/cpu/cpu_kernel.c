@@ -477,6 +477,7 @@ Status cpu_kernel_emit(CpuModule *m, const CpuKernel *k, const char *name)
     leave = cpu_block(f);
     copy_inits(f);
     leave_if_empty(f, leave);
+    cpu_zero_frames(f, &k->nest->stage[0]);
     tasks(f);
     cpu_at(f, 0);
     LLVMBuildBr(f->b, leave);

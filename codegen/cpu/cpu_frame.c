@@ -1,0 +1,32 @@
+/* cpu_frame.c: the zeros around a framed result: what no point of the stage writes. The call that
+ * holds the first task writes them all; they are few. */
+#include "codegen/cpu/cpu_emit.h"
+
+static void zero_edge(CpuFn *f, const NestStage *s, const NestEdge *e)
+{
+    const StageOut *o = &s->stage->out[e->out];
+    LLVMValueRef base = cpu_ptr(f, f->nest->abi.n_in + o->result), at = cpu_dim(f, e->at), p;
+    LLVMValueRef pitch = cpu_dim(f, e->pitch), size = cpu_dim(f, e->size);
+    LLVMValueRef bytes = cpu_i64(f->m, dtype_bytes(o->dtype));
+    CpuLoop l = cpu_loop_open(f, cpu_i64(f->m, 0), cpu_dim(f, e->count), 1, 0, NULL);
+
+    cpu_at(f, f->level);
+    p = LLVMBuildAdd(f->b, LLVMBuildMul(f->b, l.index, pitch, ""), at, "");
+    p = cpu_element(f, o->dtype, base, p);
+    LLVMBuildMemSet(f->b, p, LLVMConstNull(f->m->i8), LLVMBuildMul(f->b, size, bytes, ""), 1);
+    cpu_loop_close(f, &l, NULL);
+}
+
+void cpu_zero_frames(CpuFn *f, const NestStage *s)
+{
+    LLVMValueRef first;
+    CpuIf c;
+
+    if (!s->n_edge) return;
+    cpu_at(f, f->level);
+    first = LLVMBuildICmp(f->b, LLVMIntEQ, f->begin, cpu_i64(f->m, 0), "");
+    c = cpu_if_open(f, first);
+    for (int i = 0; i < s->n_edge; i++)
+        zero_edge(f, s, &s->edge[i]);
+    cpu_if_close(f, &c);
+}
