@@ -113,7 +113,7 @@ def engines_of(args, case):
 def ceiling_of(args, case):
     """What `ingot bench` says of work and ceiling, in this same minute; nothing where it says nothing."""
     command = [args.ingot, "bench", str(case.path), "--threads", str(args.threads), "--json", *case.options]
-    command += [f"--dim={d}" for d in args.dim]
+    command += [f"--dim={name}={n}" for name, n in case.dims.items()]
     said = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     return json.loads(said.stdout) if said.returncode == 0 else {}
 

@@ -1,28 +1,31 @@
 """What compare.py compares: the models of each suite, made once and kept.
 
 A row of a suite is a name and a function that gives a model, or a model and its inputs. Files lie in the cache as
-NAME-KEY.onnx and .npz, where KEY is a digest of the generators' text, so that a changed generator makes them anew.
+NAME-KEY.onnx and .npz, where KEY is a digest of the generator's text, so that a changed generator makes them anew.
 """
 import hashlib
 import pathlib
 import re
+from functools import partial
 
 import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
 import nets_conv
+import nets_int8
+import nets_ops
 import nets_text
 from mobilenetv2 import mobilenetv2
 from resnet50 import resnet50
 
 HERE = pathlib.Path(__file__).parent
-GENERATORS = ("gen_models", "mobilenetv2", "net", "nets_conv", "nets_text", "resnet50")
+NEEDS = {"nets_text": ("gen_models",), "nets_int8": ("mobilenetv2", "resnet50")}  # and net, which all need
 
 CORE = {
     "resnet18": nets_conv.resnet18,
     "resnet50": resnet50,
-    "resnet50_b8": lambda: resnet50(8),
+    "resnet50_b8": partial(resnet50, 8),
     "mobilenetv2": mobilenetv2,
     "mobilenetv3": nets_conv.mobilenetv3,
     "efficientnet": nets_conv.efficientnet,
@@ -33,19 +36,21 @@ CORE = {
     "yolo": nets_conv.yolo,
     "vit": nets_text.vit,
     "bert": nets_text.bert,
-    "bert_open": lambda: nets_text.bert(None),
+    "bert_open": partial(nets_text.bert, None),
     "gpt2_prefill": nets_text.gpt2,
-    "gpt2_decode": lambda: nets_text.gpt2(1, 128),
+    "gpt2_decode": partial(nets_text.gpt2, 1, 128),
     "lstm": nets_text.lstm,
     "mlp_b1": nets_text.mlp,
-    "mlp_b64": lambda: nets_text.mlp(64),
+    "mlp_b64": partial(nets_text.mlp, 64),
 }
 
-SUITES = {"core": CORE}
+# name, model, --math: against the peers with their defaults, which may be less exact too
+FAST = (("resnet18_winograd", "resnet18", "winograd"), ("vgg16_winograd", "vgg16", "winograd"),
+        ("resnet50_bf16x3", "resnet50", "bf16x3"), ("bert_bf16x3", "bert", "bf16x3"), ("vit_bf16x3", "vit", "bf16x3"))
 
 
 class Case:
-    """A model with its inputs: `path`, `feeds` {name: array}, `outputs` [name], `shapes` of the outputs."""
+    """A model with its inputs: `path`, `feeds` {name: array}, `outputs` [name] and their `shapes`, open `dims` {name: n}."""
 
     def __init__(self, name, path, cache, dims=(), options=(), peers_fast=False, tolerance=1e-3):
         self.name, self.path, self.cache = name, pathlib.Path(path), cache
@@ -56,6 +61,8 @@ class Case:
         self.outputs = [o.name for o in model.graph.output]
         self.shapes = [[d.dim_value for d in o.type.tensor_type.shape.dim] for o in model.graph.output]
         self.feeds = self.saved() or self.recorded(dict(dims))
+        self.dims = {d.dim_param: n for i in self.infos if i.name in self.feeds
+                     for d, n in zip(i.type.tensor_type.shape.dim, self.feeds[i.name].shape) if d.dim_param}
         digest = hashlib.sha256(str(self.path.resolve()).encode() + str(self.path.stat().st_mtime_ns).encode())
         self.key = f"{re.sub('[^A-Za-z0-9_]', '_', name)}-{digest.hexdigest()[:8]}"
         self.library = self.symbol = None
@@ -80,14 +87,16 @@ class Case:
         return feeds
 
 
-def generators_key():
-    text = b"".join((HERE / f"{name}.py").read_bytes() for name in GENERATORS)
-    return hashlib.sha256(text).hexdigest()[:8]
+def text_key(function):
+    """A digest of the text that the model of this function comes from."""
+    module = getattr(function, "func", function).__module__
+    names = ("net", module, *NEEDS.get(module, ()))
+    return hashlib.sha256(b"".join((HERE / f"{name}.py").read_bytes() for name in names)).hexdigest()[:8]
 
 
 def made(name, function, cache):
     """The file of a generated model, written on first use together with its inputs."""
-    path = cache / f"{name}-{generators_key()}.onnx"
+    path = cache / f"{name}-{text_key(function)}.onnx"
     if path.exists() and path.with_suffix(".npz").exists():
         return path
     for old in cache.glob(f"{name}-????????.*"):
@@ -123,11 +132,16 @@ class Row:
         return Case(self.name, path, cache, dims, **self.about)
 
 
-NAMES = ("core", "corpus")
+NAMES = ("core", "fast", "int8", "ops", "corpus")
 
 
 def rows_of(suite, corpus):
     """{name: Row} of a suite; `corpus` is the folder of the suite of that name."""
     if suite == "corpus":
         return {p.name: Row(p.name, p / "model.onnx", tolerance=1e-2) for p in folders(corpus)}
-    return {name: Row(name, function) for name, function in SUITES[suite].items()}
+    if suite == "fast":
+        return {name: Row(name, CORE[model], model, options=["--math", math], peers_fast=True, tolerance=5e-2)
+                for name, model, math in FAST}
+    if suite == "int8":  # the last bit of a scale decides how a tie is rounded, and the step goes through the net
+        return {name: Row(name, function, tolerance=0.1) for name, function in nets_int8.INT8.items()}
+    return {name: Row(name, function) for name, function in (CORE if suite == "core" else nets_ops.OPS).items()}
