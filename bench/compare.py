@@ -17,6 +17,7 @@ of onnxruntime, openvino, ncnn with pnnx those that are there: what is missing i
 """
 import argparse
 import hashlib
+import importlib.metadata
 import json
 import math
 import os
@@ -144,6 +145,21 @@ def ratio(result, peer=None):
     return other / result["ingot_ms"] if other else None
 
 
+def surroundings(args):
+    """What the figures hold for: processor, and versions of the peers."""
+    lines = pathlib.Path("/proc/cpuinfo").read_text().split("\n")
+    cpu = {key.strip(): value.strip() for key, _, value in (x.partition(":") for x in lines)}
+    wanted = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16")
+    versions = {}
+    for name in args.peers:
+        try:
+            versions[name] = importlib.metadata.version({"ort": "onnxruntime"}.get(name, name))
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return {"processor": f"{cpu.get('model name')}, family {cpu.get('cpu family')} model {cpu.get('model')}",
+            "features": [f for f in wanted if f in cpu.get("flags", "").split()], "versions": versions}
+
+
 def mean_of(ratios):
     ratios = [r for r in ratios if r]
     return math.exp(sum(map(math.log, ratios)) / len(ratios)) if ratios else None
@@ -153,6 +169,10 @@ def cell(value, form):
     return format(value, form) if value is not None else "-"
 
 
+def milliseconds(value):
+    return "-" if value is None else f"{value:.3f}" if value >= 1 else f"{value:.4f}"
+
+
 def head(args):
     columns = "".join(f"{p:>10}" for p in args.peers) + "".join(f"{'x ' + p:>11}" for p in args.peers)
     print(f"{'ms, ' + str(args.threads) + ' thread' + 's' * (args.threads > 1):<22}{'ingot':>10}{columns}"
@@ -160,11 +180,11 @@ def head(args):
 
 
 def line(args, name, result):
-    text = f"{name:<22}{cell(result.get('ingot_ms'), '10.3f'):>10}"
-    text += "".join(f"{cell(result['peers'].get(p), '.3f'):>10}" for p in args.peers)
+    text = f"{name:<22}{milliseconds(result['ingot_ms']):>10}"
+    text += "".join(f"{milliseconds(result['peers'].get(p)):>10}" for p in args.peers)
     text += "".join(f"{cell(ratio(result, p), '.2f'):>11}" for p in args.peers)
     fraction = result["fraction_of_ceiling"]
-    print(f"{text}{cell(ratio(result), '.2f'):>8}{cell(fraction and 100 * fraction, '.0f') + ' %':>9}", flush=True)
+    print(f"{text}{cell(ratio(result), '.2f'):>8}{f'{100 * fraction:.0f} %' if fraction else '-':>9}", flush=True)
     for note in result["notes"]:
         print(f"    {note}", flush=True)
 
@@ -248,7 +268,8 @@ def main():
     if len(results) > 1:
         summary(args, results)
     if args.json:
-        told = {"suite": args.suite, "threads": args.threads, "models": results, "failed": failed}
+        told = {"suite": args.suite, "threads": args.threads, **surroundings(args), "models": results,
+                "failed": failed}
         args.json.write_text(json.dumps(told, indent=1) + "\n")
     sys.exit(bool(failed))
 

@@ -138,7 +138,8 @@ NAMES = ("core", "fast", "int8", "ops", "corpus")
 def rows_of(suite, corpus):
     """{name: Row} of a suite; `corpus` is the folder of the suite of that name."""
     if suite == "corpus":
-        return {p.name: Row(p.name, p / "model.onnx", tolerance=1e-2) for p in folders(corpus)}
+        # engines round quantised steps differently; recorded outputs, which `ingot test` compares, are the judge
+        return {p.name: Row(p.name, p / "model.onnx", tolerance=5e-2) for p in folders(corpus)}
     if suite == "fast":
         return {name: Row(name, CORE[model], model, options=["--math", math], peers_fast=True, tolerance=5e-2)
                 for name, model, math in FAST}
