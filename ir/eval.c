@@ -242,10 +242,15 @@ static Tensor *keep(Arena *a, const Tensor *t)
  * operand may be freed first. */
 static void own_results(const Node *n, Arena *arena, const Tensor *const *in, Tensor **out)
 {
-    for (int k = 0; k < n->n_out; k++)
+    for (int k = 0; k < n->n_out; k++) {
+        if (out[k] && out[k]->dtype == DT_STRING) { /* bytes may be an operand's */
+            out[k] = keep(arena, out[k]);
+            continue;
+        }
         for (int i = 0; out[k] && i < n->n_in; i++)
             if (in[i] && (out[k] == in[i] || (out[k]->bytes && out[k]->data == in[i]->data)))
                 out[k] = keep(arena, out[k]);
+    }
 }
 
 static Status step(Machine *x, const Node *n, Owned **owned)

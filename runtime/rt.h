@@ -35,6 +35,8 @@ typedef struct RtBlock {
     size_t size;
 } RtBlock;
 
+typedef struct RtTextBlock RtTextBlock; /* rt_text.c */
+
 struct ingot_instance {
     const ingot_model *model;
     RtMemory memory;
@@ -49,6 +51,7 @@ struct ingot_instance {
     RtBlock *lent;         /* [n_outputs] */
     bool *lending;         /* [n_outputs] in this run */
     RtBlock scratch;       /* of the calling thread */
+    RtTextBlock *text;     /* bytes of the strings that this run has made; the newest block */
     int32_t *symbol_of;    /* per input and dim, in order: number of its symbol or -1 */
     int64_t *symbol_value; /* [n_symbols]; -1 before it is met */
     const char **symbol_name;

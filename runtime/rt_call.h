@@ -9,7 +9,11 @@ int32_t ingot_call_det(const ingot_call_args *a);
 int32_t ingot_call_inverse(const ingot_call_args *a);
 int32_t ingot_call_nms(const ingot_call_args *a);
 int32_t ingot_call_topk(const ingot_call_args *a);
+int32_t ingot_call_regex(const ingot_call_args *a);
+int32_t ingot_call_string_concat(const ingot_call_args *a);
 int32_t ingot_call_string_equal(const ingot_call_args *a);
+int32_t ingot_call_string_normalize(const ingot_call_args *a);
+int32_t ingot_call_string_split(const ingot_call_args *a);
 int32_t ingot_call_trees(const ingot_call_args *a);
 int32_t ingot_call_unique(const ingot_call_args *a);
 

@@ -10,6 +10,7 @@
 #endif
 
 #include "runtime/rt.h"
+#include "runtime/rt_text.h"
 
 #ifndef INGOT_VERSION
 #define INGOT_VERSION "0.1.0"
@@ -368,6 +369,7 @@ void ingot_destroy(ingot_instance *m)
     }
     for (int32_t i = 0; i < m->model->n_outputs; i++)
         ingot_rt_release(&m->memory, &m->lent[i]);
+    ingot_rt_text_reset(m, true);
     ingot_rt_release(&m->memory, &m->reserve);
     ingot_rt_release(&m->memory, &m->scratch);
     RtBlock profile = {m->profile, (size_t)m->model->n_kernels * sizeof *m->profile};
@@ -515,6 +517,7 @@ int32_t ingot_run(ingot_instance *m, const ingot_tensor *inputs, ingot_tensor *o
     status = check_inputs(m, inputs);
     if (status) return status;
     prepare_outputs(m, outputs);
+    ingot_rt_text_reset(m, false);
     fp_before = ingot_rt_fp_get();
     ingot_rt_fp_set(m->fp_mode);
     ingot_rt_pool_enter(m->pool);

@@ -83,7 +83,8 @@ typedef struct ingot_tensor {
     int64_t dims[INGOT_MAX_RANK];
 } ingot_tensor;
 
-/* An element of a string tensor: bytes without a terminator. */
+/* An element of a string tensor: bytes without a terminator. Those of an output may lie in the
+ * model, in the instance (valid until the next run), or in an input. */
 typedef struct ingot_string {
     const char *s;
     int64_t n;

@@ -4,11 +4,12 @@
  *     case alpha=0.5 f32[4]{-2 -0 0 3} -> f32[4]{-1 -0 0 3}
  *     error "out of range" axis=3 f32[2]{0 0}
  *
- * Attributes: name=1, name=1.5, name='text', name=[1,2], name=(1.5,2). Tensors:
- * dtype[dims]{elements}, where {@} counts from 0 and fewer elements are repeated; `-` is an
- * optional input left out; `!` before a tensor makes it a constant of the graph in every run; `_`
- * instead of an expected tensor does not compare it. `case/eval` is not lowered, `case/static` not
- * with open dims.
+ * Attributes: name=1, name=1.5, name='text', name={'a' 'b'}, name=[1,2],
+ * name=(1.5,2). Tensors:
+ * dtype[dims]{elements}, strings with spaces as 'a b', where {@} counts from 0 and fewer elements
+ * are repeated; `-` is an optional input left out; `!` before a tensor makes it a constant of the
+ * graph in every run; `_` instead of an expected tensor does not compare it. `case/eval` is not
+ * lowered, `case/static` not with open dims.
  *
  * Each case runs four times: the row's eval; lowered with the inputs' dims known; with every dim a
  * symbol; and with all inputs constant. An error must come from inference or from evaluation; and
@@ -109,9 +110,12 @@ static const char *read_elements(Arena *a, const char *s, Tensor *t)
         char *after;
         if (n >= t->count) return NULL;
         if (t->dtype == DT_STRING) {
-            size_t length = strcspn(s, " }");
-            ((StringRef *)t->data)[n++] = (StringRef){arena_strndup(a, s, length), (int64_t)length};
-            s += length;
+            bool quoted = *s == '\'';
+            size_t length = strcspn(s + quoted, quoted ? "'" : " }");
+            ((StringRef *)t->data)[n++] =
+                (StringRef){arena_strndup(a, s + quoted, length), (int64_t)length};
+            s += length + quoted;
+            if (quoted && *s++ != '\'') return NULL;
             continue;
         }
         if (dtype_is_float(t->dtype)) {
@@ -124,7 +128,7 @@ static const char *read_elements(Arena *a, const char *s, Tensor *t)
         if (after == s) return NULL;
         s = after;
     }
-    for (int64_t i = n; n > 0 && i < t->count; i++)
+    for (int64_t i = n; n > 0 && i < t->count && t->dtype != DT_STRING; i++)
         memcpy(tensor_at(t, i), tensor_at(t, i % n), (size_t)dtype_bytes(t->dtype));
     return *s == '}' ? s + 1 : NULL;
 }
@@ -161,6 +165,16 @@ static const char *read_attr(Case *c, const char *s)
         at->kind = ATTR_STRING;
         at->s = (StringRef){arena_strndup(c->arena, s + 1, n), (int64_t)n};
         return s[n + 1] ? s + n + 2 : NULL;
+    }
+    if (*s == '{') {
+        int64_t count = 16;
+        Tensor *t = tensor_new(c->arena, DT_STRING, 1, &count);
+        at->kind = ATTR_STRINGS;
+        s = read_elements(c->arena, s + 1, t);
+        at->strings = t->data;
+        for (at->n = 0; at->n < 16 && at->strings[at->n].s;)
+            at->n++;
+        return s;
     }
     if (*s == '[') {
         at->kind = ATTR_INTS;
