@@ -131,6 +131,7 @@ Status session_link_with(const Options *o, const Module *m, const Code *code, co
                      .n_outputs = m->main->n_result,
                      .target = target.name,
                      .arena_size = code->arena_size,
+                     .codecs = codegen_needs_codecs(m),
                      .linker = o->linker,
                      .keep_symbols = o->keep_symbols};
     codegen_ports(m, o->arena, &in.inputs, &in.outputs);

@@ -22,6 +22,9 @@ function(embedded_runtime name level)
 endfunction()
 embedded_runtime(ingot_rt_core -O2 ${core_sources})
 embedded_runtime(ingot_rt_driver -Os ${driver_sources})
+include(cmake/codecs.cmake)
+embedded_runtime(ingot_rt_codecs -O2 ${codec_sources})
+target_include_directories(ingot_rt_codecs SYSTEM PRIVATE ${codec_includes})
 
 # One file of assembler statements takes the bytes in: symbols as codegen/link/embedded.h declares them.
 set(embed_macro [=[
@@ -36,9 +39,10 @@ typedef int Embedded;
 file(GENERATE OUTPUT ${CMAKE_BINARY_DIR}/embedded.c CONTENT "${embed_macro}
 EMBED(ingot_embedded_core, \"$<TARGET_FILE:ingot_rt_core>\")
 EMBED(ingot_embedded_driver, \"$<TARGET_FILE:ingot_rt_driver>\")
+EMBED(ingot_embedded_codecs, \"$<TARGET_FILE:ingot_rt_codecs>\")
 EMBED(ingot_embedded_header, \"${CMAKE_SOURCE_DIR}/include/ingot/ingot_rt.h\")
 ")
 add_library(ingot_runtime_embedded STATIC ${CMAKE_BINARY_DIR}/embedded.c)
-add_dependencies(ingot_runtime_embedded ingot_rt_core ingot_rt_driver)
+add_dependencies(ingot_runtime_embedded ingot_rt_core ingot_rt_driver ingot_rt_codecs)
 set_source_files_properties(${CMAKE_BINARY_DIR}/embedded.c PROPERTIES OBJECT_DEPENDS
-  "${CMAKE_BINARY_DIR}/libingot_rt_core.a;${CMAKE_BINARY_DIR}/libingot_rt_driver.a;${CMAKE_SOURCE_DIR}/include/ingot/ingot_rt.h")
+  "${CMAKE_BINARY_DIR}/libingot_rt_core.a;${CMAKE_BINARY_DIR}/libingot_rt_driver.a;${CMAKE_BINARY_DIR}/libingot_rt_codecs.a;${CMAKE_SOURCE_DIR}/include/ingot/ingot_rt.h")

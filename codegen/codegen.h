@@ -47,6 +47,8 @@ Status codegen_target(const char *name, TargetInfo *out, Diag *d) MUST_USE;
 bool codegen_target_runs(const TargetInfo *t);
 Status codegen_compile(Module *m, const CodegenOptions *o, Arena *arena, Code *out,
                        Diag *d) MUST_USE;
+/* Whether artifacts of the (fused) model must be linked with the decoders of images. */
+bool codegen_needs_codecs(const Module *m);
 /* What the model says of its inputs and outputs. */
 void codegen_ports(const Module *m, Arena *arena, const ingot_port **in, const ingot_port **out);
 /* Every kernel as plain C (--emit c): one translation unit; functions have the signature of

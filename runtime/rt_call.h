@@ -6,6 +6,7 @@
 #include "ingot/ingot_rt.h"
 
 int32_t ingot_call_det(const ingot_call_args *a);
+int32_t ingot_call_image_decode(const ingot_call_args *a);
 int32_t ingot_call_inverse(const ingot_call_args *a);
 int32_t ingot_call_nms(const ingot_call_args *a);
 int32_t ingot_call_topk(const ingot_call_args *a);

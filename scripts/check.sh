@@ -54,6 +54,7 @@ hostile     | counts | 10 | hostile models in one process: every cut and flip of
 hostile-asn | counts | 10 | the same under ASan and UBSan, 1 of 64
 hostile-bin | counts | 10 | hostile models through the command: 25 of each kind
 hostile-dat | counts |  5 | hostile data through executables
+hostile-img | counts |  5 | damaged image files through executables that decode them
 random      | counts |  5 | random graphs against the onnx package, 8 levels, targets and selections of passes: 60, seeded
 digits      | counts |  2 | models/digits: test set, executable on real images, its size
 '
@@ -367,6 +368,16 @@ step_hostile-dat()
     need_ingot
     need_python
     $PYTHON tests/hostile/hostile_data.py $INGOT build/hostile-data
+}
+
+step_hostile-img()
+{
+    local data
+    need_ingot
+    need_python
+    data=$(node_tests) || { absent "ONNX node tests"; return; }
+    $PYTHON tests/hostile/hostile_images.py $INGOT "$data" build/hostile-images \
+        --each "$([ -n "$FULL" ] && echo 3000 || echo 30)"
 }
 
 step_random()

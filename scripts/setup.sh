@@ -11,6 +11,8 @@ cd "$(dirname "$0")/.." || exit 1
 
 BUILD_PACKAGES="gcc libc6-dev binutils cmake ninja-build pkg-config llvm-19-dev protobuf-c-compiler
     libprotobuf-c-dev libpng-dev zlib1g-dev"
+# Decoders of ImageDecoder: without one, ingot is built without it.
+IMAGE_PACKAGES="libjpeg62-turbo-dev libtiff-dev libwebp-dev libopenjp2-7-dev"
 TEST_PACKAGES="clang clang-format-14 python3 python3-venv"
 VENV=build/venv
 
@@ -68,6 +70,12 @@ install_packages() # PACKAGE...
     return 1
 }
 
+install_optional() # PACKAGE...: what the build can do without
+{
+    install_packages "$@" || say "going on without: ImageDecoder will lack what these decode"
+    return 0
+}
+
 venv_ready()
 {
     [ -x $VENV/bin/python ] && cmp -s scripts/requirements.txt $VENV/requirements.txt
@@ -96,8 +104,8 @@ main()
 {
     # shellcheck disable=SC2086
     case "${1:-}" in
-    "") install_packages $BUILD_PACKAGES ;;
-    --test) install_packages $BUILD_PACKAGES $TEST_PACKAGES ;;
+    "") install_packages $BUILD_PACKAGES && install_optional $IMAGE_PACKAGES ;;
+    --test) install_packages $BUILD_PACKAGES $TEST_PACKAGES && install_optional $IMAGE_PACKAGES ;;
     --python) install_packages python3 python3-venv && make_venv ;;
     *)
         sed -n '2,7s/^# \{0,1\}//p' "$0"

@@ -35,6 +35,7 @@ typedef struct LinkInput {
     int n_inputs, n_outputs;
     const char *target; /* for the header's comment: "x86-64-v4" */
     int64_t arena_size; /* for the header; -1: not known before run time */
+    bool codecs;        /* decoders of images, and their libraries, belong to it */
     const char *linker; /* compiler driver to spawn; NULL: "cc" */
     bool keep_symbols;  /* do not strip; for profilers and debuggers */
 } LinkInput;

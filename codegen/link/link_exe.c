@@ -21,6 +21,7 @@ static Status link_with(LinkJob *j, const char *path)
     link_job_arg(j, "-Wl,--as-needed");
     link_job_arg(j, "-Wl,-z,noexecstack,-z,relro,-z,now,-z,noseparate-code");
     if (!j->in->keep_symbols) link_job_arg(j, "-s");
+    TRY(link_job_codecs(j));
     link_job_arg(j, "-pthread");
     link_job_arg(j, "-lm");
     return link_job_run(j, path, 0755);

@@ -414,14 +414,26 @@ static void put_run(Header *h)
     text_put(h->t, "    return status;\n}\n\n");
 }
 
+/* " -ljpeg ..." where the model decodes images. */
+static const char *library_text(Header *h)
+{
+    Text t;
+
+    text_init(&t, h->t->arena);
+    for (int i = 0; h->in->codecs && link_codec_libraries[i]; i++)
+        text_f(&t, " %s", link_codec_libraries[i]);
+    return t.s;
+}
+
 static void put_head(Header *h)
 {
     text_f(h->t,
            "/* %s.h: the model %s, compiled by ingot%s%s. Include this file, link lib%s.a (with "
-           "-lm -pthread) or\n"
+           "-lm -pthread"
+           "%s) or\n"
            " * lib%s.so.\n *\n",
            h->name, h->name, h->in->target ? " for " : "", h->in->target ? h->in->target : "",
-           h->name, h->name);
+           h->name, library_text(h), h->name);
     for (int i = 0; i < h->in->n_inputs; i++) {
         text_f(h->t, " * input   %s  ", h->inputs[i].name);
         put_type(h->t, h->inputs[i].port);

@@ -23,6 +23,11 @@ void link_job_close(LinkJob *j);
 void link_job_arg(LinkJob *j, const char *argument);
 /* Writes the file into the folder and names it in argv. */
 Status link_job_file(LinkJob *j, const LinkFile *f) MUST_USE;
+/* The decoders of images and their libraries, where the model needs them. */
+Status link_job_codecs(LinkJob *j) MUST_USE;
+/* The decoders that there are, and the libraries behind them as arguments of the linker; NULL at
+ * the end of each. */
+extern const char *const link_codecs[], *const link_codec_libraries[];
 /* The model's objects and its weights. */
 Status link_job_model(LinkJob *j) MUST_USE;
 /* Runs the linker and moves what it made to `path`. */

@@ -68,6 +68,7 @@ static Status shared_body(LinkJob *j, const char *path)
     link_job_arg(j, "-Wl,-Bsymbolic,--gc-sections,--as-needed");
     link_job_arg(j, "-Wl,-z,defs,-z,noexecstack,-z,relro,-z,now");
     if (!j->in->keep_symbols) link_job_arg(j, "-s");
+    TRY(link_job_codecs(j));
     link_job_arg(j, "-pthread");
     link_job_arg(j, "-lm");
     return link_job_run(j, path, 0755);
@@ -80,28 +81,38 @@ Status link_shared(const LinkInput *in, const char *path, Diag *d)
 
 /* ---- one object ---- */
 
-/* The members of the core, weak. */
-static LinkFile *weak_core(Arena *a, int *n, int *cap, LinkFile *files)
+static LinkFile *weak_members(Arena *a, LinkBytes archive, int *n, int *cap, LinkFile *files)
 {
-    LinkBytes core = {ingot_embedded_core, (size_t)ingot_embedded_core_size};
     LinkFile f = {.n_pieces = 1};
 
-    for (size_t at = 0; link_ar_next(core, &at, &f.name, &f.piece[0], a);) {
+    for (size_t at = 0; link_ar_next(archive, &at, &f.name, &f.piece[0], a);) {
         f.piece[0] = link_weaken(f.piece[0], a);
         VEC_PUSH(a, files, *n, *cap, f);
     }
     return files;
 }
 
+/* The members of the core, weak, and those of the decoders where they are needed. */
+static LinkFile *weak_core(const LinkInput *in, Arena *a, int *n, int *cap, LinkFile *files)
+{
+    LinkBytes core = {ingot_embedded_core, (size_t)ingot_embedded_core_size};
+    LinkBytes codecs = {ingot_embedded_codecs, (size_t)ingot_embedded_codecs_size};
+
+    files = weak_members(a, core, n, cap, files);
+    return in->codecs ? weak_members(a, codecs, n, cap, files) : files;
+}
+
 static Status object_body(LinkJob *j, const char *path)
 {
     const char *core = path_join(j->arena, j->folder, "core.a");
     int n = 0, cap = 0;
-    LinkFile *files = weak_core(j->arena, &n, &cap, NULL);
+    LinkFile *files = weak_core(j->in, j->arena, &n, &cap, NULL);
 
     TRY(link_ar_write(core, files, n, j->arena, j->d));
     link_job_arg(j, "-r");
     link_job_arg(j, "-nostdlib");
+    for (int i = 0; j->in->codecs && link_codecs[i]; i++)
+        link_job_arg(j, arena_printf(j->arena, "-Wl,-u,%s", link_codecs[i]));
     ask_for_api(j);
     TRY(link_job_model(j));
     link_job_arg(j, core);
@@ -127,7 +138,7 @@ static Status static_body(const LinkInput *in, const char *path, Arena *a, Diag 
                        .n_pieces = 1};
         VEC_PUSH(a, files, n, cap, f);
     }
-    files = weak_core(a, &n, &cap, files);
+    files = weak_core(in, a, &n, &cap, files);
     if (in->weights.size) { /* last: what stands before it keeps small offsets */
         TRY(link_weights(in, a, &f, d));
         f.name = arena_printf(a, "%s_weights.o", in->name);
