@@ -18,13 +18,16 @@ typedef struct Row {
     int greatest;
 } Row;
 
-static int64_t key_of(const Row *r, int64_t i)
+/* What is constant in a Row becomes constant in all of these: see select_row. */
+#define INLINE static inline __attribute__((always_inline))
+
+INLINE int64_t key_of(const Row *r, int64_t i)
 {
     return rt_element_key(r->dtype, r->x + i * r->step * r->size, r->size);
 }
 
 /* Does element i come before element j in the result? */
-static int before(const Row *r, int64_t i, int64_t j)
+INLINE int before(const Row *r, int64_t i, int64_t j)
 {
     int64_t a = key_of(r, i), b = key_of(r, j);
 
@@ -33,7 +36,7 @@ static int before(const Row *r, int64_t i, int64_t j)
 }
 
 /* index[at] moves down in a heap of n whose root comes last. */
-static void sink(const Row *r, int64_t at, int64_t n)
+INLINE void sink(const Row *r, int64_t at, int64_t n)
 {
     int64_t moved = r->index[at * r->step];
 
@@ -46,23 +49,75 @@ static void sink(const Row *r, int64_t at, int64_t n)
     r->index[at * r->step] = moved;
 }
 
-static void select_row(const Row *r, int64_t n, int64_t k)
+/* Whether any of the BLOCK elements from x on may come before the root: never a wrong no. */
+enum { BLOCK = 16 };
+
+static int may_enter(const float *x, float root, int greatest)
+{
+    int below = 0, above = 0;
+
+    for (int i = 0; i < BLOCK; i++) {
+        below += x[i] <= root;
+        above += x[i] >= root;
+    }
+    return (greatest ? below : above) < BLOCK;
+}
+
+/* The next element from i on that may come before the root, or n. */
+INLINE int64_t next_element(const Row *r, int64_t i, int64_t n, int64_t root)
+{
+    const float *x = (const float *)(const void *)r->x;
+
+    if (r->dtype != INGOT_F32 || r->step != 1) return i;
+    while (i + BLOCK <= n && !may_enter(x + i, x[root], r->greatest))
+        i += BLOCK;
+    return i;
+}
+
+INLINE void select_any(const Row *r, int64_t n, int64_t k)
 {
     for (int64_t i = 0; i < k; i++)
         r->index[i * r->step] = i;
     for (int64_t i = k / 2 - 1; i >= 0; i--)
         sink(r, i, k);
-    for (int64_t i = k; i < n && k > 0; i++)
-        if (before(r, i, r->index[0])) {
-            r->index[0] = i;
-            sink(r, 0, k);
-        }
+    for (int64_t i = k; i < n && k > 0;) {
+        int64_t end;
+        i = next_element(r, i, n, r->index[0]);
+        end = i + BLOCK < n ? i + BLOCK : n;
+        for (; i < end; i++)
+            if (before(r, i, r->index[0])) {
+                r->index[0] = i;
+                sink(r, 0, k);
+            }
+    }
     for (int64_t last = k - 1; last > 0; last--) { /* the root comes last */
         int64_t root = r->index[0];
         r->index[0] = r->index[last * r->step];
         r->index[last * r->step] = root;
         sink(r, 0, last);
     }
+}
+
+static void select_floats(Row r, int64_t n, int64_t k)
+{
+    r.size = sizeof(float);
+    r.dtype = INGOT_F32;
+    r.step = 1;
+    if (r.greatest) {
+        r.greatest = 1;
+        select_any(&r, n, k);
+    } else {
+        r.greatest = 0;
+        select_any(&r, n, k);
+    }
+}
+
+static void select_row(const Row *r, int64_t n, int64_t k)
+{
+    if (r->dtype == INGOT_F32 && r->step == 1)
+        select_floats(*r, n, k);
+    else
+        select_any(r, n, k);
 }
 
 int32_t ingot_call_topk(const ingot_call_args *a)
