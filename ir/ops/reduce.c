@@ -5,6 +5,7 @@
 #include "ir/mathd.h"
 #include "ir/ops/axes.h"
 #include "ir/ops/family.h"
+#include "ir/ops/rows.h"
 
 /* What is accumulated, and what is done at the end. */
 typedef enum Before { BEFORE_NONE, BEFORE_ABS, BEFORE_SQUARE } Before;
@@ -314,6 +315,33 @@ static bool is_max(const Node *n)
     return n->op->name[3] == 'M' && n->op->name[4] == 'a';
 }
 
+/* Along the last axis: the extreme of each row, and the first or last place where it stands. Two
+ * short loops of many lanes, where the search for a position would be one long chain. A NaN wins,
+ * so that where there is one, any NaN is the extreme. */
+static Value *arg_rows(Build *b, const Node *n, Value *x, bool last)
+{
+    Rows r;
+    SxTable *t = b->sx;
+    const Sx *v, *hit, *at, *never;
+    Type type = {.kind = n->out[0]->type.kind, .dtype = DT_I64, .rank = x->type.rank};
+    Node *k;
+
+    rows_start(b, x, x->type.rank - 1, &r);
+    v = rows_x(&r, AT_REDUCED);
+    int top = rows_reduce(&r, is_max(n) ? MONOID_MAX : MONOID_MIN, v, NULL, -1);
+    hit = sx_eq(t, v, rows_stat(&r, top));
+    if (dtype_is_float(v->dtype)) hit = sx_or(t, hit, sx_op2(t, SX_NE, v, v));
+    at = sx_cast(t, sx_index(t, r.rank), DT_I32);
+    never = sx_const_int(t, DT_I32, last ? -1 : INT32_MAX);
+    r.acc = DT_I32;
+    rows_reduce(&r, last ? MONOID_MAX : MONOID_MIN, sx_select(t, hit, at, never),
+                sx_cast(t, sx_acc(t, 0, DT_I32), DT_I64), 0);
+    type.dim = r.stat;
+    k = rows_finish(&r, n->op->name, 1, &x, 1, &type);
+    if (!k || keep_dims(n)) return k ? k->out[0] : NULL;
+    return build_reshape(b, k->out[0], n->out[0]->type.rank, n->out[0]->type.dim);
+}
+
 static Status lower_arg(Build *b, const Node *n, Value **out)
 {
     Value *x = n->in[0];
@@ -324,6 +352,10 @@ static Status lower_arg(Build *b, const Node *n, Value **out)
     const Sx *body;
 
     TRY(arg_axis(n, b->diag, x->type.rank, &mask));
+    if (mask == 1u << (x->type.rank - 1) && x->type.dim[x->type.rank - 1]->hi < INT32_MAX) {
+        out[0] = arg_rows(b, n, x, last);
+        return b->status;
+    }
     body = sx_compute(b, axes_operand(b, 0, x, mask, keep, n->out[0]->type.rank));
     out[0] = axes_reduce(b, n->op->name, x, mask, keep, m, body, DT_I64, DT_I64, NULL);
     return b->status;
