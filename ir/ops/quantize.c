@@ -326,44 +326,51 @@ static Status eval_dynamic(Eval *cx, const Node *n, const Tensor *const *in, Ten
     return OK;
 }
 
-/* The least or greatest of all of v and 0, as an f32 scalar. */
-static Value *range_end(Build *b, Value *v, Monoid m)
+/* Scale and zero point, from the least and greatest of all of x and 0: one pass over x. */
+static Node *dynamic_range(Build *b, Value *x)
 {
-    Dim count = type_count(b->dims, &v->type);
     SxTable *t = b->sx;
-    const Sx *zero = sx_const(t, DT_F32, 0), *acc = sx_acc(t, 0, DT_F32);
-    Acc a = {
-        .monoid = m, .dtype = DT_F32, .body = sx_load_flat(t, DT_F32, 0, sx_index(t, 0), NULL)};
+    Dim count = type_count(b->dims, &x->type);
+    const Sx *body = sx_load_flat(t, DT_F32, 0, sx_index(t, 0), NULL);
+    const Sx *none = sx_const(t, DT_F32, 0), *top = sx_const(t, DT_F32, 255);
+    const Sx *low = sx_min(t, sx_acc(t, 0, DT_F32), none);
+    const Sx *high = sx_max(t, sx_acc(t, 1, DT_F32), none);
+    const Sx *scale = sx_div(t, sx_sub(t, high, low), top);
+    const Sx *zero = sx_sub(t, none, sx_div(t, low, scale));
+    Acc acc[] = {{.monoid = MONOID_MIN, .dtype = DT_F32, .body = body},
+                 {.monoid = MONOID_MAX, .dtype = DT_F32, .body = body}};
+    StageOut out[] = {{.dtype = DT_F32, .value = scale, .result = 0},
+                      {.dtype = DT_U8, .result = 1}};
+    Stage s = {.n_reduce = 1,
+               .reduce = &count,
+               .order = ORDER_LANES64,
+               .n_acc = 2,
+               .acc = acc,
+               .scan_axis = -1,
+               .n_out = 2,
+               .out = out};
 
-    return build_reduce(b, "range", 1, &v, 0, NULL, 1, &count, ORDER_LANES64, a, DT_F32,
-                        m == MONOID_MIN ? sx_min(t, acc, zero) : sx_max(t, acc, zero));
+    out[1].value = sx_cast(t, sx_rint(t, sx_min(t, sx_max(t, zero, none), top)), DT_U8);
+    return build_stage(b, "range", 1, &x, &s, 2, NULL);
 }
 
 static Status lower_dynamic(Build *b, const Node *n, Value **out)
 {
     const Type *x = in_type(n, 0);
     SxTable *t = b->sx;
-    Value *ends[2] = {range_end(b, n->in[0], MONOID_MIN), range_end(b, n->in[0], MONOID_MAX)};
-    Value *scale, *zero, *in[3];
-    const Sx *none = sx_const(t, DT_F32, 0), *top = sx_const(t, DT_F32, 255), *e;
+    Node *range = dynamic_range(b, n->in[0]);
+    Value *in[3];
+    const Sx *e;
 
-    if (b->status != OK) return b->status;
-    e = sx_sub(t, sx_scalar(b, 1, ends[1]), sx_scalar(b, 0, ends[0]));
-    scale = build_map(b, "scale", 2, ends, DT_F32, 0, NULL, sx_div(t, e, top));
-    if (!scale) return b->status;
-    in[0] = ends[0];
-    in[1] = scale;
-    e = sx_sub(t, none, sx_div(t, sx_scalar(b, 0, ends[0]), sx_scalar(b, 1, scale)));
-    e = sx_rint(t, sx_min(t, sx_max(t, e, none), top));
-    zero = build_map(b, "zero_point", 2, in, DT_U8, 0, NULL, sx_cast(t, e, DT_U8));
-    if (!zero) return b->status;
+    if (!range) return b->status;
     in[0] = n->in[0];
-    in[2] = zero;
-    e = sx_div(t, sx_operand(b, 0, in[0], x->rank, x->dim), sx_scalar(b, 1, scale));
+    in[1] = range->out[0];
+    in[2] = range->out[1];
+    e = sx_div(t, sx_operand(b, 0, in[0], x->rank, x->dim), sx_scalar(b, 1, in[1]));
     out[0] = build_map(b, "quantize", 3, in, DT_U8, x->rank, x->dim,
-                       quantize_sx(b, e, sx_scalar(b, 2, zero), DT_U8, true));
-    if (has_out(n, 1)) out[1] = scale;
-    if (has_out(n, 2)) out[2] = zero;
+                       quantize_sx(b, e, sx_scalar(b, 2, in[2]), DT_U8, true));
+    if (has_out(n, 1)) out[1] = in[1];
+    if (has_out(n, 2)) out[2] = in[2];
     return b->status;
 }
 
