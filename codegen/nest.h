@@ -48,7 +48,7 @@ typedef struct NestEdge {
 
 typedef enum LocalKind {
     LOCAL_NONE,     /* out[0] is a result of the node */
-    LOCAL_REGISTER, /* one element a task */
+    LOCAL_REGISTER, /* one element a row */
     LOCAL_SCRATCH
 } LocalKind;
 
@@ -72,7 +72,8 @@ typedef struct NestStage {
     int n_node; /* expressions outside addresses */
     bool lanes; /* ORDER_LANES64, and there is more than one lane */
     LocalKind local;
-    Dim local_at; /* SCRATCH: bytes from the worker's scratch */
+    Dim local_at; /* bytes from the worker's scratch; REGISTER: where Nest.rows is above 1 */
+    int64_t local_step;
 } NestStage;
 
 typedef struct Nest {
@@ -82,10 +83,12 @@ typedef struct Nest {
     const Kernel *kernel; /* expressions as rewritten by the backend */
     int n_outer;          /* loops that all stages share */
     NestStage *stage;
-    int n_task;           /* loops of stage 0 that a task number counts */
-    int64_t block;        /* points of loop n_task in a task; 0: all */
-    Dim blocks;           /* of loop n_task; NULL when block is 0 */
-    bool serial;          /* one task, in row-major order */
+    int n_task;    /* loops of stage 0 that a task number counts */
+    int64_t block; /* points of loop n_task in a task; 0: all */
+    int rows;      /* points of the last outer loop that may go through each stage in turn: locals
+                      have room for so many, local_step bytes apart */
+    Dim blocks;    /* of loop n_task; NULL when block is 0 */
+    bool serial;   /* one task, in row-major order */
     const uint8_t *group; /* NULL, or by index: indices of different groups are never merged */
     KernelAbi abi;
 } Nest;
@@ -117,6 +120,14 @@ static inline bool affine_is_coef(const Affine *a, int k, int64_t v)
 {
     return a->coef[k] ? dim_is(a->coef[k], v) : v == 0;
 }
+/* A load that is at i % by or i / by along index i, and nowhere else depends on it; `by` 0: it is
+ * none. */
+typedef struct NestPeriod {
+    int64_t by;
+    bool rem;
+} NestPeriod;
+NestPeriod nest_period(const Nest *n, const NestStage *s, int index, const Sx *load,
+                       const Affine *x);
 /* Whether a load is to be transposed in tiles of vec and tile. */
 bool nest_is_transposed(const NestStage *s, const Sx *load);
 

@@ -175,6 +175,26 @@ static void walk(Walk *w, const Sx *e)
     if (e->op == SX_CHECK) w->nest->abi.fails = true;
 }
 
+NestPeriod nest_period(const Nest *n, const NestStage *s, int index, const Sx *load,
+                       const Affine *x)
+{
+    NestPeriod r = {0};
+    Dim extent =
+        index < s->stage->rank ? s->stage->extent[index] : s->stage->reduce[index - s->stage->rank];
+
+    if (load->op != SX_LOAD || load->guarded || x->coef[index] || !dim_is_const(extent)) return r;
+    for (int i = 0; i < x->n_term; i++) {
+        const Sx *e = x->term[i].e;
+        if (!sx_uses_index(&n->module->sx, e, index)) continue;
+        if (r.by || (e->op != SX_DIV && e->op != SX_REM) || e->arg[0]->op != SX_INDEX ||
+            e->arg[1]->op != SX_CONST || !dim_is(x->term[i].coef, 1) ||
+            (int64_t)e->arg[1]->bits < 1 || (int64_t)e->arg[1]->bits > extent->value)
+            return (NestPeriod){0};
+        r = (NestPeriod){(int64_t)e->arg[1]->bits, e->op == SX_REM};
+    }
+    return r;
+}
+
 Dim nest_inner_size(Nest *n, const Stage *s)
 {
     return dim_product(dims_of(n), s->rank - n->kernel->n_outer, s->extent + n->kernel->n_outer);

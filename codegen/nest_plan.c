@@ -7,10 +7,15 @@
 #include "codegen/nest_impl.h"
 
 enum {
+    VECTOR_MOST = 64, /* lanes of any vector, and bytes of it, at most */
+    ROWS_MOST = 8,
+    ROWS_BYTES = 16384, /* of locals and of a row itself */
     LANES_GUESS = 16,
-    TASK_POINTS = 4096,    /* a task shall have about this many points of the iteration space */
-    TASKS_ENOUGH = 32,     /* with so many tasks, a loop need not be cut */
-    BLOCK_UNIT = 512,      /* blocks of the vector loop are multiples of it */
+    TASK_POINTS = 4096,   /* a task shall have about this many points of the iteration space */
+    TASKS_ENOUGH = 32,    /* with so many tasks, a loop need not be cut */
+    BLOCK_UNIT = 512,     /* blocks of the vector loop are multiples of it */
+    BLOCK_UNIT_SUM = 256, /* where each is a sum of up to SUM_LONG points */
+    SUM_LONG = 1024,
     BLOCK_UNIT_LONG = 64,  /* where each point is long work, and blocks of a tile loop */
     TILE_LEAST = 4,        /* loops shorter than this are not tiled */
     TILE_NODES = 40,       /* expressions at most in a tiled body, which is written out often */
@@ -47,7 +52,11 @@ static int64_t lanes_cost(Nest *n, const NestStage *s, int index)
     void *x;
 
     while (map_next(&s->address, &i, &key, &x)) {
-        if (((const Sx *)key)->op == SX_LOAD) cost += access_cost(n, x, index, false);
+        NestPeriod p = nest_period(n, s, index, key, x);
+        if (p.by && (p.by % LANES_GUESS == 0 || LANES_GUESS % p.by == 0))
+            cost += 24;
+        else if (((const Sx *)key)->op == SX_LOAD)
+            cost += access_cost(n, x, index, false);
     }
     if (index < s->stage->rank) {
         for (int j = 0; j < s->stage->n_out; j++)
@@ -206,24 +215,6 @@ static void order_loops(Nest *n, NestStage *s)
     }
 }
 
-/* ---- Locals ---- */
-
-static void place_locals(Nest *n)
-{
-    DimTable *t = &n->module->dims;
-    Dim at = dim_const(t, 0);
-
-    for (int i = 0; i < n->kernel->n_stage; i++) {
-        NestStage *s = &n->stage[i];
-        if (s->local != LOCAL_SCRATCH) continue;
-        s->local_at = at;
-        nest_need(n, at);
-        Dim bytes = dim_mul_c(t, nest_inner_size(n, s->stage), dtype_bytes(s->stage->out[0].dtype));
-        at = dim_add(t, at, dim_mul_c(t, dim_ceil_div(t, bytes, dim_const(t, 64)), 64));
-    }
-    n->abi.scratch = at;
-}
-
 /* ---- Tasks ---- */
 
 static int64_t sat(int64_t a, int64_t b)
@@ -278,9 +269,11 @@ static void cut_block(Nest *n)
     extent = nest_guess(s->loop[n->n_task].extent);
     inside = points_inside(n, n->n_task + 1);
     block = TASK_POINTS / (inside ? inside : 1);
-    unit = n->n_task == s->tile || (is_vec && inside > 8) ? BLOCK_UNIT_LONG
-           : is_vec                                       ? BLOCK_UNIT
-                                                          : 1;
+    unit = n->n_task == s->tile          ? BLOCK_UNIT_LONG
+           : is_vec && inside > SUM_LONG ? BLOCK_UNIT_LONG
+           : is_vec && inside > 8        ? BLOCK_UNIT_SUM
+           : is_vec                      ? BLOCK_UNIT
+                                         : 1;
     block = (block + unit - 1) / unit * unit;
     if (block < 1) block = 1;
     if (dim_is_const(s->loop[n->n_task].extent) && block >= extent) return;
@@ -294,6 +287,53 @@ static void choose_tasks(Nest *n)
     while (n->n_task < most && points_inside(n, n->n_task + 1) >= TASK_POINTS)
         n->n_task++;
     if (tasks_of(n, n->n_task) < TASKS_ENOUGH) cut_block(n);
+}
+
+/* ---- Locals ---- */
+
+/* Of whole vectors of any element: the last one of a row is stored and read without a mask. */
+static Dim local_bytes(Nest *n, const NestStage *s)
+{
+    DimTable *t = &n->module->dims;
+    Dim whole = dim_ceil_div(t, nest_inner_size(n, s->stage), dim_const(t, VECTOR_MOST));
+
+    return dim_mul_c(t, whole, VECTOR_MOST * dtype_bytes(s->stage->out[0].dtype));
+}
+
+/* Rows whose locals stay in L1 together: what is left of one row's sums is added up while the next
+ * row is read. */
+static int rows_at_once(Nest *n)
+{
+    int64_t bytes = 0, points = points_inside(n, n->n_outer), fit;
+
+    if (n->kernel->n_stage == 1 || n->n_task >= n->n_outer || n->serial) return 1;
+    for (int i = 0; i < n->kernel->n_stage; i++) {
+        Dim own = local_bytes(n, &n->stage[i]);
+        if (n->stage[i].local == LOCAL_NONE) continue;
+        if (!dim_is_const(own) || own->value > ROWS_BYTES) return 1;
+        bytes += own->value;
+    }
+    if (points > ROWS_BYTES) return 1;
+    fit = ROWS_BYTES / (bytes + points * 4 / n->kernel->n_stage + 1);
+    return fit > ROWS_MOST ? ROWS_MOST : fit < 1 ? 1 : (int)fit;
+}
+
+static void place_locals(Nest *n)
+{
+    DimTable *t = &n->module->dims;
+    Dim at = dim_const(t, 0);
+
+    n->rows = rows_at_once(n);
+    for (int i = 0; i < n->kernel->n_stage; i++) {
+        NestStage *s = &n->stage[i];
+        if (s->local == LOCAL_NONE || (s->local == LOCAL_REGISTER && n->rows == 1)) continue;
+        Dim bytes = local_bytes(n, s);
+        s->local_at = at;
+        s->local_step = dim_is_const(bytes) ? bytes->value : 0;
+        nest_need(n, at);
+        at = dim_add(t, at, dim_mul_c(t, bytes, n->rows));
+    }
+    n->abi.scratch = at;
 }
 
 static int64_t weight(Nest *n)
@@ -406,8 +446,8 @@ void nest_plan(Nest *n)
     n->serial = has_scatter(n);
     for (int i = 0; i < n->kernel->n_stage; i++)
         order_loops(n, &n->stage[i]);
-    place_locals(n);
     choose_tasks(n);
+    place_locals(n);
     count_tasks(n);
     nest_need(n, n->blocks);
     for (int i = 0; i < n->kernel->n_stage; i++)

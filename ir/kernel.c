@@ -11,6 +11,7 @@ const char *monoid_text(Monoid m)
         [MONOID_PROD] = "prod",
         [MONOID_MIN] = "min",
         [MONOID_MAX] = "max",
+        [MONOID_MAX_NUMBER] = "max_number",
         [MONOID_AND] = "and",
         [MONOID_OR] = "or",
         [MONOID_ARGMIN_FIRST] = "argmin",
@@ -64,6 +65,7 @@ uint64_t monoid_identity(Monoid m, DType d)
     case MONOID_MIN:
         return extreme_bits(d, false);
     case MONOID_MAX:
+    case MONOID_MAX_NUMBER:
         return extreme_bits(d, true);
     }
     return 0;
@@ -80,6 +82,8 @@ const Sx *monoid_combine(SxTable *t, Monoid m, const Sx *acc, const Sx *x)
         return sx_min(t, acc, x);
     case MONOID_MAX:
         return sx_max(t, acc, x);
+    case MONOID_MAX_NUMBER:
+        return sx_select(t, sx_lt(t, acc, x), x, acc);
     case MONOID_AND:
         return sx_and(t, acc, x);
     case MONOID_OR:

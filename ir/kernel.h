@@ -35,7 +35,8 @@ typedef enum Monoid {
     MONOID_PROD,
     MONOID_MIN, /* SX_MIN, SX_MAX: NaN wins */
     MONOID_MAX,
-    MONOID_AND, /* bool */
+    MONOID_MAX_NUMBER, /* floats: acc < x ? x : acc, so NaN is passed over */
+    MONOID_AND,        /* bool */
     MONOID_OR,
     /* i64: row-major number of the reduction point with the extreme body; the first or the last of
      * equals. Always in chain order; NaN is taken as the extreme. */

@@ -131,6 +131,7 @@ static bool check_acc(Check *c, const Acc *a)
     bool arg = a->monoid >= MONOID_ARGMIN_FIRST;
     bool logical = a->monoid == MONOID_AND || a->monoid == MONOID_OR;
     unsigned allowed = arg ? DT_BIT(DT_I64) : logical ? T_BOOL : sums;
+    if (a->monoid == MONOID_MAX_NUMBER) allowed = DT_BIT(DT_F32) | DT_BIT(DT_F64);
     if (a->monoid == MONOID_MIN || a->monoid == MONOID_MAX) allowed |= T_INT | T_BOOL;
     if (!(allowed & DT_BIT(a->dtype)))
         return fail(c, "accumulates a %s in %s", monoid_text(a->monoid), dtype_text(a->dtype));

@@ -93,6 +93,7 @@ static const char reals[] =
     "    K_FN T k_div_##N(T a, T b) { return a / b; }                                         \\\n"
     "    K_FN T k_min_##N(T a, T b) { return a > b || b != b ? b : a; }                       \\\n"
     "    K_FN T k_max_##N(T a, T b) { return a < b || b != b ? b : a; }                       \\\n"
+    "    K_FN T k_top_##N(T a, T b) { return a < b ? b : a; }                       \\\n"
     "    K_FN T k_fma_##N(T a, T b, T c) { return fma##F(a, b, c); }                          \\\n"
     "    K_FN T k_sqrt_##N(T a) { return sqrt##F(a); }                                        \\\n"
     "    K_FN T k_floor_##N(T a) { return floor##F(a); }                                      \\\n"

@@ -53,8 +53,8 @@ static const char *combined(CPrint *p, const Acc *a, const char *acc, const char
 {
     static const char *const name[] = {
         [MONOID_SUM] = "k_add", [MONOID_DOT] = "k_add", [MONOID_PROD] = "k_mul",
-        [MONOID_MIN] = "k_min", [MONOID_MAX] = "k_max", [MONOID_AND] = "k_and",
-        [MONOID_OR] = "k_or"};
+        [MONOID_MIN] = "k_min", [MONOID_MAX] = "k_max", [MONOID_MAX_NUMBER] = "k_top",
+        [MONOID_AND] = "k_and", [MONOID_OR] = "k_or"};
 
     return arena_printf(p->arena, "%s_%s(%s, %s)", name[a->monoid], c_name(a->dtype), acc, x);
 }

@@ -16,7 +16,7 @@
 #include "codegen/nest.h"
 #include "ingot/ingot_rt.h"
 
-enum { CPU_UNROLL = 16, CPU_LEVELS = NEST_INDICES + 4 };
+enum { CPU_UNROLL = 16, CPU_LEVELS = NEST_INDICES + 5 };
 
 /* What is known of an expression, and its values. */
 typedef struct CpuVal {
@@ -42,6 +42,8 @@ typedef struct CpuFn {
     Status failed;
 
     const NestStage *s;
+    LLVMValueRef row; /* of Nest.rows; NULL: one row at a time */
+    int row_level;
     int stage_level; /* where the stage begins: locals of earlier stages are ready */
     LLVMValueRef loop_value[NEST_INDICES];
     int loop_level[NEST_INDICES];
@@ -105,7 +107,9 @@ LLVMValueRef cpu_element(CpuFn *f, DType d, LLVMValueRef base, LLVMValueRef offs
 LLVMValueRef cpu_from_mem(CpuFn *f, DType d, LLVMValueRef v);
 LLVMValueRef cpu_to_mem(CpuFn *f, DType d, LLVMValueRef v);
 LLVMValueRef cpu_operand(CpuFn *f, int src); /* where a LOAD of src starts */
-bool cpu_can_mask(const CpuFn *f);           /* every access of the stage along the lanes */
+/* Whether a stage's result is a value, in no memory. */
+bool cpu_in_register(const CpuFn *f, const NestStage *s);
+bool cpu_can_mask(const CpuFn *f); /* every access of the stage along the lanes */
 
 /* ---- cpu_loop.c: loops */
 typedef struct CpuLoop {

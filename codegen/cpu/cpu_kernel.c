@@ -98,7 +98,7 @@ void cpu_store_point(CpuFn *f)
         for (int j = 0; j < s->n_out; j++) {
             if (s->out[j].dst)
                 scatter_point(f, j, u);
-            else if (j == 0 && f->s->local == LOCAL_REGISTER)
+            else if (j == 0 && cpu_in_register(f, f->s))
                 f->local[f->s - f->nest->stage] = v[0];
             else
                 cpu_store(f, j, v[j * CPU_UNROLL + u], u);
@@ -197,11 +197,30 @@ static bool divides(const CpuFn *f, int l, int64_t n)
     return !f->from[l] || f->nest->block % n == 0;
 }
 
+/* Sums along other loops than the lanes': of many vectors side by side, so that each row that they
+ * go through is read in long pieces. */
+static bool is_contiguous(const CpuFn *f)
+{
+    int along = f->s->loop[f->s->vec].last;
+    size_t i = 0;
+    const void *key;
+    void *x;
+
+    while (map_next(&f->s->address, &i, &key, &x)) {
+        if (!affine_is_coef(x, along, 1)) return false;
+    }
+    for (int j = 0; j < f->s->stage->n_out; j++) {
+        if (!affine_is_coef(f->s->store[j], along, 1)) return false;
+    }
+    return true;
+}
+
 static int vectors_a_turn(const CpuFn *f)
 {
     const NestStage *s = f->s;
     int n = s->n_node;
 
+    if (s->stage->n_acc && s->vec < s->n_domain && n <= 4 && is_contiguous(f)) return 16;
     if (s->scan >= 0) return 1;
     if (s->stage->n_acc) return n <= 40 ? 4 : n <= 120 ? 2 : 1;
     return n <= 10 ? 4 : n <= 80 ? 2 : 1;
@@ -215,6 +234,7 @@ static void vector_loop(CpuFn *f, int l, LLVMValueRef from, LLVMValueRef to)
 
     while (known && lanes > 1 && (masks ? lanes / 2 >= extent : lanes > extent))
         lanes /= 2;
+    if (f->from[l] && f->nest->block < extent) extent = f->nest->block;
     while (unroll > 1 && (int64_t)lanes * unroll > extent)
         unroll /= 2;
     if (lanes > 1 && (!known || extent >= lanes)) {
@@ -305,36 +325,62 @@ static void domain_loop(CpuFn *f, int l)
 
 /* ---- Stages and tasks */
 
-static void stages(CpuFn *f, int first_loop)
+static CpuLoop rows_open(CpuFn *f, LLVMValueRef first, LLVMValueRef rows)
+{
+    CpuLoop loop = cpu_loop_open(f, cpu_i64(f->m, 0), rows, 1, 0, NULL);
+
+    cpu_at(f, f->level);
+    f->row = loop.index;
+    f->row_level = f->level;
+    loop_at(f, f->nest->n_outer - 1, LLVMBuildAdd(f->b, first, loop.index, ""));
+    return loop;
+}
+
+/* All stages for one point of the outer loops; or for `rows` points of the last of them, from
+ * `first` on, each stage for all of them before the next. */
+static void stages(CpuFn *f, int first_loop, LLVMValueRef first, LLVMValueRef rows)
 {
     for (int i = 0; i < f->nest->kernel->n_stage && f->failed == OK; i++) {
         const NestStage *s = &f->nest->stage[i];
+        CpuLoop loop;
 
         f->s = s;
+        if (rows) loop = rows_open(f, first, rows);
         f->stage_level = f->level;
         f->acc = ARENA_ARRAY(f->arena, LLVMValueRef, s->stage->n_acc * CPU_UNROLL);
         for (int l = first_loop; l < NEST_INDICES; l++)
             f->loop_level[l] = f->level;
         cpu_forget(f);
         domain_loop(f, first_loop);
+        if (rows) cpu_loop_close(f, &loop, NULL);
+        f->row = NULL;
     }
 }
 
 static void outer_loop(CpuFn *f, int l)
 {
     int floor = f->load_floor;
+    int64_t step = 1;
     LLVMValueRef from, to;
 
     if (f->nest->kernel->n_stage == 1 || l == f->nest->n_outer) {
-        stages(f, l);
+        stages(f, l, NULL, NULL);
         return;
     }
     from = f->from[l] ? f->from[l] : cpu_i64(f->m, 0);
     to = f->to[l] ? f->to[l] : cpu_dim(f, f->nest->stage[0].loop[l].extent);
-    CpuLoop loop = cpu_loop_open(f, from, to, 1, 0, NULL);
+    if (l == f->nest->n_outer - 1) step = f->nest->rows;
+    CpuLoop loop = cpu_loop_open(f, from, to, step, 0, NULL);
     loop_at(f, l, loop.index);
     if (f->nest->stage[0].loop[l].extent->lo < 1) f->load_floor = f->level;
-    outer_loop(f, l + 1);
+    if (step > 1) {
+        LLVMValueRef left;
+        cpu_at(f, f->level);
+        left = LLVMBuildSub(f->b, to, loop.index, "");
+        stages(f, l + 1, loop.index, cpu_call2(f, "llvm.smin", left, cpu_i64(f->m, step)));
+    } else {
+        outer_loop(f, l + 1);
+    }
     cpu_loop_close(f, &loop, NULL);
     f->load_floor = floor;
 }

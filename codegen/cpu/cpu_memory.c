@@ -149,6 +149,11 @@ static LLVMValueRef lane_offsets(CpuFn *f, const Affine *x, int u, int depth)
     return sum;
 }
 
+bool cpu_in_register(const CpuFn *f, const NestStage *s)
+{
+    return s->local == LOCAL_REGISTER && f->nest->rows == 1;
+}
+
 LLVMValueRef cpu_operand(CpuFn *f, int src)
 {
     const Nest *n = f->nest;
@@ -158,8 +163,21 @@ LLVMValueRef cpu_operand(CpuFn *f, int src)
     const NestStage *s = &n->stage[~src];
     if (s->local == LOCAL_NONE) return cpu_ptr(f, n->abi.n_in + s->stage->out[0].result);
     at = cpu_dim(f, s->local_at);
-    cpu_at(f, 0);
+    cpu_at(f, f->row ? f->row_level : 0);
+    if (f->row) {
+        LLVMValueRef step = LLVMBuildMul(f->b, f->row, cpu_i64(f->m, s->local_step), "");
+        at = LLVMBuildAdd(f->b, step, at, "");
+    }
     return LLVMBuildGEP2(f->b, f->m->i8, f->scratch, &at, 1, "");
+}
+
+/* A row of a local has room for whole vectors: lanes behind its end may be written and read, and
+ * what they hold is used by nothing. Masked stores would not be forwarded to the loads. */
+static bool has_room(const CpuFn *f, int stage)
+{
+    const NestStage *s = &f->nest->stage[stage];
+
+    return s->local == LOCAL_SCRATCH && s->n_domain <= f->nest->n_outer + 1;
 }
 
 /* ---- Masks */
@@ -205,7 +223,8 @@ bool cpu_can_mask(const CpuFn *f)
 
 static LLVMValueRef masked_load(CpuFn *f, DType d, LLVMValueRef p, LLVMValueRef mask)
 {
-    LLVMTypeRef t = cpu_lanes_type(cpu_mem_type(f->m, d), f->lanes);
+    int lanes = (int)LLVMGetVectorSize(LLVMTypeOf(mask));
+    LLVMTypeRef t = cpu_lanes_type(cpu_mem_type(f->m, d), lanes);
     LLVMTypeRef types[] = {t, f->m->ptr};
     LLVMValueRef args[] = {p, cpu_i32(f->m, (int)align_of(d)), mask, LLVMConstNull(t)};
 
@@ -333,6 +352,61 @@ static LLVMValueRef strided_load(CpuFn *f, const Sx *e, const Affine *x, int u, 
     return cpu_from_mem(f, e->dtype, r);
 }
 
+/* Loads at i / c or i % c, i the index of the lanes, which start at multiples of their number L:
+ *
+ *     i % c   L divides c: contiguous;     c divides L: the first c elements again and again
+ *     i / c   L divides c: one element;    c divides L: L / c elements, each c times
+ *
+ * Resized and tiled tensors are read so. False: neither divides the other. */
+static bool has_period(const CpuFn *f, const Sx *e, const Affine *x)
+{
+    NestPeriod p = nest_period(f->nest, f->s, f->s->loop[f->vec].last, e, x);
+
+    return p.by && (p.by % f->lanes == 0 || f->lanes % p.by == 0);
+}
+
+static LLVMValueRef spread(CpuFn *f, LLVMValueRef v, const NestPeriod *period)
+{
+    LLVMValueRef pick[64];
+
+    if (LLVMGetTypeKind(LLVMTypeOf(v)) != LLVMVectorTypeKind) return cpu_splat(f, v, f->lanes);
+    for (int i = 0; i < f->lanes; i++)
+        pick[i] = cpu_i32(f->m, (int)(period->rem ? i % period->by : i / period->by));
+    return LLVMBuildShuffleVector(f->b, v, LLVMGetPoison(LLVMTypeOf(v)),
+                                  LLVMConstVector(pick, (unsigned)f->lanes), "");
+}
+
+/* The mask of lanes 0, c, 2c ... */
+static LLVMValueRef every_lane(CpuFn *f, LLVMValueRef mask, int64_t by, int n)
+{
+    LLVMValueRef pick[64];
+
+    for (int i = 0; i < n; i++)
+        pick[i] = cpu_i32(f->m, (int)(i * by));
+    return LLVMBuildShuffleVector(f->b, mask, LLVMGetPoison(LLVMTypeOf(mask)),
+                                  LLVMConstVector(pick, (unsigned)n), "");
+}
+
+static LLVMValueRef period_load(CpuFn *f, const Sx *e, const Affine *x, int u, LLVMValueRef mask,
+                                int depth)
+{
+    NestPeriod period = nest_period(f->nest, f->s, f->s->loop[f->vec].last, e, x);
+    LLVMValueRef base = cpu_operand(f, e->src), offset = cpu_offset(f, x, u), i, by, p, v;
+    bool whole = period.by % f->lanes == 0;
+    int n =
+        whole ? (period.rem ? f->lanes : 1) : (int)(period.rem ? period.by : f->lanes / period.by);
+
+    cpu_at(f, depth);
+    by = cpu_i64(f->m, period.by);
+    i = LLVMBuildAdd(f->b, f->loop_value[f->vec], cpu_i64(f->m, (int64_t)u * f->lanes), "");
+    i = period.rem ? LLVMBuildURem(f->b, i, by, "") : LLVMBuildUDiv(f->b, i, by, "");
+    p = cpu_element(f, e->dtype, base, LLVMBuildAdd(f->b, offset, i, ""));
+    if (n == 1 || (period.rem && !whole)) mask = NULL; /* all of these are there */
+    if (mask && n < f->lanes) mask = every_lane(f, mask, period.by, n);
+    v = mask ? masked_load(f, e->dtype, p, mask) : plain_load(f, e->dtype, p, n);
+    return cpu_from_mem(f, e->dtype, n == f->lanes ? v : spread(f, v, &period));
+}
+
 LLVMValueRef cpu_load(CpuFn *f, const Sx *e, int u)
 {
     const Affine *x = map_get(&f->s->address, e);
@@ -341,18 +415,21 @@ LLVMValueRef cpu_load(CpuFn *f, const Sx *e, int u)
     int depth = info->depth, along = f->vec >= 0 ? f->s->loop[f->vec].last : -1;
     LLVMValueRef guard = NULL, mask = NULL;
 
-    if (e->src < 0 && f->nest->stage[~e->src].local == LOCAL_REGISTER) return f->local[~e->src];
+    if (e->src < 0 && cpu_in_register(f, &f->nest->stage[~e->src])) return f->local[~e->src];
     if (g && (f->lanes == 1 || !cpu_varies(f, g)))
         guard = cpu_value(f, g, u);
     else if (g)
         mask = cpu_vector(f, g, u);
     if (!info->varies || f->lanes == 1) return scalar_load(f, e, x, u, guard, depth);
     cpu_at(f, depth);
+    if (!terms_vary(f, x) && affine_is_coef(x, along, 1) && e->src < 0 && has_room(f, ~e->src))
+        return contiguous_load(f, e, x, u, guard, mask, depth);
     mask = both(f, mask, f->mask[u]);
     if (!terms_vary(f, x) && affine_is_coef(x, along, 1))
         return contiguous_load(f, e, x, u, guard, mask, depth);
     if (!terms_vary(f, x) && short_stride(f, e, x->coef[along]))
         return strided_load(f, e, x, u, guard, mask, short_stride(f, e, x->coef[along]), depth);
+    if (has_period(f, e, x)) return period_load(f, e, x, u, mask, depth);
     return gather_load(f, e, x, u, guard, mask, depth);
 }
 
@@ -392,7 +469,8 @@ void cpu_store_masked(CpuFn *f, int out, LLVMValueRef v, int u, LLVMValueRef mas
         return;
     }
     p = cpu_element(f, d, base, offset);
-    if (f->lanes > 1 && mask) {
+    if (f->lanes > 1 && mask &&
+        !(f->s->stage->out[out].result < 0 && has_room(f, (int)(f->s - f->nest->stage)))) {
         LLVMTypeRef types[] = {LLVMTypeOf(v), f->m->ptr};
         LLVMValueRef args[] = {v, p, cpu_i32(f->m, (int)align_of(d)), mask};
         cpu_intrinsic(f->m, "llvm.masked.store", 2, types, 4, args);

@@ -162,6 +162,27 @@ static bool is_number(const Sx *e)
     return e && e->op == SX_CONST && sx_is_const(e, &v) && !isnan(v);
 }
 
+/* maxps(b, a) by name: as a comparison and a selection LLVM would join it to the selection of NaN,
+ * which makes four operations of three. NULL where the lanes fill no vector. */
+static LLVMValueRef extreme_of_numbers(CpuFn *f, bool max, LLVMValueRef a, LLVMValueRef b)
+{
+    LLVMTypeRef t = LLVMTypeOf(a);
+    bool vector = LLVMGetTypeKind(t) == LLVMVectorTypeKind && LLVMGetElementType(t) == f->m->f32;
+    int bytes = vector ? 4 * (int)LLVMGetVectorSize(t) : 0;
+    LLVMValueRef args[] = {b, a, cpu_i32(f->m, 4)}; /* exceptions as the control word says */
+
+    if (bytes > f->m->isa->vector_bytes || bytes < 16) return NULL;
+    if (bytes == 64)
+        return cpu_intrinsic(f->m,
+                             max ? "llvm.x86.avx512.max.ps.512" : "llvm.x86.avx512.min.ps.512", 0,
+                             NULL, 3, args);
+    if (bytes == 32)
+        return cpu_intrinsic(f->m, max ? "llvm.x86.avx.max.ps.256" : "llvm.x86.avx.min.ps.256", 0,
+                             NULL, 2, args);
+    return cpu_intrinsic(f->m, max ? "llvm.x86.sse.max.ps" : "llvm.x86.sse.min.ps", 0, NULL, 2,
+                         args);
+}
+
 /* MAX: (a < b || b != b) ? b : a. With b a number that is one maxps(b, a); with a a number, the
  * unordered comparison is the whole condition. */
 static LLVMValueRef real_extreme(CpuFn *f, const Sx *like, bool max, LLVMValueRef a, LLVMValueRef b)
@@ -172,7 +193,8 @@ static LLVMValueRef real_extreme(CpuFn *f, const Sx *like, bool max, LLVMValueRe
 
     if (like && !is_number(like->arg[1]) && is_number(like->arg[0]))
         return select_of(f, LLVMBuildFCmp(f->b, unordered, a, b, ""), b, a);
-    r = select_of(f, LLVMBuildFCmp(f->b, ordered, a, b, ""), b, a);
+    r = like && is_number(like->arg[1]) ? NULL : extreme_of_numbers(f, max, a, b);
+    if (!r) r = select_of(f, LLVMBuildFCmp(f->b, ordered, a, b, ""), b, a);
     if (like && is_number(like->arg[1])) return r;
     return select_of(f, LLVMBuildFCmp(f->b, LLVMRealUNO, b, b, ""), b, r);
 }
@@ -285,12 +307,30 @@ static LLVMValueRef scale(CpuFn *f, LLVMValueRef a, LLVMValueRef b)
 
 /* ---- Conversions */
 
+/* To integers of 8 and 16 bits: their limits are floats, so it is enough to stay within them. Where
+ * the least is 0, a NaN becomes it. */
+static LLVMValueRef real_to_narrow(CpuFn *f, DType from, DType to, LLVMValueRef a)
+{
+    bool is_signed = dtype_is_signed(to);
+    int bits = dtype_bits(to);
+    double top = ldexp(1, is_signed ? bits - 1 : bits) - 1, low = is_signed ? -top - 1 : 0;
+    LLVMValueRef most = same_double(f, a, from, top), least = same_double(f, a, from, low), x = a;
+
+    if (is_signed) {
+        LLVMValueRef number = LLVMBuildFCmp(f->b, LLVMRealORD, a, a, "");
+        x = select_of(f, number, a, same(f, a, from, 0));
+    }
+    x = select_of(f, LLVMBuildFCmp(f->b, LLVMRealOGT, x, least, ""), x, least);
+    x = select_of(f, LLVMBuildFCmp(f->b, LLVMRealOLT, x, most, ""), x, most);
+    x = LLVMBuildFPToSI(f->b, x, shaped(a, f->m->i32), "");
+    return LLVMBuildTrunc(f->b, x, shaped(a, cpu_type(f->m, to)), "");
+}
+
 /* Toward zero, saturating, NaN 0. The limits are powers of two or, for narrow integers, exact. */
 static LLVMValueRef real_to_int(CpuFn *f, DType from, DType to, LLVMValueRef a)
 {
     bool is_signed = dtype_is_signed(to);
     int bits = dtype_bits(to);
-    DType by = bits < 32 ? DT_I32 : to; /* through i32: narrow conversions scalarise */
     double top = ldexp(1, is_signed ? bits - 1 : bits), low = is_signed ? -top : 0;
     uint64_t most = is_signed ? (UINT64_C(1) << (bits - 1)) - 1
                               : (bits == 64 ? UINT64_MAX : (UINT64_C(1) << bits) - 1);
@@ -300,10 +340,9 @@ static LLVMValueRef real_to_int(CpuFn *f, DType from, DType to, LLVMValueRef a)
     LLVMValueRef x = select_of(f, under, a, same(f, a, from, 0)), r;
 
     x = select_of(f, LLVMBuildFCmp(f->b, LLVMRealOGT, x, least, ""), x, least);
-    r = is_signed || bits < 32 ? LLVMBuildFPToSI(f->b, x, shaped(a, cpu_type(f->m, by)), "")
-                               : LLVMBuildFPToUI(f->b, x, shaped(a, cpu_type(f->m, by)), "");
-    r = select_of(f, over, same(f, a, by, most), r);
-    return by == to ? r : LLVMBuildTrunc(f->b, r, shaped(a, cpu_type(f->m, to)), "");
+    r = is_signed ? LLVMBuildFPToSI(f->b, x, shaped(a, cpu_type(f->m, to)), "")
+                  : LLVMBuildFPToUI(f->b, x, shaped(a, cpu_type(f->m, to)), "");
+    return select_of(f, over, same(f, a, to, most), r);
 }
 
 static LLVMValueRef half(CpuFn *f, LLVMValueRef a, bool to_f32)
@@ -343,7 +382,8 @@ static LLVMValueRef cast(CpuFn *f, const Sx *e, LLVMValueRef a)
     if (int_from && is_real(to))
         return dtype_is_signed(from) && from != DT_BOOL ? LLVMBuildSIToFP(f->b, a, t, "")
                                                         : LLVMBuildUIToFP(f->b, a, t, "");
-    if (is_real(from) && dtype_is_int(to)) return real_to_int(f, from, to, a);
+    if (is_real(from) && dtype_is_int(to))
+        return dtype_bits(to) <= 16 ? real_to_narrow(f, from, to, a) : real_to_int(f, from, to, a);
     if (from == DT_F32 && to == DT_F64) return LLVMBuildFPExt(f->b, a, t, "");
     if (from == DT_F64 && to == DT_F32) return LLVMBuildFPTrunc(f->b, a, t, "");
     if (int_from && to == DT_F16 && dtype_bits(from) <= 16) { /* exact in f32 */
@@ -474,6 +514,8 @@ LLVMValueRef cpu_combine(CpuFn *f, Monoid m, DType d, LLVMValueRef acc, LLVMValu
     case MONOID_MIN:
     case MONOID_MAX:
         return extreme(f, NULL, d, m == MONOID_MAX, acc, x);
+    case MONOID_MAX_NUMBER: /* one maxps(x, acc) */
+        return select_of(f, LLVMBuildFCmp(f->b, LLVMRealOLT, acc, x, ""), x, acc);
     case MONOID_AND:
         return LLVMBuildAnd(f->b, acc, x, "");
     case MONOID_OR:

@@ -134,7 +134,7 @@ static void info_load(CpuFn *f, CpuVal *v, const Sx *e)
 
     deeper(v, f->load_floor);
     if (e->src < 0) deeper(v, f->stage_level);
-    if (e->src < 0 && f->nest->stage[~e->src].local == LOCAL_REGISTER) return;
+    if (e->src < 0 && cpu_in_register(f, &f->nest->stage[~e->src])) return;
     join_affine(f, v, x);
     if (e->guarded) join(f, v, e->arg[e->n - 1]);
 }

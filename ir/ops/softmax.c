@@ -23,7 +23,7 @@ static bool is_log(const Node *n)
     return n->op->name[0] == 'L';
 }
 
-/* Along the last axis: max; e = exp(x - max), kept; sum of e; e / sum. */
+/* Along the last axis: max; e = exp(x - max), kept; 1 / sum of e; their product. */
 static Value *softmax_rows(Build *b, const Node *n, Value *x)
 {
     Rows r;
@@ -32,7 +32,8 @@ static Value *softmax_rows(Build *b, const Node *n, Value *x)
     Node *k;
 
     rows_start(b, x, x->type.rank - 1, &r);
-    int top = rows_reduce(&r, MONOID_MAX, rows_x(&r, AT_REDUCED), NULL, -1);
+    /* a NaN makes the whole row NaN by itself */
+    int top = rows_reduce(&r, MONOID_MAX_NUMBER, rows_x(&r, AT_REDUCED), NULL, -1);
     if (is_log(n)) {
         const Sx *e = sx_exp(b->sx, sx_sub(b->sx, rows_x(&r, AT_REDUCED), rows_stat(&r, top)));
         int sum = rows_reduce(&r, MONOID_SUM, e, sx_log(b->sx, rows_acc(&r)), -1);
@@ -41,8 +42,9 @@ static Value *softmax_rows(Build *b, const Node *n, Value *x)
     } else {
         int e = rows_map(&r, sx_exp(b->sx, sx_sub(b->sx, rows_x(&r, AT_POINT), rows_stat(&r, top))),
                          -1);
-        int sum = rows_reduce(&r, MONOID_SUM, rows_load(&r, ~e, r.acc, AT_REDUCED), NULL, -1);
-        y = sx_div(b->sx, rows_load(&r, ~e, r.acc, AT_POINT), rows_stat(&r, sum));
+        const Sx *inverse = sx_div(b->sx, sx_const(b->sx, r.acc, 1), rows_acc(&r));
+        int sum = rows_reduce(&r, MONOID_SUM, rows_load(&r, ~e, r.acc, AT_REDUCED), inverse, -1);
+        y = sx_mul(b->sx, rows_load(&r, ~e, r.acc, AT_POINT), rows_stat(&r, sum));
     }
     rows_map(&r, sx_cast(b->sx, y, t), 0);
     k = rows_finish(&r, n->op->name, 1, &x, 1, &x->type);
@@ -59,7 +61,7 @@ static Value *softmax_axis(Build *b, const Node *n, Value *x, int axis)
     Dim dims[MAX_RANK], reduce[MAX_RANK];
     const Sx *e, *y, *at = sx_cast(b->sx, axes_operand(b, 0, x, mask, true, rank), acc);
 
-    top = axes_reduce(b, "max", x, mask, true, MONOID_MAX, at, acc, acc, NULL);
+    top = axes_reduce(b, "max", x, mask, true, MONOID_MAX_NUMBER, at, acc, acc, NULL);
     if (!top) return NULL;
     axes_result(b->dims, &x->type, mask, true, dims);
     axes_reduced(&x->type, mask, reduce);

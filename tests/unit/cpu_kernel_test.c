@@ -85,6 +85,16 @@ static void add_strided(Run *r, const char *name, DType t, int64_t stride, int64
     run_add_value(r, name, build_map(&r->b, "strided", 1, &x, t, 2, d, AT(0, x, I(0), j)));
 }
 
+/* Read at j / by or j % by: a resized or a tiled row. */
+static void add_period(Run *r, const char *name, DType t, bool rem, int64_t by, int64_t n)
+{
+    Value *x = run_value(r, t, 2, (int64_t[]){3, rem ? by : (n + by - 1) / by});
+    Dim d[] = {D(3), D(n)};
+    const Sx *j = rem ? sx_rem(T, I(1), K(by)) : sx_div(T, I(1), K(by));
+
+    run_add_value(r, name, build_map(&r->b, "period", 1, &x, t, 2, d, AT(0, x, I(0), j)));
+}
+
 static void add_pad(Run *r, const char *name, DType t)
 {
     int rank;
@@ -415,6 +425,13 @@ static void movement(Run *r)
     add_strided(r, "every third", DT_F32, 3, 77);
     add_strided(r, "every fourth", DT_F64, 4, 33);
     add_strided(r, "every fifth", DT_I32, 5, 33);
+    add_period(r, "each twice", DT_F32, false, 2, 75);
+    add_period(r, "each four times", DT_U8, false, 4, 132);
+    add_period(r, "each 64 times", DT_F32, false, 64, 200);
+    add_period(r, "each three times", DT_F32, false, 3, 50);
+    add_period(r, "tiled 4", DT_F32, true, 4, 79);
+    add_period(r, "tiled 64", DT_I64, true, 64, 150);
+    add_period(r, "tiled 20", DT_F32, true, 20, 60);
     add_pad(r, "pad", DT_F32);
     add_pad(r, "pad u8", DT_U8);
     add_pad(r, "pad f16", DT_F16);
@@ -435,6 +452,8 @@ static void reductions(Run *r)
     add_reduce(r, "sum chain", MONOID_SUM, DT_F32, ORDER_CHAIN, DIMS(3, 19, 37), 1, false);
     add_reduce(r, "sum chain 2", MONOID_SUM, DT_F32, ORDER_CHAIN, DIMS(70, 37), 0, false);
     add_reduce(r, "sum chain open", MONOID_SUM, DT_F32, ORDER_CHAIN, DIMS(-1, 5), 0, false);
+    add_reduce(r, "max of numbers", MONOID_MAX_NUMBER, DT_F32, ORDER_LANES64, DIMS(5, 99), 1,
+               false);
     add_reduce(r, "max chain", MONOID_MAX, DT_F32, ORDER_CHAIN, DIMS(3, 19, 37), 1, false);
     add_reduce(r, "sum i32", MONOID_SUM, DT_I32, ORDER_CHAIN, DIMS(3, 1009), 1, false);
     add_reduce(r, "prod i64", MONOID_PROD, DT_I64, ORDER_CHAIN, DIMS(3, 19), 1, false);
@@ -455,6 +474,8 @@ static void reductions(Run *r)
     add_scan(r, "cumsum i64", DT_I64, 0);
     add_rows(r, "rows", DIMS(6, 100));
     add_rows(r, "rows short", DIMS(3, 5, 9));
+    add_rows(r, "rows of two vectors", DIMS(21, 37));
+    add_rows(r, "rows of an open number", DIMS(-1, 20));
     add_rows(r, "rows open", DIMS(4, -1));
 }
 
