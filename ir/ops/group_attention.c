@@ -1,0 +1,258 @@
+/* group_attention.c: GroupQueryAttention of com.microsoft: causal attention of groups of query
+ * heads to one head of keys and values, which grow a cache.
+ *
+ * seqlens_k[b] + 1 is how many keys sequence b has with the new ones; what a cache holds behind
+ * them is not read. The first prompt (as many queries as keys in all) begins at 0. Left out: caches
+ * shared between past and present by memory, quantised caches, sinks and smooth softmax. */
+#include <math.h>
+
+#include "ir/mathd.h"
+#include "ir/ops/compose.h"
+#include "ir/ops/ops_common.h"
+
+typedef struct Group {
+    int64_t heads, kv_heads, size; /* size: of a head */
+    bool packed;                   /* keys and values stand behind the queries in input 0 */
+    Dim batch, length, past, total, present;
+} Group;
+
+static Status group_sizes(const Node *n, Diag *d, Group *g)
+{
+    const Type *q = in_type(n, 0);
+    int64_t width;
+
+    g->heads = attr_int(n, "num_heads", 0);
+    g->kv_heads = attr_int(n, "kv_num_heads", 0);
+    g->packed = !has_in(n, 1);
+    if (q->rank != 3 || (!g->packed && (in_type(n, 1)->rank != 3 || !has_in(n, 2))))
+        return op_error(n, d, "query", "%s: rank %d, expected 3", n->op->name, q->rank);
+    if (g->heads < 1 || g->kv_heads < 1 || g->heads % g->kv_heads)
+        return op_error(n, d, "kv_num_heads", "%s: %lld heads do not share %lld", n->op->name,
+                        (long long)g->heads, (long long)g->kv_heads);
+    if (!dim_is_const(q->dim[2])) return op_unsupported(n, d, "queries of an open width");
+    width = g->heads + (g->packed ? 2 * g->kv_heads : 0);
+    g->size = q->dim[2]->value / width;
+    if (g->size < 1 || q->dim[2]->value % width)
+        return op_error(n, d, "num_heads", "%s: %lld heads of a width of %lld", n->op->name,
+                        (long long)width, (long long)q->dim[2]->value);
+    g->batch = q->dim[0];
+    g->length = q->dim[1];
+    return OK;
+}
+
+static Status group_read(Infer *cx, Node *n, Group *g)
+{
+    DimTable *t = &cx->module->dims;
+    const Dim *total;
+    int count;
+
+    TRY(group_sizes(n, cx->diag, g));
+    if (attr_int(n, "smooth_softmax", 0) > 0 || has_in(n, 11) || attr_int(n, "k_quant_type", 0) ||
+        attr_int(n, "qk_output", 0))
+        return op_unsupported(n, cx->diag, "sinks, smooth softmax and further outputs");
+    if (has_in(n, 3) != has_in(n, 4) || (has_in(n, 3) && in_type(n, 3)->rank != 4))
+        return op_error(n, cx->diag, "past_key", "%s: a past of this shape", n->op->name);
+    g->past = has_in(n, 3) ? in_type(n, 3)->dim[2] : dim_const(t, 0);
+    TRY(infer_elements(cx, n, 6, 0, INT32_MAX, &total, &count));
+    if (!total || count != 1)
+        return op_error(n, cx->diag, "total_sequence_length", "%s: %d values, expected 1",
+                        n->op->name, count);
+    g->total = total[0];
+    g->present = dim_max(t, g->past, g->total);
+    return OK;
+}
+
+static Status infer_group(Infer *cx, Node *n)
+{
+    DimTable *t = &cx->module->dims;
+    DType type = in_type(n, 0)->dtype;
+    Dim dims[4];
+    Group g;
+
+    for (int k = 0; k < n->n_in; k++)
+        if (n->in[k]) TRY(infer_ranked(cx, n, k));
+    TRY(group_read(cx, n, &g));
+    infer_out(cx, n, 0, type, 3, (Dim[]){g.batch, g.length, dim_const(t, g.heads * g.size)});
+    dims[0] = g.batch;
+    dims[1] = dim_const(t, g.kv_heads);
+    dims[2] = g.present;
+    dims[3] = dim_const(t, g.size);
+    infer_out(cx, n, 1, type, 4, dims);
+    infer_out(cx, n, 2, type, 4, dims);
+    return OK;
+}
+
+/* [batch, length, heads * size] from column `at` on -> [batch, heads, length, size] */
+static Value *heads_of(Build *b, const Group *g, Value *v, int64_t at, int64_t heads)
+{
+    DimTable *t = b->dims;
+
+    if (v && !dim_is(v->type.dim[2], heads * g->size))
+        v = make_slice(b, v, 2, at * g->size, (at + heads) * g->size, 1);
+    v = make_reshape(b, v, 4,
+                     (Dim[]){g->batch, g->length, dim_const(t, heads), dim_const(t, g->size)});
+    return v ? build_transpose(b, v, (const int[]){0, 2, 1, 3}) : NULL;
+}
+
+/* i64[batch]: keys in front of the first query. */
+static Value *starts(Build *b, const Node *n, const Group *g)
+{
+    SxTable *t = b->sx;
+    const Sx *i = sx_index(t, 0), *length = sx_dim(t, g->length), *count;
+
+    count = sx_load(t, n->in[5]->type.dtype, 0, 1, &i, NULL);
+    count = sx_add(t, sx_cast(t, count, DT_I64), sx_i64(b, 1));
+    count = sx_max(t, sx_i64(b, 0), sx_sub(t, count, length));
+    count = sx_select(t, sx_eq(t, length, sx_dim(t, g->total)), sx_i64(b, 0), count);
+    return build_map(b, "starts", 1, &n->in[5], DT_I64, 1, &g->batch, count);
+}
+
+static Value *turned(Build *b, const Node *n, const Group *g, Value *v, Value *start)
+{
+    SxTable *t = b->sx;
+    const Sx *i = sx_index(t, 0), *at;
+    Value *place = has_in(n, 9) ? n->in[9] : NULL;
+    Attr a = attr_of_int("interleaved", attr_int(n, "rotary_interleaved", 0));
+    Attr width = attr_of_int("rotary_embedding_dim", 0);
+    Dim half;
+
+    if (!attr_int(n, "do_rotary", 0) || !v) return v;
+    if (!has_in(n, 7) || !has_in(n, 8)) {
+        build_fail(b, op_error(n, b->diag, "cos_cache", "%s: needed by do_rotary", n->op->name));
+        return NULL;
+    }
+    half = in_type(n, 7)->dim[1];
+    if (dim_is_const(half)) width.i = 2 * half->value;
+    if (!place) {
+        at = sx_add(t, sx_load(t, DT_I64, 0, 1, &i, NULL), sx_index(t, 1));
+        place = build_map(b, "positions", 1, &start, DT_I64, 2, (Dim[]){g->batch, g->length}, at);
+    }
+    return build_op(b, "RotaryEmbedding", 4, (Value *[]){v, n->in[7], n->in[8], place}, 2,
+                    (Attr[]){a, width});
+}
+
+/* The cache with the new keys (or values) at their place, and zeros behind them. */
+static Value *extended(Build *b, const Group *g, Value *past, Value *fresh, Value *start)
+{
+    SxTable *t = b->sx;
+    const Sx *i = sx_index(t, 0), *at = sx_index(t, 2), *new_at, *is_new, *old, *e;
+    Value *in[3] = {fresh, start, past};
+    Dim dims[4];
+
+    if (!fresh || !start) return NULL;
+    for (int k = 0; k < 4; k++)
+        dims[k] = k == 2 ? g->present : fresh->type.dim[k];
+    new_at = sx_sub(t, at, sx_load(t, DT_I64, 1, 1, &i, NULL));
+    is_new = sx_and(t, sx_le(t, sx_i64(b, 0), new_at), sx_lt(t, new_at, sx_dim(t, g->length)));
+    e = sx_at_guarded(b, 0, fresh, (const Sx *[]){i, sx_index(t, 1), new_at, sx_index(t, 3)},
+                      is_new);
+    if (past) {
+        const Sx *there =
+            sx_and(t, sx_lt(t, new_at, sx_i64(b, 0)), sx_lt(t, at, sx_dim(t, g->past)));
+        old =
+            sx_at_guarded(b, 2, past, (const Sx *[]){i, sx_index(t, 1), at, sx_index(t, 3)}, there);
+        e = sx_select(t, is_new, e, old);
+    }
+    return build_map(b, "cache", past ? 3 : 2, in, fresh->type.dtype, 4, dims, e);
+}
+
+/* 0 or -infinity: [batch, 1, length, present] */
+static Value *shown(Build *b, const Node *n, const Group *g, Value *start, DType type)
+{
+    SxTable *t = b->sx;
+    int64_t window = attr_int(n, "local_window_size", -1);
+    const Sx *i = sx_index(t, 0), *key = sx_index(t, 3), *query, *e;
+
+    query = sx_add(t, sx_load(t, DT_I64, 0, 1, &i, NULL), sx_index(t, 2));
+    e = sx_le(t, key, query);
+    if (window > 0) e = sx_and(t, e, sx_lt(t, sx_sub(t, query, sx_i64(b, window)), key));
+    e = sx_select(t, e, sx_const(t, type, 0), sx_const(t, type, -INFINITY));
+    return build_map(b, "mask", 1, &start, type, 4,
+                     (Dim[]){g->batch, dim_const(b->dims, 1), g->length, g->present}, e);
+}
+
+/* [batch, heads, length, _] <-> [batch, kv_heads, group * length, _] */
+static Value *fold(Build *b, const Group *g, Value *v, bool unfold)
+{
+    DimTable *t = b->dims;
+    Dim rows = dim_mul(t, dim_const(t, g->heads / g->kv_heads), g->length);
+
+    if (!v) return NULL;
+    return make_reshape(b, v, 4,
+                        (Dim[]){g->batch, dim_const(t, unfold ? g->heads : g->kv_heads),
+                                unfold ? g->length : rows, v->type.dim[3]});
+}
+
+static Value *attend(Build *b, const Node *n, const Group *g, Value *q, Value *k, Value *v,
+                     Value *start)
+{
+    double scale = attr_float(n, "scale", 0), cap = attr_float(n, "softcap", 0);
+    Value *s;
+
+    if (!k || !v || !q) return NULL;
+    if (scale == 0) scale = 1 / mathd_sqrt((double)g->size);
+    s = build_op2(b, "MatMul", fold(b, g, q, false),
+                  build_transpose(b, k, (const int[]){0, 1, 3, 2}));
+    s = make_mul(b, s, make_scalar(b, s, scale));
+    if (cap > 0 && s)
+        s = make_mul(b, make_unary(b, "Tanh", make_mul(b, s, make_scalar(b, s, 1 / cap))),
+                     make_scalar(b, s, cap));
+    s = fold(b, g, s, true);
+    if (has_in(n, 10)) s = make_add(b, s, n->in[10]);
+    if (s) s = make_add(b, s, shown(b, n, g, start, s->type.dtype));
+    s = fold(b, g, make_axis(b, "Softmax", s, -1), false);
+    s = fold(b, g, build_op2(b, "MatMul", s, v), true);
+    if (!s) return NULL;
+    s = build_transpose(b, s, (const int[]){0, 2, 1, 3});
+    return make_reshape(b, s, 3,
+                        (Dim[]){g->batch, g->length, dim_const(b->dims, g->heads * g->size)});
+}
+
+static Status lower_group(Build *b, const Node *n, Value **out)
+{
+    Infer cx = {.module = b->module, .build = b, .diag = b->diag};
+    Value *q, *k, *v, *start, *past[2];
+    Group g;
+
+    TRY(group_read(&cx, (Node *)(uintptr_t)n, &g));
+    if (has_out(n, 1)) g.present = n->out[1]->type.dim[2]; /* the symbol that inference made */
+    q = heads_of(b, &g, n->in[0], 0, g.heads);
+    k = heads_of(b, &g, n->in[g.packed ? 0 : 1], g.packed ? g.heads : 0, g.kv_heads);
+    v = heads_of(b, &g, n->in[g.packed ? 0 : 2], g.packed ? g.heads + g.kv_heads : 0, g.kv_heads);
+    for (int i = 0; i < 2; i++)
+        past[i] = has_in(n, 3) ? n->in[3 + i] : NULL;
+    start = starts(b, n, &g);
+    if (b->status != OK) return b->status;
+    k = extended(b, &g, past[0], turned(b, n, &g, k, start), start);
+    v = extended(b, &g, past[1], v, start);
+    out[0] = attend(b, n, &g, turned(b, n, &g, q, start), k, v, start);
+    if (has_out(n, 1)) out[1] = k;
+    if (has_out(n, 2)) out[2] = v;
+    return b->status;
+}
+
+#define T_I32 DT_BIT(DT_I32)
+
+const OpDef group_attention_ops[] = {
+    {.name = "GroupQueryAttention",
+     .domain = "com.microsoft",
+     .since = 1,
+     .about = "causal attention with a cache; groups of heads share keys and values",
+     ROW_IN({"query", T_FLOAT, "T"}, {"key", T_FLOAT, "T", true}, {"value", T_FLOAT, "T", true},
+            {"past_key", T_FLOAT, "T", true}, {"past_value", T_FLOAT, "T", true},
+            {"seqlens_k", T_I32}, {"total_sequence_length", T_I32},
+            {"cos_cache", T_FLOAT, "T", true}, {"sin_cache", T_FLOAT, "T", true},
+            {"position_ids", DT_BIT(DT_I64), NULL, true}, {"attention_bias", T_FLOAT, "T", true},
+            {"head_sink", T_FLOAT, "T", true}),
+     ROW_OUT({"output", T_FLOAT, "T"}, {"present_key", T_FLOAT, "T", true},
+             {"present_value", T_FLOAT, "T", true}),
+     ROW_ATTRS(ATTR_REQ("num_heads", ATTR_INT), ATTR_REQ("kv_num_heads", ATTR_INT),
+               ATTR_I("do_rotary", 0), ATTR_I("local_window_size", -1), ATTR_I("qk_output", 0),
+               ATTR_I("rotary_interleaved", 0), ATTR_OPT("scale", ATTR_FLOAT),
+               ATTR_I("smooth_softmax", 0), ATTR_F("softcap", 0)),
+     .traits = OP_PURE,
+     .infer = infer_group,
+     .eval = compose_eval,
+     .lower = lower_group},
+    {0},
+};
