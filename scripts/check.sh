@@ -56,6 +56,7 @@ hostile-bin | counts | 10 | hostile models through the command: 25 of each kind
 hostile-dat | counts |  5 | hostile data through executables
 hostile-img | counts |  5 | damaged image files through executables that decode them
 random      | counts |  5 | random graphs against the onnx package, 8 levels, targets and selections of passes: 60, seeded
+contrib     | counts |  5 | operators of com.microsoft against ONNX Runtime, where that is installed: 4 rounds, seeded
 digits      | counts |  2 | models/digits: test set, executable on real images, its size
 '
 
@@ -385,6 +386,13 @@ step_random()
     need_ingot
     need_python
     $PYTHON tests/random/random_graphs.py $INGOT build/random --count "$([ -n "$FULL" ] && echo 2000 || echo 60)"
+}
+
+step_contrib()
+{
+    need_ingot
+    need_python
+    $PYTHON tests/random/contrib_ort.py $INGOT build/contrib --rounds "$([ -n "$FULL" ] && echo 200 || echo 4)"
 }
 
 step_digits()

@@ -1,0 +1,154 @@
+#!/usr/bin/env python3
+"""Operators of com.microsoft through generated code, against ONNX Runtime.
+
+    contrib_ort.py INGOT FOLDER [--seed N] [--rounds N]
+
+Each case is a model of one node with seeded inputs; what ONNX Runtime gives is written beside it as a test set, and
+`ingot test` runs them all. Cases that this ONNX Runtime refuses are skipped; without ONNX Runtime, all are."""
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper
+
+try:
+    import onnxruntime
+except ImportError:
+    onnxruntime = None
+F32 = np.float32
+U8 = np.uint8
+
+
+class Cases:
+    def __init__(self, folder, seed):
+        self.folder, self.rng = folder, np.random.default_rng(seed)
+        self.count = self.skipped = 0
+
+    def floats(self, *dims):
+        return self.rng.standard_normal(dims).astype(F32)
+
+    def bytes(self, *dims):
+        return self.rng.integers(0, 256, dims).astype(U8)
+
+    def add(self, op, inputs, outputs=1, constants=(), open_dims=False, **attributes):
+        names = ["" if a is None else f"input{k}" for k, a in enumerate(inputs)]
+        out = [f"output{k}" for k in range(outputs)]
+        info = [helper.make_tensor_value_info(n, helper.np_dtype_to_tensor_dtype(a.dtype),
+                                              [f"{n}_{i}" for i in range(a.ndim)] if open_dims else a.shape)
+                for k, (n, a) in enumerate(zip(names, inputs)) if n and k not in constants]
+        graph = helper.make_graph(
+            [helper.make_node(op, names, out, domain="com.microsoft", **attributes)], op, info,
+            [onnx.ValueInfoProto(name=n) for n in out],
+            [numpy_helper.from_array(inputs[k], names[k]) for k in constants])
+        model = helper.make_model(graph, ir_version=10, opset_imports=[
+            helper.make_opsetid("", 21), helper.make_opsetid("com.microsoft", 1)])
+        feeds = {n: a for k, (n, a) in enumerate(zip(names, inputs)) if n and k not in constants}
+        try:
+            session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+            want = session.run(None, feeds)
+        except Exception as e:  # its exceptions have no common type of their own
+            self.skipped += 1
+            print(f"skipped: {op}: {str(e).splitlines()[0][:120]}")
+            return
+        del model.graph.output[:]
+        for n, w in zip(out, want):
+            model.graph.output.append(
+                helper.make_tensor_value_info(n, helper.np_dtype_to_tensor_dtype(w.dtype), None))
+        where = os.path.join(self.folder, f"{op}_{self.count}", "test_data_set_0")
+        self.count += 1
+        os.makedirs(where)
+        onnx.save(model, os.path.join(os.path.dirname(where), "model.onnx"))
+        for k, (n, a) in enumerate(feeds.items()):
+            with open(os.path.join(where, f"input_{k}.pb"), "wb") as f:
+                f.write(numpy_helper.from_array(a, n).SerializeToString())
+        for k, w in enumerate(want):
+            with open(os.path.join(where, f"output_{k}.pb"), "wb") as f:
+                f.write(numpy_helper.from_array(w, out[k]).SerializeToString())
+
+
+def scalar(v, dtype=F32):
+    return np.array(v, dtype)
+
+
+def quantised(c):
+    m, k, n = (int(v) for v in c.rng.integers(1, 9, 3))
+    c.add("QLinearWhere", [c.rng.integers(0, 2, (m, n)).astype(bool), c.bytes(m, n), scalar(.5), scalar(3, U8),
+                           c.bytes(n), scalar(.25), scalar(9, U8), scalar(.6), scalar(5, U8)],
+          constants=(2, 3, 5, 6, 7, 8))
+    c.add("QGemm", [c.bytes(m, k), scalar(.1), scalar(120, U8), c.bytes(k, n), scalar(.05), scalar(130, U8),
+                    c.rng.integers(-99, 99, n).astype(np.int32), scalar(.5), scalar(100, U8)],
+          constants=(1, 2, 3, 4, 5, 6, 7, 8))
+    c.add("QGemm", [c.bytes(k, m), scalar(.1), scalar(120, U8), c.bytes(n, k).astype(np.int8), scalar(.05),
+                    scalar(3, np.int8)], transA=1, transB=1, alpha=.5, constants=(1, 2, 3, 4, 5))
+    c.add("NhwcMaxPool", [c.bytes(1, m + 2, k + 2, n)], kernel_shape=[3, 3], pads=[1, 1, 1, 1], strides=[2, 1])
+
+
+def gathers(c):
+    rows, blocks = int(c.rng.integers(2, 6)), int(c.rng.integers(1, 5))
+    index = c.rng.integers(0, rows, (2, 3)).astype(np.int64)
+    packed = c.bytes(rows, blocks * 8)
+    for zeros in ((), (c.bytes(rows, (blocks + 1) // 2),)):
+        c.add("GatherBlockQuantized", [packed, index, c.floats(rows, blocks), *zeros], gather_axis=0,
+              quantize_axis=1, block_size=16, bits=4, constants=(0, 2, 3)[:2 + len(zeros)])
+    c.add("GatherBlockQuantized", [c.bytes(rows, blocks * 16), index, c.floats(rows, blocks)], gather_axis=0,
+          quantize_axis=1, block_size=16, bits=8, constants=(0, 2))
+
+
+def group_attention(c, batch, length, past, total, lens, packed=False, rotary=False, **more):
+    kv = int(c.rng.integers(1, 3))
+    heads, size = kv * int(c.rng.integers(1, 4)), 16
+    inputs = [c.floats(batch, length, (heads + (2 * kv if packed else 0)) * size)]
+    inputs += [None, None] if packed else [c.floats(batch, length, kv * size) for _ in range(2)]
+    inputs += [c.floats(batch, kv, past, size) for _ in range(2)]
+    inputs += [np.array(lens, np.int32), np.array(total, np.int32)]
+    if rotary:
+        inputs += [c.floats(64, size // 2) for _ in range(2)]
+    c.add("GroupQueryAttention", inputs, outputs=3, num_heads=heads, kv_num_heads=kv, do_rotary=int(rotary), **more)
+
+
+def attention(c):
+    past = int(c.rng.integers(2, 9))
+    group_attention(c, 1, 1, past, past + 1, [past])
+    group_attention(c, 2, 1, past, past + 1, [past, past - 1], rotary=True)
+    group_attention(c, 1, past, 0, past, [past - 1], rotary=True, softcap=2.)
+    group_attention(c, 1, 1, past, past + 1, [past], packed=True, rotary=True, rotary_interleaved=1)
+    group_attention(c, 1, past, 0, past, [past - 1], local_window_size=2)
+    group_attention(c, 1, 2, past, past + 2, [past + 1], scale=.3)
+
+
+def distances(c):
+    m, n, k = (int(v) for v in c.rng.integers(1, 9, 3))
+    for metric in ("euclidean", "sqeuclidean"):
+        c.add("CDist", [c.floats(m, k), c.floats(n, k)], metric=metric, open_dims=metric == "euclidean")
+    a = c.floats(2, k, k) + 4 * np.eye(k, dtype=F32)
+    c.add("Inverse", [a])
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("ingot")
+    parser.add_argument("folder")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=1)
+    o = parser.parse_args()
+    if onnxruntime is None:
+        print("skipped: onnxruntime is not installed\n0 passed, 0 failed, 1 skipped")
+        return 0
+    onnxruntime.set_default_logger_severity(4)
+    shutil.rmtree(o.folder, ignore_errors=True)
+    cases = Cases(o.folder, o.seed)
+    for _ in range(o.rounds):
+        for make in (distances, quantised, gathers, attention):
+            make(cases)
+    result = subprocess.run([o.ingot, "test", o.folder], capture_output=True, text=True)
+    lines = result.stdout.strip().splitlines()
+    print("\n".join(lines[:-1]), result.stderr)
+    print(lines[-1].replace("0 skipped", f"{cases.skipped} skipped") if lines else "0 passed, 1 failed, 0 skipped")
+    return result.returncode
+
+
+sys.exit(main())
