@@ -152,13 +152,15 @@ static void kernel_key(Compile *c, const Node *n, char key[33])
     arena_reset(c->arena, mark);
 }
 
-/* Strings are pointers here: kernels may move them, and nothing else. */
-static void look_string(void *context, const Sx *e)
+/* Strings are pointers here, complex numbers two halves: kernels may move them, and nothing else.
+ */
+static void look_moved(void *context, const Sx *e)
 {
     bool *computes = context;
 
     for (int i = 0; i < e->n; i++)
-        *computes |= e->arg[i]->dtype == DT_STRING;
+        *computes |= dtype_kind(e->arg[i]->dtype) == KIND_STRING ||
+                     dtype_kind(e->arg[i]->dtype) == KIND_COMPLEX;
 }
 
 static Status check_strings(Compile *c, const Node *n)
@@ -168,12 +170,13 @@ static Status check_strings(Compile *c, const Node *n)
     for (int s = 0; s < n->kernel->n_stage; s++) {
         const Stage *stage = &n->kernel->stage[s];
         for (int i = 0; i < stage->n_out; i++)
-            sx_visit(&c->m->sx, stage->out[i].value, look_string, &computes);
+            sx_visit(&c->m->sx, stage->out[i].value, look_moved, &computes);
         for (int i = 0; i < stage->n_acc; i++)
-            sx_visit(&c->m->sx, stage->acc[i].body, look_string, &computes);
+            sx_visit(&c->m->sx, stage->acc[i].body, look_moved, &computes);
     }
     if (!computes) return OK;
-    return diag(c->diag, ERR_UNSUPPORTED, node_where(n), "%s of strings is not supported",
+    return diag(c->diag, ERR_UNSUPPORTED, node_where(n),
+                "%s of strings or complex numbers is not supported",
                 n->kernel->label ? n->kernel->label : "a computation");
 }
 

@@ -380,7 +380,8 @@ static const Sx *tidy_leaf(void *context, const Sx *e)
 
     if (e->op != SX_LOAD || e->src < 0) return NULL;
     v = x->n->in[e->src];
-    if (v->data && v->data->count == 1 && !e->guarded && v->data->dtype != DT_STRING)
+    if (v->data && v->data->count == 1 && !e->guarded && v->data->dtype != DT_STRING &&
+        dtype_kind(v->data->dtype) != KIND_COMPLEX)
         r = sx_const_bits(x->t, e->dtype, element_bits(v->data));
     else if (v->def && v->def->kind == NODE_RESHAPE)
         r = load_source(x, e, v->def);

@@ -433,10 +433,13 @@ static Status lower_one_hot(Build *b, const Node *n, Value **out)
     k = sx_cast(t, sx_at(b, 0, n->in[0], idx), DT_I64);
     k = sx_select(t, sx_lt(t, k, sx_i64(b, 0)), sx_add(t, k, sx_dim(t, to->dim[axis])), k);
     on = sx_eq(t, k, sx_index(t, axis));
-    out[0] =
-        build_map(b, "one_hot", 2, (Value *[]){n->in[0], n->in[2]}, to->dtype, to->rank, to->dim,
-                  sx_select(t, on, sx_at(b, 1, n->in[2], (const Sx *[]){sx_i64(b, 1)}),
-                            sx_at(b, 1, n->in[2], (const Sx *[]){sx_i64(b, 0)})));
+    if (T_PLAIN & DT_BIT(to->dtype))
+        on = sx_select(t, on, sx_at(b, 1, n->in[2], (const Sx *[]){sx_i64(b, 1)}),
+                       sx_at(b, 1, n->in[2], (const Sx *[]){sx_i64(b, 0)}));
+    else /* can only be moved: one load */
+        on = sx_at(b, 1, n->in[2], (const Sx *[]){sx_cast(t, on, DT_I64)});
+    out[0] = build_map(b, "one_hot", 2, (Value *[]){n->in[0], n->in[2]}, to->dtype, to->rank,
+                       to->dim, on);
     return b->status;
 }
 

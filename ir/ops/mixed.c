@@ -44,8 +44,8 @@ static const Sx *flat_operand(Build *b, const Value *v, int rank)
     return at;
 }
 
-/* Strings can only be moved: one load from both, one after the other. */
-static Status lower_where_string(Build *b, const Node *n, Value **out)
+/* Strings and complex numbers can only be moved: one load from both, one after the other. */
+static Status lower_where_moved(Build *b, const Node *n, Value **out)
 {
     const Type *type = &n->out[0]->type;
     SxTable *t = b->sx;
@@ -70,7 +70,7 @@ static Status lower_where(Build *b, const Node *n, Value **out)
     const Sx *x[3];
 
     TRY(lower_movable(b, n, type->dtype));
-    if (type->dtype == DT_STRING) return lower_where_string(b, n, out);
+    if (!(T_PLAIN & DT_BIT(type->dtype))) return lower_where_moved(b, n, out);
     for (int k = 0; k < 3; k++)
         x[k] = sx_operand(b, k, n->in[k], type->rank, type->dim);
     out[0] = build_map(b, "where", 3, n->in, type->dtype, type->rank, type->dim,

@@ -7,9 +7,9 @@
 
 #define DIM_TOP ((int64_t)1 << 40) /* the largest extent that data may ask for */
 
-/* All dtypes that kernels move: everything but complex numbers; and compute with: no strings. */
-#define T_MOVABLE (T_ANY & ~(DT_BIT(DT_C64) | DT_BIT(DT_C128)))
-#define T_PLAIN   (T_MOVABLE & ~T_STRING)
+/* Kernels move all dtypes, and compute with all but strings and complex numbers. */
+#define T_MOVABLE T_ANY
+#define T_PLAIN   (T_MOVABLE & ~(T_STRING | DT_BIT(DT_C64) | DT_BIT(DT_C128)))
 
 #define OUT_T(n)                                                                                   \
     (const PortDef[])                                                                              \

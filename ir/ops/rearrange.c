@@ -395,6 +395,26 @@ static const Sx *pad_source_sx(Build *b, PadMode mode, const Sx *i, Dim kept, co
     return i;
 }
 
+/* What cannot be chosen between two values, strings and complex numbers: one load from the elements
+ * with `fill` behind them. */
+static Value *build_moved_window(Build *b, const char *label, const Node *n, Value *fill,
+                                 const Sx *const *idx, const Sx *guard)
+{
+    SxTable *t = b->sx;
+    const Type *x = in_type(n, 0), *to = &n->out[0]->type;
+    Dim count = type_count(b->dims, x), one = dim_const(b->dims, 1);
+    Value *in[2] = {build_reshape(b, n->in[0], 1, &count), build_reshape(b, fill, 1, &one)}, *all;
+    const Sx *at = sx_i64(b, 0);
+
+    all = build_concat(b, 2, in, 0);
+    if (!all) return NULL;
+    for (int i = 0; i < x->rank; i++)
+        at = sx_add(t, sx_mul(t, at, sx_dim(t, x->dim[i])), idx[i]);
+    at = sx_select(t, guard, at, sx_dim(t, count));
+    return build_map(b, label, 1, &all, to->dtype, to->rank, to->dim,
+                     sx_load_flat(t, to->dtype, 0, at, NULL));
+}
+
 /* A load of in[0] at idx; where the guard is false: the scalar operand `fill`, or 0 (NULL). */
 static Value *build_window(Build *b, const char *label, const Node *n, Value *fill,
                            const Sx *const *idx, const Sx *guard)
@@ -404,6 +424,8 @@ static Value *build_window(Build *b, const char *label, const Node *n, Value *fi
     const Sx *e = sx_at_guarded(b, 0, n->in[0], idx, guard);
 
     if (guard && fill) build_require_one(b, fill);
+    if (guard && fill && !(T_PLAIN & DT_BIT(to->dtype)))
+        return build_moved_window(b, label, n, fill, idx, guard);
     if (guard && fill) e = sx_select(b->sx, guard, e, sx_scalar(b, 1, fill));
     return build_map(b, label, guard && fill ? 2 : 1, in, to->dtype, to->rank, to->dim, e);
 }

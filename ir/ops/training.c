@@ -11,7 +11,7 @@ typedef struct Step {
     Build *b;
     const Node *n;
     int count;             /* tensors */
-    Value *rate, *updates; /* R, and T as R's dtype */
+    Value *rate, *updates; /* R and T, in the dtype of the tensors */
 } Step;
 
 static double number(const Step *s, const char *attr)
@@ -43,8 +43,8 @@ static Status step_read(Build *b, const Node *n, int groups, Step *s)
     for (int i = 0; i < n->n_in; i++)
         if (!n->in[i])
             return op_error(n, b->diag, "inputs", "%s: input %d is left out", n->op->name, i);
-    s->rate = n->in[0];
-    s->updates = make_cast(b, n->in[1], in_type(n, 0)->dtype);
+    s->rate = make_cast(b, n->in[0], in_type(n, 2)->dtype);
+    s->updates = make_cast(b, n->in[1], in_type(n, 2)->dtype);
     return OK;
 }
 
