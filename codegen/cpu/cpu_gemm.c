@@ -3,8 +3,8 @@
  * Tiles by an analytical model: `vectors` columns of vectors and `rows` rows so that accumulators,
  * vectors of B and a broadcast fill the registers; few rows take more columns. A static M is cut
  * into panels of two heights that differ by one, so that no row is computed in vain; an open M
- * takes tall panels and then small ones. A block of columns is as wide as half of L2 holds all of
- * K. */
+ * takes tall panels and then ones of 8, 4, 2 and 1. A block of columns is as wide as half of L2
+ * holds all of K. */
 #include "codegen/cpu/cpu_gemm_impl.h"
 
 #include <string.h>
@@ -12,9 +12,10 @@
 enum {
     L2_BYTES = 384 << 10, /* for the block of B */
     TASKS_WANTED = 8,
-    ROWS_PER_PACK = 192, /* rows that make packing a block of B again worth while */
-    SET_STRIDE = 4096,   /* rows so many bytes apart fall into one set of L1, */
-    SET_WAYS = 8,        /* which holds so many of them */
+    ROWS_PER_PACK = 192,     /* rows that make packing a block of B again worth while */
+    SET_STRIDE = 4096,       /* rows so many bytes apart fall into one set of L1, */
+    SET_WAYS = 8,            /* which holds so many of them */
+    AHEAD_BYTES = 256 << 10, /* packed weights larger than this are fetched ahead */
     MIN_COLUMNS = 8,
     MOST_ROWS = 14
 };
@@ -186,8 +187,8 @@ static void choose_rows(CpuGemm *g, const CpuIsa *isa)
         return;
     }
     g->rows[g->n_rows++] = mr;
-    if (mr > 4) g->rows[g->n_rows++] = 4;
-    if (mr > 1) g->rows[g->n_rows++] = 1;
+    for (int rows = 8; rows >= 1; rows /= 2)
+        if (mr > rows) g->rows[g->n_rows++] = rows;
 }
 
 static int64_t round_up(int64_t v, int64_t step)
@@ -364,6 +365,13 @@ static void mark_unread(CpuGemm *g)
     g->nest->abi.unread = u.unread;
 }
 
+/* Large weights, and several panels of rows among which to share the fetching. */
+static bool is_fetched_ahead(const CpuGemm *g)
+{
+    return g->b.pack >= 0 && g->nest->abi.pack[g->b.pack].size > AHEAD_BYTES &&
+           nest_guess(g->size_m) > 2 * g->rows[0];
+}
+
 /* Dims that the emitted code reads. */
 static void need_dims(CpuGemm *g)
 {
@@ -469,6 +477,7 @@ Status cpu_gemm_prepare(Arena *arena, Nest *n, const CpuIsa *isa, Diag *d, CpuGe
     if (constant_a) TRY(gemm_pack_constant(g, STAGE_A, d));
     if (g->a.pack < 0 && !g->a.in_place) choose_a_pitch(g);
     choose_blocks(g);
+    g->ahead = is_fetched_ahead(g);
     mark_unread(g);
     need_dims(g);
     set_abi(g);

@@ -347,6 +347,34 @@ static void rows_written_out(Task *t, const GemmTile *x, const LLVMValueRef *acc
 
 /* ---- panels ---- */
 
+/* Weights come from far away. While a block of columns is multiplied, the next one, which lies
+ * behind it, is fetched: each panel of rows fetches its share of each panel of columns. Behind the
+ * last block lie the weights of another kernel, as a rule the next one. */
+static void fetch_ahead(Task *t, GemmTile *x, LLVMValueRef m, LLVMValueRef n)
+{
+    CpuFn *f = t->f;
+    const CpuGemm *g = t->g;
+    LLVMValueRef first = t->m0, rows, at, share;
+    LLVMValueRef k_bytes = cpu_i64(f->m, (int64_t)4 * g->nr);
+
+    if (!t->pack_b || !g->ahead) return;
+    cpu_at(f, f->level);
+    rows = LLVMBuildSub(f->b, t->m1, t->m0, "");
+    if (!dim_is(g->lines, 1)) {
+        LLVMValueRef line = cpu_dim(f, g->line);
+        cpu_at(f, f->level);
+        first = gemm_mul(f, first, line);
+        rows = gemm_mul(f, rows, line);
+    }
+    share = LLVMBuildUDiv(f->b, gemm_mul(f, cpu_i64(f->m, x->rows), k_bytes), rows, "");
+    x->ahead_step = cpu_call2(f, "llvm.umax", share, cpu_i64(f->m, 1));
+    at = gemm_mul(f, LLVMBuildSub(f->b, m, first, ""), gemm_mul(f, k_bytes, t->k));
+    at = LLVMBuildUDiv(f->b, at, rows, "");
+    x->ahead =
+        gemm_float_at(f, t->pack_b, gemm_mul(f, gemm_add(f, n, cpu_i64(f->m, g->block_n)), t->k));
+    x->ahead = LLVMBuildGEP2(f->b, f->m->i8, x->ahead, &at, 1, "");
+}
+
 /* Whether the epilogue is so short that rows are written out. */
 static bool is_short(Task *t)
 {
@@ -393,6 +421,7 @@ static void one_tile(Task *t, GemmTile *x, LLVMValueRef m, LLVMValueRef n)
     CpuIf c;
 
     columns_pointer(t, x, n);
+    fetch_ahead(t, x, m, n);
     cpu_at(f, f->level);
     full = LLVMBuildICmp(f->b, LLVMIntSLE, gemm_add(f, n, cpu_i64(f->m, g->nr)), t->N, "");
     part = LLVMBuildNot(f->b, full, "");

@@ -23,7 +23,7 @@
 
 enum { STAGE_A, STAGE_B, STAGE_OUT, GEMM_STAGES };
 enum { SET_O = 1, SET_M, SET_N, SET_K };
-enum { MAX_VARIANTS = 3, GEMM_ROWS = 32, GEMM_VECTORS = 8, GEMM_K_LOOPS = 4 };
+enum { MAX_VARIANTS = 5, GEMM_ROWS = 32, GEMM_VECTORS = 8, GEMM_K_LOOPS = 4 };
 
 typedef struct GemmSide {
     int pack;      /* number in abi.pack, or -1: not packed while compiling */
@@ -53,6 +53,7 @@ struct CpuGemm {
     int64_t block_n;  /* columns of a task, a multiple of nr */
     int64_t block_m;  /* rows of a task, lines when there are several; 0: all */
     Dim blocks_m, blocks_n;
+    bool ahead;      /* tiles fetch a share of the block of B that comes next */
     int64_t pitch;   /* B packed at run time: columns between k */
     int64_t a_pitch; /* A packed at run time as [row][a_pitch]; 0: as panels */
     Dim a_at;        /* rows packed at run time: bytes from the start of scratch */
@@ -82,6 +83,8 @@ typedef struct GemmTile {
     int64_t row_at[GEMM_ROWS];
     int n_k;
     LLVMValueRef k_extent[GEMM_K_LOOPS], k_step[GEMM_K_LOOPS];
+    LLVMValueRef ahead, ahead_step; /* each k fetches the line at ahead[k * ahead_step], in bytes;
+                                     * NULL: none */
 } GemmTile;
 void gemm_emit_tile(CpuFn *f, const CpuGemm *g, const GemmTile *t, LLVMValueRef *acc);
 /* Into memory, as [row][nr]. */

@@ -16,10 +16,26 @@ static LLVMValueRef load_vector(CpuFn *f, const CpuGemm *g, LLVMValueRef p)
     return v;
 }
 
-static void one_k(CpuFn *f, const CpuGemm *g, const GemmTile *t, LLVMValueRef a, LLVMValueRef b,
-                  LLVMValueRef *acc)
+/* Into the second level of cache: the first one is for the panels at hand. */
+static void fetch(CpuFn *f, LLVMValueRef p)
 {
-    LLVMValueRef vb[GEMM_VECTORS];
+    enum { READ = 0, SECOND_LEVEL = 2, DATA = 1 };
+    LLVMValueRef args[] = {p, cpu_i32(f->m, READ), cpu_i32(f->m, SECOND_LEVEL),
+                           cpu_i32(f->m, DATA)};
+
+    cpu_intrinsic(f->m, "llvm.prefetch", 1, &f->m->ptr, 4, args);
+}
+
+/* Where a tile stands within its operands. */
+typedef struct Stand {
+    LLVMValueRef a, b, ahead;
+} Stand;
+
+static void one_k(CpuFn *f, const CpuGemm *g, const GemmTile *t, Stand at, LLVMValueRef *acc)
+{
+    LLVMValueRef vb[GEMM_VECTORS], a = at.a, b = at.b;
+
+    if (at.ahead) fetch(f, at.ahead);
 
     for (int j = 0; j < t->vectors; j++)
         vb[j] = load_vector(f, g, gemm_float_at(f, b, cpu_i64(f->m, (int64_t)j * g->lanes)));
@@ -46,26 +62,32 @@ static LLVMValueRef points_within(CpuFn *f, const GemmTile *t, int i)
     return n;
 }
 
-static void k_loops(CpuFn *f, const CpuGemm *g, const GemmTile *t, int i, LLVMValueRef a,
-                    LLVMValueRef b, LLVMValueRef *acc)
+static void k_loops(CpuFn *f, const CpuGemm *g, const GemmTile *t, int i, Stand at,
+                    LLVMValueRef *acc)
 {
     int n = t->rows * t->vectors;
-    LLVMValueRef b_step;
+    LLVMValueRef within, b_step, ahead_step = NULL;
     CpuLoop l;
 
     if (i == t->n_k) {
-        one_k(f, g, t, a, b, acc);
+        one_k(f, g, t, at, acc);
         return;
     }
     cpu_at(f, f->level);
-    b_step = gemm_mul(f, points_within(f, t, i + 1), t->b_step);
+    within = points_within(f, t, i + 1);
+    b_step = gemm_mul(f, within, t->b_step);
+    if (at.ahead) ahead_step = gemm_mul(f, within, t->ahead_step);
     l = cpu_loop_open(f, cpu_i64(f->m, 0), t->k_extent[i], 1, n, acc);
     for (int j = 0; j < n; j++)
         acc[j] = l.carry[j];
     cpu_at(f, f->level);
-    a = gemm_float_at(f, a, gemm_mul(f, l.index, t->k_step[i]));
-    b = gemm_float_at(f, b, gemm_mul(f, l.index, b_step));
-    k_loops(f, g, t, i + 1, a, b, acc);
+    at.a = gemm_float_at(f, at.a, gemm_mul(f, l.index, t->k_step[i]));
+    at.b = gemm_float_at(f, at.b, gemm_mul(f, l.index, b_step));
+    if (at.ahead) {
+        ahead_step = gemm_mul(f, l.index, ahead_step);
+        at.ahead = LLVMBuildGEP2(f->b, f->m->i8, at.ahead, &ahead_step, 1, "");
+    }
+    k_loops(f, g, t, i + 1, at, acc);
     cpu_loop_close(f, &l, acc);
     for (int j = 0; j < n; j++)
         acc[j] = l.carry[j];
@@ -78,7 +100,7 @@ void gemm_emit_tile(CpuFn *f, const CpuGemm *g, const GemmTile *t, LLVMValueRef 
     for (int i = 0; i < t->rows * t->vectors; i++)
         acc[i] = LLVMConstNull(type);
     cpu_at(f, f->level);
-    k_loops(f, g, t, 0, t->a, t->b, acc);
+    k_loops(f, g, t, 0, (Stand){t->a, t->b, t->ahead}, acc);
     cpu_at(f, f->level);
 }
 

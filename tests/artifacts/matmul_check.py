@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""f32 matrix product 1024^3, one thread: 70 % of the measured ceiling, and a hot loop that never touches the stack.
+"""f32 matrix product 1024^3, one thread: 70 % of the measured ceiling, and a hot loop that never touches the stack, and
+that fetches weights ahead, each of its turns one line, when they are larger than a cache and there are rows to share it.
 
     python tests/artifacts/matmul_check.py INGOT OUT
 
@@ -66,6 +67,16 @@ def hot_loop(ingot, model, out):
     for address, mnemonic, operands in hot:
         if "%rsp" in operands or re.search(r"-0x[0-9a-f]+\(%rbp\)", operands):
             raise Failed(f"{address:x}: {mnemonic} {operands}")
+    return sum(mnemonic.startswith("prefetch") for _, mnemonic, _ in hot)
+
+
+def fetches_ahead(ingot, out):
+    for m, n, k, want in ((64, 512, 512, 1), ("symbolic", 512, 512, 1), (64, 64, 64, 0), (4, 512, 512, 0)):
+        model = out / "fetches.onnx"
+        onnx.save(matmul(m, n, k), model)
+        found = hot_loop(ingot, model, out)
+        if found != want:
+            raise Failed(f"{m} x {n} x {k}: {found} lines fetched ahead in the hot loop, expected {want}")
 
 
 def fraction(ingot, model):
@@ -86,6 +97,7 @@ def main():
     model = out / "matmul.onnx"
     onnx.save(matmul(), model)
     counter.test("hot loop", hot_loop, ingot, model, out)
+    counter.test("weights are fetched ahead", fetches_ahead, ingot, out)
     counter.test("fraction of the ceiling", fraction, ingot, model)
     sys.exit(counter.end())
 
