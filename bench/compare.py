@@ -146,7 +146,7 @@ def ratio(result, peer=None):
 
 
 def surroundings(args):
-    """What the figures hold for: processor, and versions of the peers."""
+    """What the figures hold for: processor, versions of the peers, commit of this tree."""
     lines = pathlib.Path("/proc/cpuinfo").read_text().split("\n")
     cpu = {key.strip(): value.strip() for key, _, value in (x.partition(":") for x in lines)}
     wanted = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16")
@@ -156,7 +156,8 @@ def surroundings(args):
             versions[name] = importlib.metadata.version({"ort": "onnxruntime"}.get(name, name))
         except importlib.metadata.PackageNotFoundError:
             continue
-    return {"processor": f"{cpu.get('model name')}, family {cpu.get('cpu family')} model {cpu.get('model')}",
+    git = subprocess.run(["git", "-C", str(suites.HERE), "rev-parse", "--short", "HEAD"], capture_output=True, text=True)
+    return {"tree": git.stdout.strip() or None, "processor": f"{cpu.get('model name')}, family {cpu.get('cpu family')} model {cpu.get('model')}",
             "features": [f for f in wanted if f in cpu.get("flags", "").split()], "versions": versions}
 
 

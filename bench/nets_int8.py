@@ -142,10 +142,10 @@ class Quantiser:
         self.add(node.op_type, inputs, node.output[0], **attributes(node))
 
 
-def qdq(build, signed):
-    """The model that build(1, size) gives, quantised, and an image of full size."""
+def qdq(build, signed, size=224):
+    """The model that build(1, size) gives, quantised, and an image."""
     rng = np.random.default_rng(8)
-    model = build(1, 224)
+    model = build(1, size)
     known = ranges(*folded(build(1, CALIBRATED)), rng.standard_normal((1, 3, CALIBRATED, CALIBRATED), np.float32))
     made = Quantiser(*folded(model), known, signed)
     graph = helper.make_graph(made.nodes, f"{model.graph.name}_{'s8' if signed else 'u8'}s8", model.graph.input,
@@ -154,7 +154,7 @@ def qdq(build, signed):
     quantised = helper.make_model(graph, opset_imports=model.opset_import, producer_name="bench")
     quantised.ir_version = model.ir_version
     onnx.checker.check_model(quantised)
-    return quantised, [rng.standard_normal((1, 3, 224, 224), np.float32)]
+    return quantised, [rng.standard_normal((1, 3, size, size), np.float32)]
 
 
 INT8 = {

@@ -25,22 +25,23 @@ HEAD = """# Performance
 ingot beside other engines, turn by turn in one process on the same cores, medians; outputs are compared first. Written
 by `bench/report.py` from the measurements of `bench/compare.py`, which README says how to repeat; not edited by hand.
 
-Processor: {processor} ({features}), a virtual machine whose neighbours are heard: ratios within one run mean
-something, milliseconds from two runs less. Peers: {versions}. Where f32 is exact all of them compute in f32; ncnn runs without
+Processor: {processor} ({features}), a virtual machine whose neighbours
+are heard: ratios within one run mean something, milliseconds from two runs less.
+Peers: {versions}. Where f32 is exact all of them compute in f32; ncnn runs without
 Winograd there. `x best` is the time of the best peer over ingot's: above 1, ingot is faster. `ceiling` is the share of
 what multiply-adds alone reach on the same cores in the same minute.
 """
 
 
 def gathered(files):
-    """{(suite, threads): {name: result}}, failures, and the surroundings of the last file."""
+    """{(suite, threads): {name: result}}, failures, and the surroundings of the last file; results know their tree."""
     tables, failed, told = {}, [], {}
     for file in files:
         told = json.loads(file.read_text())
         table = tables.setdefault((told["suite"], told["threads"]), {})
         for result in told["models"]:
             table.pop(result["name"], None)
-            table[result["name"]] = result
+            table[result["name"]] = {**result, "tree": told.get("tree")}
         failed += [(told["suite"], f["name"], f["error"]) for f in told["failed"]]
     return tables, failed, told
 
@@ -70,7 +71,8 @@ def section(suite, threads, results, why):
     known = [r for r in results if ratio(r)]
     peers = [p for p in ("ort", "openvino", "ncnn") if any(p in r["peers"] for r in known)]
     means = ", ".join(f"{mean_of(ratio(r, p) for r in known):.2f} x {p}" for p in peers)
-    yield f"Geometric mean {mean_of(map(ratio, known)):.2f} x the best peer of each model ({means}).\n"
+    trees = ", ".join(sorted({r["tree"] for r in known if r["tree"]}))
+    yield f"Measured at {trees or 'a tree without commit'}. Geometric mean {mean_of(map(ratio, known)):.2f} x the best peer of each model ({means}).\n"
     known.sort(key=ratio)
     lost, won = ([r for r in known if (ratio(r) < 1) == losing] for losing in (True, False))
     if lost:

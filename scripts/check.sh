@@ -49,6 +49,7 @@ evaluator   | counts | 10 | ingot check: first models at -O0, -O3, three targets
 printed-c   | counts | 10 | kernels of digits and first models printed as C, no optimisation: the same bits; 6 models
 cuda        | counts |  5 | NVRTC accepts the kernels printed as CUDA C: 4 first models, digits
 resnet50    | counts |  3 | ResNet-50: time and memory of compiling, plan, batch 1, 4 and open
+bench-nets  | counts | 10 | the nets of the benchmark suites, small, against the reference evaluator
 matmul      | counts |  2 | matrix product 1024^3: hot loop without the stack, 70 % of the ceiling
 hostile     | counts | 10 | hostile models in one process: every cut and flip of a slice (1 of 8), and all written ones
 hostile-asn | counts | 10 | the same under ASan and UBSan, 1 of 64
@@ -316,6 +317,13 @@ step_resnet50()
     need_ingot
     need_python
     $PYTHON tests/artifacts/resnet50_check.py $INGOT build/resnet50
+}
+
+step_bench_nets()
+{
+    need_ingot
+    need_python
+    $PYTHON tests/artifacts/suites_check.py $INGOT build/bench-nets
 }
 
 step_matmul()
