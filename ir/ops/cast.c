@@ -1,8 +1,9 @@
 /* cast.c: Cast, CastLike, BitCast. What each conversion gives is said in ir/dtype.h and sx.def, and
  * is the same here; but a float becomes a 4- or 2-bit integer by way of i32, of which the low bits
- * are kept. Strings are not converted yet. */
+ * are kept. Strings: cast_text.h. */
 #include <string.h>
 
+#include "ir/ops/cast_text.h"
 #include "ir/ops/ops_common.h"
 
 typedef enum Round { ROUND_UP, ROUND_DOWN, ROUND_NEAREST } Round;
@@ -106,6 +107,7 @@ static Status eval_cast(Eval *cx, const Node *n, const Tensor *const *in, Tensor
         if (in[0]->bytes) memcpy(out[0]->data, in[0]->data, in[0]->bytes);
         return OK;
     }
+    if (cast_is_text(in[0]->dtype, to)) return eval_cast_text(cx, n, in[0], out[0]);
     if (!(T_PLAIN & DT_BIT(to)) || !(T_PLAIN & DT_BIT(in[0]->dtype)))
         return op_unsupported(n, cx->diag, "a conversion from %s to %s", dtype_text(in[0]->dtype),
                               dtype_text(to));
@@ -149,6 +151,8 @@ static Status lower_cast(Build *b, const Node *n, Value **out)
         out[0] = n->in[0];
         return OK;
     }
+    if (cast_is_text(in_type(n, 0)->dtype, type->dtype))
+        return lower_cast_text(b, n, type->dtype, out);
     if (!(T_PLAIN & DT_BIT(type->dtype)) || !(T_PLAIN & DT_BIT(in_type(n, 0)->dtype)))
         return op_unsupported(n, b->diag, "a conversion from %s to %s",
                               dtype_text(in_type(n, 0)->dtype), dtype_text(type->dtype));
@@ -204,8 +208,8 @@ static Status lower_bitcast(Build *b, const Node *n, Value **out)
     DType from = in_type(n, 0)->dtype, to = type->dtype;
     const Sx *x;
 
-    TRY(lower_movable(b, n, to));
-    TRY(lower_movable(b, n, from));
+    if (!(T_PLAIN & DT_BIT(to)) || !(T_PLAIN & DT_BIT(from)))
+        return op_unsupported(n, b->diag, "from %s to %s", dtype_text(from), dtype_text(to));
     x = sx_operand(b, 0, n->in[0], type->rank, type->dim);
     x = dtype_is_float(from) ? sx_bitcast(b->sx, x, bits_dtype(from))
                              : sx_cast(b->sx, x, bits_dtype(from));

@@ -187,6 +187,28 @@ static Status lower_label_encoder(Build *b, const Node *n, Value **out)
     return b->status;
 }
 
+/* A LabelEncoder, one way or the other by the input's dtype. */
+static Status lower_category_mapper(Build *b, const Node *n, Value **out)
+{
+    bool text = in_type(n, 0)->dtype == DT_STRING;
+    const Attr *strings = attr_find(n, "cats_strings"), *numbers = attr_find(n, "cats_int64s");
+    const Attr *other = attr_find(n, text ? "default_int64" : "default_string");
+    Attr attr[3];
+    Node *y;
+
+    if (!strings || !numbers || strings->n != numbers->n)
+        return op_error(n, b->diag, "cats_strings",
+                        "CategoryMapper: not as many strings as numbers");
+    attr[0] = *strings;
+    attr[0].name = text ? "keys_strings" : "values_strings";
+    attr[1] = *numbers;
+    attr[1].name = text ? "values_int64s" : "keys_int64s";
+    attr[2] = *other;
+    y = build_op_node(b, "ai.onnx.ml", "LabelEncoder", 1, n->in, 1, 3, attr);
+    out[0] = y ? y->out[0] : NULL;
+    return b->status;
+}
+
 static Status lower_one_hot(Build *b, const Node *n, Value **out)
 {
     DType type = in_type(n, 0)->dtype;
@@ -367,6 +389,13 @@ const OpDef ml_ops[] = {
                ATTR_OPT("values_floats", ATTR_FLOATS), ATTR_OPT("values_int64s", ATTR_INTS),
                ATTR_OPT("values_strings", ATTR_STRINGS), ATTR_OPT("values_tensor", ATTR_TENSOR)),
      ML(4, lower_label_encoder)},
+    {.name = "CategoryMapper",
+     .about = "strings to numbers, or numbers to strings",
+     ROW_IN({"X", T_STRING | DT_BIT(DT_I64)}),
+     ROW_OUT({"Y", T_STRING | DT_BIT(DT_I64)}),
+     ROW_ATTRS(ATTR_OPT("cats_int64s", ATTR_INTS), ATTR_OPT("cats_strings", ATTR_STRINGS),
+               ATTR_I("default_int64", -1), ATTR_S("default_string", "_Unused")),
+     ML(1, lower_category_mapper)},
     {.name = "OneHotEncoder",
      .about = "1 at the place of the category, along a new last axis",
      ROW_IN({"X", T_ML | T_STRING}),
