@@ -165,6 +165,10 @@ Status upgrade(Importer *im, Draft *x) MUST_USE;
 /* Is there a way to import this operator at all? */
 bool upgrade_known(const char *domain, const char *op, int64_t version);
 
+/* onnx_contrib.c: operators of com.microsoft as those of ai.onnx that they are. */
+bool contrib_known(const char *domain, const char *op);
+Status contrib_upgrade(Importer *im, Draft *x) MUST_USE;
+
 /* What upgrades are made of. */
 typedef struct UpgradeRow UpgradeRow;
 typedef Status (*UpgradeFn)(Importer *im, Draft *x, const UpgradeRow *row);

@@ -381,7 +381,7 @@ enum { N_ROWS = sizeof rows / sizeof *rows };
 bool upgrade_known(const char *domain, const char *op, int64_t version)
 {
     if (op_find(domain, op)) return true;
-    if (*domain) return false;
+    if (*domain) return contrib_known(domain, op);
     if (strcmp(op, "Constant") == 0) return true;
     for (int i = 0; i < N_ROWS; i++) {
         const UpgradeRow *r = &rows[i];
@@ -395,7 +395,7 @@ bool upgrade_known(const char *domain, const char *op, int64_t version)
 
 Status upgrade(Importer *im, Draft *x)
 {
-    if (*x->domain) return OK;
+    if (*x->domain) return contrib_upgrade(im, x);
     for (int i = 0; i < N_ROWS && !x->result; i++) {
         if (x->version >= rows[i].before || strcmp(rows[i].op, x->op) != 0) continue;
         TRY(rows[i].apply(im, x, &rows[i]));

@@ -128,6 +128,16 @@ def distances(c):
     c.add("Inverse", [a])
 
 
+def renamed(c):
+    m, n = (int(v) for v in c.rng.integers(1, 6, 2))
+    c.add("Trilu", [c.floats(m, n), scalar(1, np.int64)], upper=0, open_dims=True)
+    c.add("ExpandDims", [c.floats(m, n), scalar(-1, np.int32)], constants=(1,))
+    c.add("Range", [scalar(2), scalar(m + 2)])
+    c.add("Range", [scalar(9, np.int64), scalar(0, np.int64), scalar(-2, np.int64)])
+    c.add("Pad", [c.floats(m, n), np.array([1, 0, 0, 2]), np.array([.5], F32)], constants=(1,))
+    c.add("Unique", [c.rng.integers(0, 4, 9).astype(F32)], outputs=3)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("ingot")
@@ -142,7 +152,7 @@ def main():
     shutil.rmtree(o.folder, ignore_errors=True)
     cases = Cases(o.folder, o.seed)
     for _ in range(o.rounds):
-        for make in (distances, quantised, gathers, attention):
+        for make in (distances, quantised, gathers, attention, renamed):
             make(cases)
     result = subprocess.run([o.ingot, "test", o.folder], capture_output=True, text=True)
     lines = result.stdout.strip().splitlines()
