@@ -1,9 +1,9 @@
-/* tfidf.c: TfIdfVectorizer of integers: how often each n-gram of a pool stands in a row, its
+/* tfidf.c: TfIdfVectorizer: how often each n-gram of a pool stands in a row, its
  * elements 1 + skip apart.
  *
  * The n-grams of one length are one reduction over (skip, place). The counts of all lengths stand
- * side by side, a column of zeros behind them; the result takes its columns from there. Pools of
- * strings are unsupported. */
+ * side by side, a column of zeros behind them; the result takes its columns from there. Strings are
+ * made numbers first: the place in the pool where each stands first. */
 #include <string.h>
 
 #include "ir/ops/compose.h"
@@ -11,15 +11,32 @@
 
 typedef struct Pool {
     int grams; /* n-grams in the pool, in its order */
-    int lengths;
+    int lengths, tokens;
     const int64_t *token, *begin; /* where the n-grams of each length begin */
     const int64_t *column;        /* of the result, for each n-gram */
     int64_t columns;
     int64_t least, most, skip;
 } Pool;
 
-static Status pool_read(const Node *n, Diag *d, Pool *p)
+/* Each string of the pool as the place where it stands first. */
+static const int64_t *string_places(Arena *a, const Attr *pool)
 {
+    int64_t *place = arena_try(a, (size_t)pool->n + 1, sizeof *place);
+    Map first;
+
+    if (!place) return NULL;
+    map_init(&first, a, true);
+    for (int i = 0; i < pool->n; i++) {
+        const char *s = pool->strings[i].s;
+        if (!map_has(&first, s)) map_set(&first, s, (void *)(uintptr_t)(i + 1));
+        place[i] = (int64_t)(uintptr_t)map_get(&first, s) - 1;
+    }
+    return place;
+}
+
+static Status pool_read(const Node *n, Arena *a, Diag *d, Pool *p)
+{
+    const Attr *strings = attr_find(n, "pool_strings");
     int tokens, columns;
     int64_t end;
 
@@ -29,7 +46,14 @@ static Status pool_read(const Node *n, Diag *d, Pool *p)
     p->token = attr_ints(n, "pool_int64s", &tokens);
     p->begin = attr_ints(n, "ngram_counts", &p->lengths);
     p->column = attr_ints(n, "ngram_indexes", &columns);
-    if (!p->token) return op_unsupported(n, d, "a pool of strings");
+    if (strings && !p->token) {
+        p->token = string_places(a, strings);
+        tokens = strings->n;
+    }
+    if (!p->token || (strings != NULL) != (in_type(n, 0)->dtype == DT_STRING))
+        return op_error(n, d, "pool_strings", "TfIdfVectorizer: no pool for an input of %s",
+                        dtype_text(in_type(n, 0)->dtype));
+    p->tokens = tokens;
     if (p->least < 1 || p->most < p->least || p->skip < 0 || p->most > p->lengths)
         return op_error(n, d, "max_gram_length", "TfIdfVectorizer: lengths %lld to %lld of %d",
                         (long long)p->least, (long long)p->most, p->lengths);
@@ -129,21 +153,37 @@ static Value *weighted(Build *b, const Node *n, const Pool *p, Value *v)
     return make_mul(b, v, build_tensor(b, w));
 }
 
+/* The input as numbers of the pool; what is not in it is -1. */
+static Value *input_tokens(Build *b, const Node *n, const Pool *p)
+{
+    Attr attr[3];
+    Node *y;
+
+    if (in_type(n, 0)->dtype != DT_STRING) return make_cast(b, n->in[0], DT_I64);
+    attr[0] = *attr_find(n, "pool_strings");
+    attr[0].name = "keys_strings";
+    attr[1] = attr_of_ints("values_int64s", p->tokens, p->token);
+    attr[2] = attr_of_int("default_int64", -1);
+    y = build_op_node(b, "ai.onnx.ml", "LabelEncoder", 1, n->in, 1, 3, attr);
+    return y ? y->out[0] : NULL;
+}
+
 static Status lower_tfidf(Build *b, const Node *n, Value **out)
 {
     Pool p;
-    Value *x = make_cast(b, n->in[0], DT_I64), *v, **part;
+    Value *x, *v, **part;
     int count = 0, gram = 0, found = 0, *from;
     Dim dims[2];
 
-    TRY(pool_read(n, b->diag, &p));
+    TRY(pool_read(n, b->module->arena, b->diag, &p));
+    x = input_tokens(b, n, &p);
     if (!x || x->type.rank < 1 || x->type.rank > 2)
         return op_error(n, b->diag, "X", "TfIdfVectorizer: expected rank 1 or 2");
     if (in_type(n, 0)->rank == 1) x = make_unsqueeze(b, x, 0);
     part = ARENA_ARRAY(b->module->arena, Value *, p.lengths + 1);
     from = ARENA_ARRAY(b->module->arena, int, p.grams + 1);
     for (int i = 0; i < p.lengths && x; i++) {
-        int64_t end = i + 1 < p.lengths ? p.begin[i + 1] : attr_find(n, "pool_int64s")->n;
+        int64_t end = i + 1 < p.lengths ? p.begin[i + 1] : p.tokens;
         int64_t each = (end - p.begin[i]) / (i + 1);
         bool wanted = i + 1 >= p.least && i + 1 <= p.most;
         for (int64_t k = 0; k < each; k++)
