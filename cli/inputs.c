@@ -102,14 +102,9 @@ static Status read_file(const Gather *g, int i, const char *file)
     int64_t dims[INGOT_MAX_RANK];
     ingot_tensor_want want = {
         .port = &g->port[i], .dims = dims, .seed = (uint64_t)g->o->seed.value + (uint64_t)i};
-    const Type *t = &g->module->main->arg[i]->type;
     char why[600];
     int32_t code;
 
-    if (t->kind != TYPE_TENSOR)
-        return diag(g->d, ERR_UNSUPPORTED,
-                    (Where){.file = g->module->file, .node = g->port[i].name},
-                    "this input is no tensor: the command reads tensors only");
     want_dims(g, i, dims);
     code = ingot_tensor_read(file, &want, &g->in[i], why, sizeof why);
     if (code == INGOT_OK) return OK;

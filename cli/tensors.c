@@ -6,21 +6,57 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "codegen/codegen.h"
 #include "ir/eval.h"
 #include "support/io.h"
 
 #define EVALUATOR_BYTES ((size_t)8 << 30) /* of one node's results */
 
+static TypeKind kind_of_list(int32_t dtype)
+{
+    return dtype == INGOT_SEQUENCE ? TYPE_SEQUENCE : dtype == INGOT_MAP ? TYPE_MAP : TYPE_OPTIONAL;
+}
+
+static Tensor *list_of_runtime(Arena *a, const ingot_tensor *t)
+{
+    const ingot_tensor *item = t->data;
+    Tensor *list = tensor_list(a, kind_of_list(t->dtype), 0, NULL);
+    Tensor **to = ARENA_ARRAY(a, Tensor *, t->dims[0]);
+
+    for (int64_t i = 0; i < t->dims[0]; i++)
+        if (!(to[i] = tensor_of_runtime(a, &item[i]))) return NULL;
+    list->count = list->dim[0] = t->dims[0];
+    list->bytes = sizeof *to * (size_t)t->dims[0];
+    list->data = to;
+    return list;
+}
+
 Tensor *tensor_of_runtime(Arena *a, const ingot_tensor *t)
 {
     DType dtype = dtype_from_onnx(t->dtype);
 
+    if (ingot_tensor_is_list(t)) return list_of_runtime(a, t);
     if (dtype == DT_NONE || !t->data) return NULL;
     return tensor_wrap(a, dtype, t->rank, t->dims, t->data);
 }
 
-ingot_tensor tensor_to_runtime(const Tensor *t)
+static ingot_tensor list_to_runtime(Arena *a, const Tensor *t)
 {
+    ingot_tensor *item = ARENA_ARRAY(a, ingot_tensor, t->count + 1);
+
+    for (int64_t i = 0; i < t->count; i++)
+        item[i] = tensor_to_runtime(a, tensor_items(t)[i]);
+    return (ingot_tensor){.data = item,
+                          .dtype = t->kind == TYPE_SEQUENCE ? INGOT_SEQUENCE
+                                   : t->kind == TYPE_MAP    ? INGOT_MAP
+                                                            : INGOT_OPTIONAL,
+                          .rank = 1,
+                          .dims = {t->count}};
+}
+
+ingot_tensor tensor_to_runtime(Arena *a, const Tensor *t)
+{
+    if (tensor_is_list(t)) return list_to_runtime(a, t);
     ingot_tensor r = {.data = t->data,
                       .capacity = (int64_t)t->bytes,
                       .dtype = dtype_onnx(t->dtype),
@@ -41,27 +77,18 @@ Status evaluate(const Module *m, const ingot_tensor *in, ingot_tensor *out, Aren
         from[i] = in[i].data ? tensor_of_runtime(arena, &in[i]) : NULL;
     TRY(eval_module(m, arena, &options, from, to, d));
     for (int i = 0; i < m->main->n_result; i++)
-        out[i] = tensor_to_runtime(to[i]);
+        out[i] = tensor_to_runtime(arena, to[i]);
     return OK;
 }
 
 /* ---- test sets ---- */
 
-static Status must_be_tensor(const Module *m, const Value *v, const char *what, Diag *d)
-{
-    static const char *const text[] = {
-        [TYPE_SEQUENCE] = "a sequence", [TYPE_OPTIONAL] = "an optional", [TYPE_MAP] = "a map"};
-
-    if (v->type.kind == TYPE_TENSOR || v->type.kind == TYPE_UNKNOWN) return OK;
-    return diag(d, ERR_UNSUPPORTED, (Where){.file = m->file, .node = v->name},
-                "%s%s%s is %s: the command reads and writes tensors only", what,
-                v->def ? " of " : "", v->def ? node_op_name(v->def) : "", text[v->type.kind]);
-}
-
-static Status read_one(const char *path, ingot_tensor *out, Diag *d)
+/* As it is recorded; what a list is made of only the port tells. */
+static Status read_one(const char *path, const ingot_port *port, ingot_tensor *out, Diag *d)
 {
     char why[512];
-    int32_t code = ingot_tensor_read(path, NULL, out, why, sizeof why);
+    ingot_tensor_want want = {.port = port->elem ? port : NULL};
+    int32_t code = ingot_tensor_read(path, &want, out, why, sizeof why);
 
     if (code == INGOT_OK) return OK;
     return diag(d, code == INGOT_ERR_LIMIT ? ERR_LIMIT : ERR_IO, (Where){0}, "%s", why);
@@ -75,21 +102,20 @@ static const char *set_file(Arena *a, const char *folder, const char *kind, int 
 Status test_set_read(const Module *m, const char *folder, Arena *arena, TestSet *out, Diag *d)
 {
     const Region *r = m->main;
+    const ingot_port *in, *want;
 
     *out = (TestSet){.folder = folder};
     out->in = ARENA_ARRAY(arena, ingot_tensor, r->n_arg);
     out->want = ARENA_ARRAY(arena, ingot_tensor, r->n_result);
-    for (int i = 0; i < r->n_result; i++)
-        TRY(must_be_tensor(m, r->result[i], "this output", d));
+    codegen_ports(m, arena, &in, &want);
     for (out->n_in = 0; out->n_in < r->n_arg; out->n_in++) {
         const char *path = set_file(arena, folder, "input", out->n_in);
-        TRY(must_be_tensor(m, r->arg[out->n_in], "this input", d));
-        if (path_exists(path)) TRY(read_one(path, &out->in[out->n_in], d));
+        if (path_exists(path)) TRY(read_one(path, &in[out->n_in], &out->in[out->n_in], d));
     }
     for (int k = 0; k < r->n_result; k++) {
         const char *path = set_file(arena, folder, "output", k);
         if (!path_exists(path)) break;
-        TRY(read_one(path, &out->want[k], d));
+        TRY(read_one(path, &want[k], &out->want[k], d));
         out->n_want = k + 1;
     }
     return OK;

@@ -42,9 +42,10 @@ Status test_set_write(const char *folder, const Module *m, const ingot_tensor *i
 Status test_sets(const char *folder, Arena *arena, const char ***names, int *count,
                  Diag *d) MUST_USE;
 
-/* The same memory. NULL when the runtime's tensor is none that the graph knows. */
+/* The same memory for elements, lists anew. NULL when the runtime's tensor is none that the graph
+ * knows. */
 Tensor *tensor_of_runtime(Arena *a, const ingot_tensor *t);
-ingot_tensor tensor_to_runtime(const Tensor *t);
+ingot_tensor tensor_to_runtime(Arena *a, const Tensor *t);
 /* The evaluator on tensors of the runtime; out[n_result] in `arena`. */
 Status evaluate(const Module *m, const ingot_tensor *in, ingot_tensor *out, Arena *arena,
                 Diag *d) MUST_USE;

@@ -201,6 +201,19 @@ static bool pair_init(Pair *p, const ingot_tensor *got, const ingot_tensor *want
     return true;
 }
 
+static bool lists_agree(const Comparison *c, const ingot_tensor *got, const ingot_tensor *want,
+                        Arena *arena, const char **why)
+{
+    const ingot_tensor *a = got->data, *b = want->data;
+
+    for (int64_t i = 0; i < want->dims[0]; i++)
+        if (!tensors_agree(c, &a[i], &b[i], arena, why)) {
+            *why = arena_printf(arena, "element %lld: %s", (long long)i, *why);
+            return false;
+        }
+    return true;
+}
+
 bool tensors_agree(const Comparison *c, const ingot_tensor *got, const ingot_tensor *want,
                    Arena *arena, const char **why)
 {
@@ -213,6 +226,7 @@ bool tensors_agree(const Comparison *c, const ingot_tensor *got, const ingot_ten
             arena_printf(arena, "got %s, want %s", type_text(arena, got), type_text(arena, want));
         return false;
     }
+    if (ingot_tensor_is_list(want)) return lists_agree(c, got, want, arena, why);
     if (!pair_init(&p, got, want, arena)) {
         *why = "no type that could be compared";
         return false;

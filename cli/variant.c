@@ -82,12 +82,26 @@ static Status copy_strings(ingot_string *s, int64_t n, Arena *arena, Diag *d)
     return OK;
 }
 
+static Status list_copy(const ingot_tensor *t, Arena *arena, ingot_tensor *out, Diag *d)
+{
+    const ingot_tensor *from = t->data;
+    ingot_tensor *to = arena_try(arena, (size_t)t->dims[0] + 1, sizeof *to);
+
+    if (!to) return diag(d, ERR_LIMIT, (Where){0}, "out of memory");
+    for (int64_t i = 0; i < t->dims[0]; i++)
+        TRY(tensor_copy(&from[i], arena, &to[i], d));
+    *out = *t;
+    out->data = to;
+    return OK;
+}
+
 Status tensor_copy(const ingot_tensor *t, Arena *arena, ingot_tensor *out, Diag *d)
 {
     int64_t n = ingot_tensor_elements(t);
     size_t bytes;
     DType dtype = dtype_from_onnx(t->dtype);
 
+    if (ingot_tensor_is_list(t)) return list_copy(t, arena, out, d);
     *out = *t;
     if (n < 0 || dtype == DT_NONE || !checked_mul((size_t)n, (size_t)dtype_bytes(dtype), &bytes))
         return diag(d, ERR_BUG, (Where){0}, "an output has an impossible size");

@@ -7,7 +7,7 @@ target_link_libraries(ingot_runtime_host PUBLIC ingot_flags Threads::Threads m)
 target_compile_definitions(ingot_runtime_host PRIVATE INGOT_VERSION="${PROJECT_VERSION}")
 
 set(driver_sources ${runtime_sources})
-list(FILTER driver_sources INCLUDE REGEX "/rt_(main|report|tensor|scalar|npy|npz|pb|png|image|inflate)\\.c$")
+list(FILTER driver_sources INCLUDE REGEX "/rt_(main|report|tensor|scalar|npy|npz|pb|pb_list|png|image|inflate)\\.c$")
 set(core_sources ${runtime_sources})
 list(REMOVE_ITEM core_sources ${driver_sources})
 

@@ -398,21 +398,58 @@ Status codegen_compile(Module *m, const CodegenOptions *o, Arena *arena, Code *o
     return s;
 }
 
+static int32_t port_dtype(const Type *t)
+{
+    switch (t->kind) {
+    case TYPE_TENSOR:
+        return dtype_onnx(t->dtype);
+    case TYPE_SEQUENCE:
+        return INGOT_SEQUENCE;
+    case TYPE_OPTIONAL:
+        return INGOT_OPTIONAL;
+    case TYPE_MAP:
+        return INGOT_MAP;
+    case TYPE_UNKNOWN:
+        break;
+    }
+    return 0;
+}
+
+static ingot_port port(const char *name, const Type *t, Arena *a);
+
+/* What a list holds: one port, or those of a map's keys and values. */
+static const ingot_port *port_elem(const Type *t, Arena *a)
+{
+    Type keys = type_tensor(t->dtype, RANK_UNKNOWN, NULL);
+    Type values = {.kind = TYPE_SEQUENCE, .elem = t->elem};
+    ingot_port *p;
+
+    if (!t->elem) return NULL;
+    p = ARENA_ARRAY(a, ingot_port, 2);
+    p[0] = port("", t->kind == TYPE_MAP ? &keys : t->elem, a);
+    if (t->kind == TYPE_MAP) p[1] = port("", &values, a);
+    return p;
+}
+
 static ingot_port port(const char *name, const Type *t, Arena *a)
 {
-    int rank = t->kind == TYPE_TENSOR ? t->rank : -1;
+    bool list = t->kind != TYPE_TENSOR && t->kind != TYPE_UNKNOWN;
+    int rank = list ? 1 : t->kind == TYPE_TENSOR && t->rank >= 0 ? t->rank : -1;
     int64_t *dims = ARENA_ARRAY(a, int64_t, rank);
     const char **symbols = ARENA_ARRAY(a, const char *, rank);
 
-    for (int i = 0; i < rank; i++) {
+    if (list) dims[0] = -1;
+    for (int i = 0; !list && i < rank; i++) {
         dims[i] = dim_is_const(t->dim[i]) ? t->dim[i]->value : -1;
         symbols[i] = t->dim[i]->kind == DIM_SYM ? t->dim[i]->name : NULL;
     }
     return (ingot_port){.name = name ? name : "",
-                        .dtype = t->kind == TYPE_TENSOR ? dtype_onnx(t->dtype) : 0,
+                        .dtype = port_dtype(t),
                         .rank = rank,
                         .dims = dims,
-                        .symbols = symbols};
+                        .symbols = symbols,
+                        .optional = t->kind == TYPE_OPTIONAL,
+                        .elem = list ? port_elem(t, a) : NULL};
 }
 
 void codegen_ports(const Module *m, Arena *arena, const ingot_port **in, const ingot_port **out)

@@ -60,7 +60,7 @@ int64_t plan_bytes(const Value *v)
 {
     int64_t n = dtype_bytes(v->type.dtype);
 
-    if (v->type.kind != TYPE_TENSOR || v->type.rank < 0) return -1;
+    if (type_is_boxed(&v->type)) return -1;
     for (int i = 0; i < v->type.rank; i++) {
         if (!dim_is_const(v->type.dim[i])) return -1;
         if (!checked_mul_i64(n, v->type.dim[i]->value, &n)) return -1;
@@ -208,7 +208,7 @@ static bool known_before(const Value *v)
 {
     const Node *n = v->def;
 
-    if (v->type.kind != TYPE_TENSOR || v->type.rank < 0) return false;
+    if (type_is_boxed(&v->type)) return false;
     for (int i = 0; n && i < v->type.rank; i++)
         dim_symbols(v->type.dim[i], has_symbol_of, &n);
     return n != NULL;
@@ -224,7 +224,7 @@ static bool can_claim(Planner *p, const Value *v, const Region *r)
     case NODE_CALL:
         return known_before(v);
     case NODE_IF:
-        return v->type.kind == TYPE_TENSOR;
+        return !type_is_boxed(&v->type);
     case NODE_OP:
     case NODE_RESHAPE:
     case NODE_BIND:
@@ -307,7 +307,7 @@ static void plan_loop(Planner *p, const Node *n)
     np->segment = ARENA_ARRAY(p->arena, int, carried + scans);
     for (int i = 0; i < carried; i++) {
         np->segment[i] = -1;
-        np->pass[i] = body->result[i + 1]->type.kind != TYPE_TENSOR || passes(p, n, i);
+        np->pass[i] = type_is_boxed(&body->arg[i + 2]->type) || passes(p, n, i);
         if (np->pass[i]) continue;
         np->segment[i] = new_segments(p, 2);
         int b = new_buffer(p, PLACE_CARRY, np->segment[i], -1);
@@ -332,7 +332,7 @@ static void plan_if(Planner *p, const Node *n)
         const Value *v = n->out[k];
         int64_t size = -1;
         bool some = false;
-        if (!v || v->type.kind != TYPE_TENSOR || life_of(p, v)->buffer >= 0) continue;
+        if (!v || type_is_boxed(&v->type) || life_of(p, v)->buffer >= 0) continue;
         for (int b = 0; b < 2; b++)
             some |= can_claim(p, plan_root(n->region[b]->result[k]), n->region[b]);
         if (!some) continue;
@@ -475,8 +475,7 @@ static void plan_rest(Planner *p, const Region *r)
         if (n->kind == NODE_KERNEL) plan_in_place(p, n);
         if (n->kind != NODE_KERNEL && n->kind != NODE_CALL) continue;
         for (int k = 0; k < n->n_out; k++)
-            if (n->out[k] && life_of(p, n->out[k])->buffer < 0 &&
-                n->out[k]->type.kind == TYPE_TENSOR)
+            if (n->out[k] && life_of(p, n->out[k])->buffer < 0 && !type_is_boxed(&n->out[k]->type))
                 own_buffer(p, n->out[k]);
     }
 }
@@ -639,7 +638,7 @@ static void store_call(Planner *p, const Node *n, int k)
 {
     Place *place = &p->plan->place[n->out[k]->id];
 
-    if (n->out[k]->type.kind != TYPE_TENSOR || known_before(n->out[k])) return;
+    if (type_is_boxed(&n->out[k]->type) || known_before(n->out[k])) return;
     p->plan->node[n->id]->segment[k] = place->index;
     *place = (Place){.kind = PLACE_POINTER};
 }

@@ -13,7 +13,8 @@
 
 typedef enum PlaceKind {
     PLACE_POINTER, /* no memory of its own: a constant, an argument, a view, a joined or carried
-                      value, a result that its call places: a pointer known when run */
+                      value, a result that its call places: a pointer known when run; also
+                      boxed values, which have a descriptor and memory of the run's own */
     PLACE_SEGMENT,
     PLACE_OUTPUT,
     PLACE_CARRY /* one of two segments, by turns of the loop */

@@ -340,9 +340,9 @@ Node *build_call(Build *b, const char *name, int n_in, Value *const *in, int n_o
                     .floats = arena_copy(a, floats, sizeof *floats * (size_t)n_floats)};
     n->call = c;
     for (int k = 0; k < n_out; k++) {
-        Dim *dims = arena_copy(a, out[k].dim, sizeof(Dim) * (size_t)out[k].rank);
         n->out[k]->type = out[k];
-        n->out[k]->type.dim = dims;
+        if (!type_is_boxed(&out[k]))
+            n->out[k]->type.dim = arena_copy(a, out[k].dim, sizeof(Dim) * (size_t)out[k].rank);
     }
     return n;
 }

@@ -224,10 +224,23 @@ static void free_unread(Machine *x, Owned **list)
     }
 }
 
+static Tensor *keep(Arena *a, const Tensor *t);
+
+static Tensor *keep_list(Arena *a, const Tensor *t)
+{
+    Tensor *copy = tensor_list(a, t->kind, t->count, tensor_items(t));
+
+    for (int64_t i = 0; copy && i < t->count; i++)
+        if (!(tensor_items(copy)[i] = keep(a, tensor_items(t)[i]))) return NULL;
+    return copy;
+}
+
 static Tensor *keep(Arena *a, const Tensor *t)
 {
-    Tensor *copy = tensor_new(a, t->dtype, t->rank, t->dim);
+    Tensor *copy;
 
+    if (tensor_is_list(t)) return keep_list(a, t);
+    copy = tensor_new(a, t->dtype, t->rank, t->dim);
     if (!copy) return NULL;
     if (t->bytes) memcpy(copy->data, t->data, t->bytes);
     if (t->dtype == DT_STRING)
@@ -238,18 +251,21 @@ static Tensor *keep(Arena *a, const Tensor *t)
     return copy;
 }
 
-/* A result that is an operand (a loop without a turn), or shares its elements, gets its own: the
- * operand may be freed first. */
+static bool shares(const Tensor *out, const Tensor *in)
+{
+    if (out == in || tensor_is_list(in)) return true;
+    return tensor_is_list(out) || (out->bytes && out->data == in->data);
+}
+
+/* A result that is an operand (a loop without a turn), shares its elements, or is one of the
+ * tensors of a list, gets its own: the operand may be freed first. */
 static void own_results(const Node *n, Arena *arena, const Tensor *const *in, Tensor **out)
 {
     for (int k = 0; k < n->n_out; k++) {
-        if (out[k] && out[k]->dtype == DT_STRING) { /* bytes may be an operand's */
-            out[k] = keep(arena, out[k]);
-            continue;
-        }
+        bool shared = out[k] && out[k]->dtype == DT_STRING; /* bytes may be an operand's */
         for (int i = 0; out[k] && i < n->n_in; i++)
-            if (in[i] && (out[k] == in[i] || (out[k]->bytes && out[k]->data == in[i]->data)))
-                out[k] = keep(arena, out[k]);
+            shared |= in[i] && shares(out[k], in[i]);
+        if (shared) out[k] = keep(arena, out[k]);
     }
 }
 
@@ -266,8 +282,8 @@ static Status step(Machine *x, const Node *n, Owned **owned)
     *owned = o;
     for (int k = 0; k < n->n_in && s == OK; k++) {
         in[k] = tensor_of(x, n->in[k]);
-        if (n->in[k] && !in[k] && n->in[k]->type.kind == TYPE_TENSOR && n->in[k]->def)
-            s = op_unsupported(n, x->eval.diag, "input %d is not a tensor the evaluator has", k);
+        if (n->in[k] && !in[k] && n->in[k]->def)
+            s = op_unsupported(n, x->eval.diag, "input %d is not a value the evaluator has", k);
     }
     x->eval.arena = arena;
     if (s == OK) s = run_node(x, n, in, out);
@@ -309,7 +325,7 @@ static Status run_region(Machine *x, const Region *r, const Tensor *const *arg, 
         const Tensor *t = tensor_of(x, r->result[i]);
         if (!t)
             s = diag(x->eval.diag, ERR_UNSUPPORTED, (Where){.file = x->module->file},
-                     "result %d is not a tensor the evaluator has", i);
+                     "result %d is not a value the evaluator has", i);
         else if (!(result[i] = keep(results, t)))
             s = diag(x->eval.diag, ERR_LIMIT, (Where){0}, "out of memory");
     }
@@ -325,6 +341,10 @@ static Status check_input(Machine *x, const Value *v, const Tensor *t)
 {
     Where w = {.file = x->module->file, .node = v->name};
 
+    if (v->type.kind != TYPE_TENSOR || tensor_is_list(t))
+        return v->type.kind == t->kind ? OK
+                                       : diag(x->eval.diag, ERR_USAGE, w,
+                                              "the input is not of the kind that is expected");
     if (t->dtype != v->type.dtype)
         return diag(x->eval.diag, ERR_USAGE, w, "the input is %s, expected %s",
                     dtype_text(t->dtype), dtype_text(v->type.dtype));
@@ -363,7 +383,7 @@ Status eval_module(const Module *m, Arena *arena, const EvalOptions *options,
     TRY(start(&x, m, arena, options, d));
     analysis_uses((Module *)(uintptr_t)m);
     for (int i = 0; i < m->main->n_arg && s == OK; i++) {
-        if (!in[i] || m->main->arg[i]->type.kind != TYPE_TENSOR) continue;
+        if (!in[i]) continue;
         s = check_input(&x, m->main->arg[i], in[i]);
         bind_dims(&x, m->main->arg[i], in[i], false);
     }

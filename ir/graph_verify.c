@@ -287,9 +287,8 @@ static bool check_defines(Verifier *v, const Node *n)
  * dims. */
 static void show_operator_symbols(Verifier *v, const Type *t)
 {
-    for (; t; t = t->elem)
-        for (int i = 0; t->kind == TYPE_TENSOR && i < t->rank; i++)
-            if (t->dim[i]->kind == DIM_SYM) show_symbol(v, t->dim[i]);
+    for (int i = 0; t->kind == TYPE_TENSOR && i < t->rank; i++)
+        if (t->dim[i]->kind == DIM_SYM) show_symbol(v, t->dim[i]);
 }
 
 static bool check_outputs(Verifier *v, const Node *n)

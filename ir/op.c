@@ -297,6 +297,7 @@ static bool inputs_known(const Node *n)
 
 static bool ranks_known(const Node *n)
 {
+    if (n->op->traits & OP_ANY_RANK) return true;
     for (int k = 0; k < n->n_in; k++)
         if (n->in[k] && n->in[k]->type.kind == TYPE_TENSOR && n->in[k]->type.rank == RANK_UNKNOWN)
             return false;
@@ -346,7 +347,8 @@ static bool types_known(const Node *n)
 {
     for (int k = 0; k < n->n_out; k++)
         if (n->out[k] && (n->out[k]->type.kind == TYPE_UNKNOWN ||
-                          (n->out[k]->type.kind == TYPE_TENSOR && n->out[k]->type.rank < 0)))
+                          (n->out[k]->type.kind == TYPE_TENSOR && n->out[k]->type.rank < 0 &&
+                           !(n->op->traits & OP_ANY_RANK))))
             return false;
     return inputs_known(n) && ranks_known(n);
 }

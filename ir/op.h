@@ -25,7 +25,8 @@ typedef enum Trait {
     OP_IDEMPOTENT = 1 << 2, /* f(f(x)) = f(x) */
     OP_MONOTONE = 1 << 3,   /* x <= y implies f(x) <= f(y) */
     OP_IN_PLACE = 1 << 4,   /* out[0] may share the memory of in[0] */
-    OP_VIEW = 1 << 5        /* moves or repeats elements of in[0], changes none */
+    OP_VIEW = 1 << 5,       /* moves or repeats elements of in[0], changes none */
+    OP_ANY_RANK = 1 << 6    /* also takes and gives tensors of unknown rank */
 } Trait;
 
 typedef struct AttrDef {

@@ -52,6 +52,37 @@ Dim type_count(DimTable *t, const Type *type)
     return dim_product(t, type->rank, type->dim);
 }
 
+static bool join_dims(DimTable *t, Arena *arena, const Type *a, const Type *b, Type *out)
+{
+    Dim *dim = ARENA_ARRAY(arena, Dim, a->rank);
+
+    for (int i = 0; i < a->rank; i++)
+        dim[i] = !dim_is_const(a->dim[i]) || dim_equal(a->dim[i], b->dim[i]) ? a->dim[i]
+                 : !dim_is_const(b->dim[i])                                  ? b->dim[i]
+                                            : dim_fresh(t, "any", 0, INT32_MAX);
+    out->dim = dim;
+    return true;
+}
+
+bool type_join(DimTable *t, Arena *arena, const Type *a, const Type *b, Type *out)
+{
+    Type *elem;
+
+    *out = *a;
+    if (a->kind != b->kind || a->dtype != b->dtype) return false;
+    if (a->kind == TYPE_TENSOR) {
+        if (a->rank == RANK_NONE) *out = *b;
+        if (a->rank == RANK_NONE || b->rank == RANK_NONE) return true;
+        if (a->rank == b->rank) return join_dims(t, arena, a, b, out);
+        *out = type_tensor(a->dtype, RANK_UNKNOWN, NULL);
+        return true;
+    }
+    if (!a->elem || !b->elem) return a->elem == b->elem;
+    elem = ARENA_NEW(arena, Type);
+    out->elem = elem;
+    return type_join(t, arena, a->elem, b->elem, elem);
+}
+
 static const char *const wrapper[] = {
     [TYPE_SEQUENCE] = "seq", [TYPE_OPTIONAL] = "optional", [TYPE_MAP] = "map"};
 
@@ -73,6 +104,7 @@ void type_print(Text *out, const Type *t)
     }
     text_f(out, "%s[", t->dtype == DT_NONE ? "?" : dtype_text(t->dtype));
     if (t->rank == RANK_UNKNOWN) text_char(out, '*');
+    if (t->rank == RANK_NONE) text_char(out, '-');
     for (int i = 0; i < t->rank; i++) {
         if (i) text_char(out, ',');
         dim_print(out, t->dim[i]);
@@ -100,6 +132,10 @@ static const char *parse_dims(DimTable *t, Arena *a, const char *s, Type *out)
     int rank = 0;
     if (s[0] == '*' && s[1] == ']') {
         out->rank = RANK_UNKNOWN;
+        return s + 2;
+    }
+    if (s[0] == '-' && s[1] == ']') {
+        out->rank = RANK_NONE;
         return s + 2;
     }
     while (*s != ']') {
@@ -189,6 +225,20 @@ Tensor *tensor_new(Arena *a, DType t, int rank, const int64_t *dim)
     if (!r) return NULL;
     r->data = r->bytes > ARENA_SMALL ? arena_try(a, r->bytes, 1)
                                      : arena_alloc(a, r->bytes ? r->bytes : 1);
+    return r->data ? r : NULL;
+}
+
+Tensor *tensor_list(Arena *a, TypeKind kind, int64_t n, Tensor *const *item)
+{
+    Tensor *r = ARENA_NEW(a, Tensor);
+    size_t bytes;
+
+    if (n < 0 || !checked_mul((size_t)n, sizeof *item, &bytes)) return NULL;
+    *r = (Tensor){.dtype = DT_NONE, .rank = 1, .count = n, .bytes = bytes, .kind = kind};
+    r->dim = ARENA_ARRAY(a, int64_t, 1);
+    r->dim[0] = n;
+    r->data = arena_try(a, bytes + 1, 1);
+    if (r->data && bytes) memcpy(r->data, item, bytes);
     return r->data ? r : NULL;
 }
 

@@ -9,6 +9,7 @@
 
 #define MAX_RANK     12 /* INGOT_MAX_RANK */
 #define RANK_UNKNOWN (-1)
+#define RANK_NONE    (-2) /* of the elements of a sequence that has had none yet */
 
 typedef enum TypeKind {
     TYPE_UNKNOWN,
@@ -30,7 +31,18 @@ Type type_tensor(DType dtype, int rank, const Dim *dim); /* keeps the pointer */
 bool type_equal(const Type *a, const Type *b);
 bool type_is_static(const Type *t);            /* a tensor whose dims are all constants */
 Dim type_count(DimTable *t, const Type *type); /* number of elements */
-void type_print(Text *out, const Type *t);     /* f32[2,n+1], f32[*], seq(f32[n]), ... */
+/* What holds for elements of type a and of type b in one sequence. Only constant dims of an
+ * element's type are promises: any other stands for what each element may have for itself, so dims
+ * that differ become a symbol that nobody binds, ranks that differ are unknown. False where the
+ * kinds or dtypes differ. */
+bool type_join(DimTable *t, Arena *arena, const Type *a, const Type *b, Type *out);
+/* A boxed value: at run time a descriptor of its own tells its dims: sequences, optionals, maps,
+ * tensors of unknown rank. */
+static inline bool type_is_boxed(const Type *t)
+{
+    return t->kind != TYPE_TENSOR || t->rank < 0;
+}
+void type_print(Text *out, const Type *t); /* f32[2,n+1], f32[*], seq(f32[n]), ... */
 const char *type_parse(DimTable *t, Arena *a, const char *s, Type *out); /* NULL when malformed */
 
 /* A constant or evaluated tensor: dense, row-major. Immutable once it is part of a graph. */
@@ -41,6 +53,7 @@ typedef struct Tensor {
     int64_t count; /* elements */
     size_t bytes;  /* at data; strings: count * sizeof(StringRef) */
     void *data;
+    TypeKind kind; /* SEQUENCE, OPTIONAL, MAP: a list; any other: a tensor */
 } Tensor;
 
 typedef struct StringRef { /* same layout as ingot_string */
@@ -59,6 +72,19 @@ Tensor *tensor_scalar_int(Arena *a, DType t, int64_t v);
 Tensor *tensor_i64s(Arena *a, int n, const int64_t *v); /* rank 1 */
 /* Same elements, other dims (the count must agree, else NULL). */
 Tensor *tensor_reshape(Arena *a, const Tensor *t, int rank, const int64_t *dim);
+
+/* A sequence, an optional (of 0 or 1 elements) or a map (keys, values) for the evaluator: a list
+ * whose elements are tensors and lists: rank 1, dtype DT_NONE, data a `Tensor *` for each. The
+ * elements are not copied. NULL when too large for the arena. */
+Tensor *tensor_list(Arena *a, TypeKind kind, int64_t n, Tensor *const *item);
+static inline bool tensor_is_list(const Tensor *t)
+{
+    return t->kind > TYPE_TENSOR;
+}
+static inline Tensor **tensor_items(const Tensor *t)
+{
+    return t->data;
+}
 
 static inline void *tensor_at(const Tensor *t, int64_t i)
 {

@@ -37,15 +37,25 @@ typedef struct RtBlock {
 
 typedef struct RtTextBlock RtTextBlock; /* rt_text.c */
 
+/* The bump region: sequences, and strings that a run makes. Blocks double, are kept from run to
+ * run, and each run begins in the first one. Nothing in it moves or is freed during a run. */
+#define INGOT_RT_BLOCKS 48
+typedef struct RtRegion {
+    RtBlock block[INGOT_RT_BLOCKS];
+    int32_t n, at; /* blocks there are; the one that is being filled */
+    size_t used;   /* of block[at] */
+} RtRegion;
+
 struct ingot_instance {
     const ingot_model *model;
     RtMemory memory;
     int64_t memory_limit;
-    int64_t memory_used; /* bytes of the reserve and of all segments */
+    int64_t memory_used; /* bytes of the reserve, of the region and of all segments */
     ingot_pool *pool;
     bool owns_pool;
     RtBlock reserve; /* model->arena_size bytes, from which segments are cut first */
     size_t reserve_used;
+    RtRegion region;
     RtBlock *segments;     /* [n_segments] */
     bool *segment_cut;     /* [n_segments] lies in the reserve: not released alone */
     RtBlock *lent;         /* [n_outputs] */
@@ -71,7 +81,20 @@ INGOT_RT_HIDDEN void ingot_rt_release(const RtMemory *m, RtBlock *b);
  * without memory. */
 INGOT_RT_HIDDEN bool ingot_rt_grow(const RtMemory *m, RtBlock *b, size_t size);
 
+/* ---- the bump region (rt_region.c) ---- */
+
+INGOT_RT_HIDDEN void ingot_rt_region_reset(RtRegion *r);
+INGOT_RT_HIDDEN void ingot_rt_region_release(const RtMemory *m, RtRegion *r);
+INGOT_RT_HIDDEN bool ingot_rt_in_region(const RtRegion *r, const void *p);
+/* The bytes of n strings are copied into the region. */
+INGOT_RT_HIDDEN int32_t ingot_rt_keep_strings(ingot_call *c, ingot_string *s, int64_t n);
+
 /* ---- types (rt_instance.c) ---- */
+
+static inline bool ingot_rt_is_list(int32_t dtype)
+{
+    return dtype >= INGOT_SEQUENCE && dtype <= INGOT_MAP;
+}
 
 /* Bytes of one element as it lies in memory; 0 for a number that is no dtype. */
 INGOT_RT_HIDDEN int64_t ingot_rt_dtype_size(int32_t dtype);

@@ -19,5 +19,13 @@ int32_t ingot_call_string_of_number(const ingot_call_args *a);
 int32_t ingot_call_string_split(const ingot_call_args *a);
 int32_t ingot_call_trees(const ingot_call_args *a);
 int32_t ingot_call_unique(const ingot_call_args *a);
+int32_t ingot_call_list(const ingot_call_args *a);
+int32_t ingot_call_list_insert(const ingot_call_args *a);
+int32_t ingot_call_list_erase(const ingot_call_args *a);
+int32_t ingot_call_list_at(const ingot_call_args *a);
+int32_t ingot_call_list_element(const ingot_call_args *a);
+int32_t ingot_call_list_length(const ingot_call_args *a);
+int32_t ingot_call_list_split(const ingot_call_args *a);
+int32_t ingot_call_list_concat(const ingot_call_args *a);
 
 #endif

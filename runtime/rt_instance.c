@@ -86,11 +86,15 @@ static const struct {
 
 int64_t ingot_rt_dtype_size(int32_t dtype)
 {
+    if (ingot_rt_is_list(dtype)) return (int64_t)sizeof(ingot_tensor);
     return dtype >= 0 && dtype <= INGOT_I2 ? dtypes[dtype].size : 0;
 }
 
 const char *ingot_rt_dtype_name(int32_t dtype)
 {
+    static const char *const lists[] = {"sequence", "optional", "map"};
+
+    if (ingot_rt_is_list(dtype)) return lists[dtype - INGOT_SEQUENCE];
     return ingot_rt_dtype_size(dtype) ? dtypes[dtype].name : "?";
 }
 
@@ -370,6 +374,7 @@ void ingot_destroy(ingot_instance *m)
     for (int32_t i = 0; i < m->model->n_outputs; i++)
         ingot_rt_release(&m->memory, &m->lent[i]);
     ingot_rt_text_reset(m, true);
+    ingot_rt_region_release(&m->memory, &m->region);
     ingot_rt_release(&m->memory, &m->reserve);
     ingot_rt_release(&m->memory, &m->scratch);
     RtBlock profile = {m->profile, (size_t)m->model->n_kernels * sizeof *m->profile};
@@ -420,6 +425,54 @@ static int32_t input_error(ingot_instance *m, int32_t i, const char *what, const
     return INGOT_ERR_USAGE;
 }
 
+/* ---- lists ---- */
+
+static int32_t list_error(ingot_instance *m, const ingot_port *port, const char *what,
+                          const ingot_tensor *t)
+{
+    snprintf(m->error, sizeof m->error, "input '%s': %s: found %s of rank %d", port->name, what,
+             ingot_rt_dtype_name(t->dtype), (int)t->rank);
+    return INGOT_ERR_USAGE;
+}
+
+static int32_t check_elements(ingot_instance *m, const ingot_port *port, const ingot_port *p,
+                              const ingot_tensor *list);
+
+/* One element of a list that goes in; `port` is the model's input, p what the element shall be. */
+static int32_t check_element(ingot_instance *m, const ingot_port *port, const ingot_port *p,
+                             const ingot_tensor *t)
+{
+    int64_t n = ingot_rt_elements(t->dtype, t->rank, t->dims), size = ingot_rt_dtype_size(p->dtype);
+
+    if (t->dtype != p->dtype) return list_error(m, port, "an element has another dtype", t);
+    if (n < 0) return list_error(m, port, "an element has impossible dims", t);
+    if (n > 0 && !t->data) return list_error(m, port, "an element has no data", t);
+    if ((uintptr_t)t->data % (uintptr_t)(size > 8 ? 8 : size))
+        return list_error(m, port, "an element is not aligned", t);
+    if (p->rank >= 0 && t->rank != p->rank)
+        return list_error(m, port, "an element has another rank", t);
+    for (int32_t k = 0; k < p->rank; k++)
+        if (p->dims[k] >= 0 && t->dims[k] != p->dims[k])
+            return list_error(m, port, "an element has another size", t);
+    return ingot_rt_is_list(p->dtype) ? check_elements(m, port, p, t) : INGOT_OK;
+}
+
+static int32_t check_elements(ingot_instance *m, const ingot_port *port, const ingot_port *p,
+                              const ingot_tensor *list)
+{
+    const ingot_tensor *item = list->data;
+    int64_t n = list->dims[0];
+
+    if ((p->dtype == INGOT_OPTIONAL && n > 1) || (p->dtype == INGOT_MAP && n != 2))
+        return list_error(m, port, "a wrong number of elements", list);
+    for (int64_t i = 0; p->elem && i < n; i++) {
+        int32_t status =
+            check_element(m, port, p->dtype == INGOT_MAP ? &p->elem[i] : p->elem, &item[i]);
+        if (status) return status;
+    }
+    return INGOT_OK;
+}
+
 /* Dims against the port, and symbols against what earlier inputs said of them. */
 static int32_t check_dims(ingot_instance *m, int32_t i, const ingot_tensor *t,
                           const int32_t *symbol_of)
@@ -462,6 +515,7 @@ static int32_t check_input(ingot_instance *m, int32_t i, const ingot_tensor *t,
     if (size > 8) size = 8;
     if ((uintptr_t)t->data % (uintptr_t)size)
         return input_error(m, i, "data is not aligned to the element", t);
+    if (ingot_rt_is_list(p->dtype)) return check_elements(m, p, p, t);
     return p->rank >= 0 ? check_dims(m, i, t, symbol_of) : INGOT_OK;
 }
 
@@ -483,7 +537,8 @@ static int32_t check_inputs(ingot_instance *m, const ingot_tensor *inputs)
 static void prepare_outputs(ingot_instance *m, ingot_tensor *outputs)
 {
     for (int32_t i = 0; i < m->model->n_outputs; i++) {
-        m->lending[i] = !outputs[i].data || outputs[i].data == m->lent[i].data;
+        m->lending[i] = ingot_rt_is_list(m->model->outputs[i].dtype) || !outputs[i].data ||
+                        outputs[i].data == m->lent[i].data;
         if (m->lending[i]) outputs[i].data = NULL;
         outputs[i].dtype = m->model->outputs[i].dtype;
     }
@@ -520,6 +575,7 @@ int32_t ingot_run(ingot_instance *m, const ingot_tensor *inputs, ingot_tensor *o
     ingot_rt_text_reset(m, false);
     fp_before = ingot_rt_fp_get();
     ingot_rt_fp_set(m->fp_mode);
+    ingot_rt_region_reset(&m->region);
     ingot_rt_pool_enter(m->pool);
     status = m->model->run(&call);
     ingot_rt_pool_leave(m->pool);

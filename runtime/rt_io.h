@@ -48,6 +48,24 @@ INGOT_RT_HIDDEN bool ingot_rt_inflate(const uint8_t *from, size_t packed, uint8_
 /* CRC-32 of zip and PNG; `crc` is 0 or that of what came before. */
 INGOT_RT_HIDDEN uint32_t ingot_rt_crc32(uint32_t crc, const void *data, size_t size);
 
+/* The wire format of protocol buffers: a field of a message. */
+enum { INGOT_RT_VARINT = 0, INGOT_RT_BYTES = 2 };
+typedef struct RtField {
+    uint32_t number, wire;
+    uint64_t value;      /* numbers */
+    const uint8_t *data; /* bytes */
+    size_t size;
+} RtField;
+/* The field at *at; false when it is malformed. */
+INGOT_RT_HIDDEN bool ingot_rt_pb_field(const uint8_t **at, const uint8_t *end, RtField *f);
+INGOT_RT_HIDDEN bool ingot_rt_pb_varint(const uint8_t **at, const uint8_t *end, uint64_t *v);
+INGOT_RT_HIDDEN void ingot_rt_pb_put_varint(RtSink *s, uint64_t v);
+INGOT_RT_HIDDEN void ingot_rt_pb_put_bytes(RtSink *s, uint32_t field, const void *data,
+                                           size_t size);
+INGOT_RT_HIDDEN int32_t ingot_rt_read_pb_list(const RtReader *r);
+INGOT_RT_HIDDEN bool ingot_rt_write_pb_list(RtSink *s, const ingot_tensor *t, const char *name,
+                                            const char **why);
+
 INGOT_RT_HIDDEN int32_t ingot_rt_read_npy(const RtReader *r);
 INGOT_RT_HIDDEN int32_t ingot_rt_read_npz(const RtReader *r);
 INGOT_RT_HIDDEN int32_t ingot_rt_read_pb(const RtReader *r);

@@ -1,4 +1,4 @@
-/* rt_pb.c: ONNX TensorProto, by a reader of our own for the wire format.
+/* rt_pb.c: ONNX TensorProto (lists: rt_pb_list.c), by a reader of our own for the wire format.
  *
  * The message is flat, so nothing recurs. One walk finds the dims, the dtype, the name and counts
  * the values of each typed field; after the tensor has its memory a second walk fills it. Values of
@@ -27,16 +27,11 @@ enum { /* TensorProto's fields */
        F_MOST = 16
 };
 
-enum { VARINT = 0, FIXED64 = 1, BYTES = 2, FIXED32 = 5 };
+enum { VARINT = INGOT_RT_VARINT, FIXED64 = 1, BYTES = INGOT_RT_BYTES, FIXED32 = 5 };
 
-typedef struct Field {
-    uint32_t number, wire;
-    uint64_t value;      /* VARINT, FIXED */
-    const uint8_t *data; /* BYTES */
-    size_t size;
-} Field;
+typedef RtField Field;
 
-static bool get_varint(const uint8_t **at, const uint8_t *end, uint64_t *v)
+bool ingot_rt_pb_varint(const uint8_t **at, const uint8_t *end, uint64_t *v)
 {
     *v = 0;
     for (int shift = 0; *at < end && shift < 64; shift += 7) {
@@ -57,21 +52,21 @@ static bool get_fixed(const uint8_t **at, const uint8_t *end, size_t n, uint64_t
 }
 
 /* The field at *at; false when it is malformed. */
-static bool get_field(const uint8_t **at, const uint8_t *end, Field *f)
+bool ingot_rt_pb_field(const uint8_t **at, const uint8_t *end, RtField *f)
 {
     uint64_t key, n;
 
-    if (!get_varint(at, end, &key) || key >> 3 == 0 || key >> 3 > 0x1fffffff) return false;
+    if (!ingot_rt_pb_varint(at, end, &key) || key >> 3 == 0 || key >> 3 > 0x1fffffff) return false;
     *f = (Field){.number = (uint32_t)(key >> 3), .wire = (uint32_t)(key & 7)};
     switch (f->wire) {
     case VARINT:
-        return get_varint(at, end, &f->value);
+        return ingot_rt_pb_varint(at, end, &f->value);
     case FIXED64:
         return get_fixed(at, end, 8, &f->value);
     case FIXED32:
         return get_fixed(at, end, 4, &f->value);
     case BYTES:
-        if (!get_varint(at, end, &n) || n > (uint64_t)(end - *at)) return false;
+        if (!ingot_rt_pb_varint(at, end, &n) || n > (uint64_t)(end - *at)) return false;
         f->data = *at;
         f->size = (size_t)n;
         *at += n;
@@ -89,7 +84,7 @@ static uint32_t wire_of(uint32_t field)
 
 static bool get_value(uint32_t wire, const uint8_t **at, const uint8_t *end, uint64_t *v)
 {
-    if (wire == VARINT) return get_varint(at, end, v);
+    if (wire == VARINT) return ingot_rt_pb_varint(at, end, v);
     return get_fixed(at, end, wire == FIXED32 ? 4 : 8, v);
 }
 
@@ -183,7 +178,7 @@ static bool scan(const RtReader *r, TensorProto *p)
     Field f;
 
     while (at < end) {
-        if (!get_field(&at, end, &f) || !scan_field(p, &f)) return false;
+        if (!ingot_rt_pb_field(&at, end, &f) || !scan_field(p, &f)) return false;
     }
     return true;
 }
@@ -284,7 +279,7 @@ static int32_t fill_typed(const RtReader *r, const TensorProto *p, int64_t n)
         return ingot_rt_io_fail(r, INGOT_ERR_DATA, "has %lld values for %lld elements",
                                 (long long)count, (long long)n);
     }
-    while (at < end && get_field(&at, end, &f)) {
+    while (at < end && ingot_rt_pb_field(&at, end, &f)) {
         if (f.number == field) walk_values(&f, put_value, &fill);
     }
     return INGOT_OK;
@@ -301,7 +296,7 @@ static int32_t fill_strings(const RtReader *r, const TensorProto *p, int64_t n)
         return ingot_rt_io_fail(r, INGOT_ERR_DATA, "has %lld strings for %lld elements",
                                 (long long)p->count[F_STRING], (long long)n);
     }
-    while (at < end && get_field(&at, end, &f)) {
+    while (at < end && ingot_rt_pb_field(&at, end, &f)) {
         if (f.number != F_STRING) continue;
         if (f.size) memcpy(to, f.data, f.size);
         *s++ = (ingot_string){to, (int64_t)f.size};
@@ -326,6 +321,7 @@ int32_t ingot_rt_read_pb(const RtReader *r)
     int64_t n;
     int32_t status;
 
+    if (r->want && r->want->port && r->want->port->elem) return ingot_rt_read_pb_list(r);
     if (!scan(r, &p)) return ingot_rt_io_fail(r, INGOT_ERR_DATA, "is no ONNX TensorProto");
     if (p.external || p.segment) {
         return ingot_rt_io_fail(r, INGOT_ERR_USAGE,
@@ -350,17 +346,17 @@ int32_t ingot_rt_read_pb(const RtReader *r)
 
 /* ---- writing ---- */
 
-static void put_varint(RtSink *s, uint64_t v)
+void ingot_rt_pb_put_varint(RtSink *s, uint64_t v)
 {
     for (; v > 0x7f; v >>= 7)
         ingot_rt_sink_le(s, (v & 0x7f) | 0x80, 1);
     ingot_rt_sink_le(s, v, 1);
 }
 
-static void put_bytes(RtSink *s, uint32_t field, const void *data, size_t size)
+void ingot_rt_pb_put_bytes(RtSink *s, uint32_t field, const void *data, size_t size)
 {
-    put_varint(s, field << 3 | BYTES);
-    put_varint(s, size);
+    ingot_rt_pb_put_varint(s, field << 3 | BYTES);
+    ingot_rt_pb_put_varint(s, size);
     ingot_rt_sink_put(s, data, size);
 }
 
@@ -369,8 +365,8 @@ static void put_packed(RtSink *s, const ingot_tensor *t, int64_t n, int32_t bits
     const uint8_t *from = t->data;
     int32_t each = 8 / bits;
 
-    put_varint(s, F_RAW << 3 | BYTES);
-    put_varint(s, (uint64_t)(n / each + (n % each != 0)));
+    ingot_rt_pb_put_varint(s, F_RAW << 3 | BYTES);
+    ingot_rt_pb_put_varint(s, (uint64_t)(n / each + (n % each != 0)));
     for (int64_t i = 0; i < n; i += each) {
         unsigned byte = 0;
         for (int32_t k = 0; k < each && i + k < n; k++)
@@ -384,24 +380,24 @@ bool ingot_rt_write_pb(RtSink *s, const ingot_tensor *t, const char *name, const
     int64_t n = ingot_tensor_elements(t);
     int32_t bits = ingot_rt_dtype_bits(t->dtype);
 
-    (void)why;
+    if (ingot_tensor_is_list(t)) return ingot_rt_write_pb_list(s, t, name, why);
     for (int32_t k = 0; k < t->rank; k++) {
-        put_varint(s, F_DIMS << 3 | VARINT);
-        put_varint(s, (uint64_t)t->dims[k]);
+        ingot_rt_pb_put_varint(s, F_DIMS << 3 | VARINT);
+        ingot_rt_pb_put_varint(s, (uint64_t)t->dims[k]);
     }
-    put_varint(s, F_DTYPE << 3 | VARINT);
-    put_varint(s, (uint64_t)t->dtype);
+    ingot_rt_pb_put_varint(s, F_DTYPE << 3 | VARINT);
+    ingot_rt_pb_put_varint(s, (uint64_t)t->dtype);
     if (t->dtype == INGOT_STRING) {
         const ingot_string *e = t->data;
         for (int64_t i = 0; i < n; i++)
-            put_bytes(s, F_STRING, e[i].s, (size_t)e[i].n);
+            ingot_rt_pb_put_bytes(s, F_STRING, e[i].s, (size_t)e[i].n);
     }
-    put_bytes(s, F_NAME, name, strlen(name));
+    ingot_rt_pb_put_bytes(s, F_NAME, name, strlen(name));
     if (t->dtype == INGOT_STRING) return true;
     if (bits < 8) {
         put_packed(s, t, n, bits);
     } else {
-        put_bytes(s, F_RAW, t->data, (size_t)(n * ingot_rt_dtype_size(t->dtype)));
+        ingot_rt_pb_put_bytes(s, F_RAW, t->data, (size_t)(n * ingot_rt_dtype_size(t->dtype)));
     }
     return true;
 }

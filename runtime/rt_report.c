@@ -20,8 +20,12 @@ void ingot_rt_print_ports(const ingot_port *ports, int32_t count, void *file)
     for (int32_t i = 0; i < count; i++) {
         ingot_tensor_type_text(ports[i].dtype, ports[i].rank, ports[i].dims, ports[i].symbols, type,
                                sizeof type);
-        fprintf(file, "  %-*s  %s%s\n", (int)(width < 40 ? width : 40), ports[i].name, type,
-                ports[i].optional ? "  (optional)" : "");
+        fprintf(file, "  %-*s  %s", (int)(width < 40 ? width : 40), ports[i].name, type);
+        for (const ingot_port *e = ports[i].elem; e; e = e->elem) {
+            ingot_tensor_type_text(e->dtype, e->rank, e->dims, e->symbols, type, sizeof type);
+            fprintf(file, " of %s", type);
+        }
+        fprintf(file, "%s\n", ports[i].optional ? "  (optional)" : "");
     }
 }
 
@@ -94,19 +98,33 @@ void ingot_rt_print_help(const RtDriver *d)
            "not allowed.\n");
 }
 
-void ingot_rt_print_summary(const RtDriver *d, int32_t k)
+static void print_value(const ingot_tensor *t, int indent)
 {
-    const ingot_tensor *t = &d->out[k];
     int64_t n = ingot_tensor_elements(t);
     char text[200];
 
     ingot_tensor_type_text(t->dtype, t->rank, t->dims, NULL, text, sizeof text);
-    printf("%s: %s =", d->model->outputs[k].name, text);
+    printf(ingot_tensor_is_list(t) ? "%s" : "%s =", text);
+    if (ingot_tensor_is_list(t)) {
+        for (int64_t i = 0; i < n && i < SHOWN_ROWS; i++) {
+            printf("\n%*s[%lld] ", indent, "", (long long)i);
+            print_value((const ingot_tensor *)t->data + i, indent + 2);
+        }
+        if (n > SHOWN_ROWS) printf("\n%*s...", indent, "");
+        return;
+    }
     for (int64_t i = 0; i < n && i < SHOWN_VALUES; i++) {
         ingot_tensor_element_text(t, i, text, sizeof text);
         printf(t->dtype == INGOT_STRING ? " \"%s\"" : " %s", text);
     }
-    printf(n > SHOWN_VALUES ? " ...\n" : "\n");
+    if (n > SHOWN_VALUES) printf(" ...");
+}
+
+void ingot_rt_print_summary(const RtDriver *d, int32_t k)
+{
+    printf("%s: ", d->model->outputs[k].name);
+    print_value(&d->out[k], 2);
+    printf("\n");
 }
 
 /* ---- the largest ---- */
@@ -189,6 +207,10 @@ static void print_top_of(const RtDriver *d, int32_t k, const Labels *labels)
     int64_t rows = n > 0 ? ingot_tensor_elements(t) / n : 0;
     char text[200];
 
+    if (ingot_tensor_is_list(t)) {
+        ingot_rt_print_summary(d, k);
+        return;
+    }
     ingot_tensor_type_text(t->dtype, t->rank, t->dims, NULL, text, sizeof text);
     printf("%s: %s\n", d->model->outputs[k].name, text);
     for (int64_t row = 0; row < rows && row < SHOWN_ROWS; row++) {

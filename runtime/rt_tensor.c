@@ -148,6 +148,8 @@ int32_t ingot_rt_io_take(const RtReader *r, int32_t dtype, int32_t rank, const i
 
 void ingot_tensor_free(ingot_tensor *t)
 {
+    for (int64_t i = 0; ingot_tensor_is_list(t) && t->data && i < t->dims[0]; i++)
+        ingot_tensor_free((ingot_tensor *)t->data + i);
     free(t->data);
     *t = (ingot_tensor){0};
 }
@@ -256,12 +258,44 @@ static void fill_random(ingot_tensor *t, uint64_t state)
     }
 }
 
+static int32_t read_random(const RtReader *r);
+
+/* A sequence of three, an optional that is there; open dims of an element grow with its place. */
+static int32_t random_list(const RtReader *r)
+{
+    const ingot_port *p = r->want->port;
+    int64_t n = p->dtype == INGOT_SEQUENCE ? 3 : p->dtype == INGOT_MAP ? 2 : 1;
+    int32_t status = ingot_rt_io_take(r, p->dtype, 1, &n, 0);
+
+    for (int64_t i = 0; !status && i < n; i++) {
+        int64_t dims[INGOT_MAX_RANK];
+        ingot_port elem = p->elem[p->dtype == INGOT_MAP ? i : 0];
+        int64_t any[1] = {-1};
+        ingot_tensor_want want = {
+            .port = &elem, .dims = dims, .seed = r->want->seed * 31 + (uint64_t)i};
+        RtReader inner = *r;
+        for (int32_t k = 0; k < INGOT_MAX_RANK; k++)
+            dims[k] = p->dtype == INGOT_MAP ? 3 : i + 1;
+        if (elem.rank < 0) {
+            elem.rank = 1;
+            elem.dims = any;
+            elem.symbols = NULL;
+        }
+        inner.want = &want;
+        inner.out = (ingot_tensor *)r->out->data + i;
+        status = read_random(&inner);
+    }
+    return status;
+}
+
 static int32_t read_random(const RtReader *r)
 {
     int64_t dims[INGOT_MAX_RANK] = {0};
     uint64_t state = r->want ? r->want->seed : 0;
-    int32_t status = ingot_rt_io_settle(r, -1, dims);
+    int32_t status;
 
+    if (r->want && r->want->port && r->want->port->elem) return random_list(r);
+    status = ingot_rt_io_settle(r, -1, dims);
     if (!status) status = ingot_rt_io_take(r, r->want->port->dtype, r->want->port->rank, dims, 0);
     if (status) return status;
     for (const char *s = r->want->port->name; *s; s++) /* inputs of one model differ */
@@ -356,7 +390,11 @@ static int32_t read_bytes(const RtReader *r)
     const Format *f = find_format(r);
     int32_t status;
 
-    if (f) {
+    if (r->want && r->want->port && r->want->port->elem && (!f || f->read != ingot_rt_read_pb)) {
+        status = ingot_rt_io_fail(r, INGOT_ERR_USAGE,
+                                  "'%s' is a list of tensors, which is read from a .pb file",
+                                  r->want->port->name);
+    } else if (f) {
         status = f->read(r);
     } else if (r->want && r->want->port && ingot_rt_io_most(r) == (int64_t)r->size) {
         status = read_raw(r);
@@ -518,6 +556,9 @@ int32_t ingot_tensor_write(const char *path, const ingot_tensor *t, const char *
     }
     if (ingot_tensor_elements(t) < 0)
         return ingot_rt_io_fail(&r, INGOT_ERR_USAGE, "impossible dims or dtype");
+    if (ingot_tensor_is_list(t) && f->write != ingot_rt_write_pb)
+        return ingot_rt_io_fail(&r, INGOT_ERR_USAGE,
+                                "a list of tensors can be written to a .pb file only");
     if (!f->write(&s, t, name ? name : "", &why)) {
         free(s.data);
         return ingot_rt_io_fail(&r, INGOT_ERR_USAGE, "%s", why);

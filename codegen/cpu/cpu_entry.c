@@ -83,10 +83,7 @@ static void inputs(Host *h)
     const Region *r = h->graph->main;
 
     for (int i = 0; i < r->n_arg; i++) {
-        if (r->arg[i]->type.kind != TYPE_TENSOR || r->arg[i]->type.rank < 0)
-            host_unsupported(h, NULL,
-                             arena_printf(h->arena, "input '%s' is not a tensor of known rank",
-                                          r->arg[i]->name ? r->arg[i]->name : ""));
+        if (type_is_boxed(&r->arg[i]->type)) continue; /* the box is the caller's */
         host_point(h, r->arg[i],
                    host_load(h, h->m->ptr, host_gep_c(h, h->inputs, (int64_t)i * TENSOR_SIZE)));
     }
@@ -99,10 +96,8 @@ static void outputs(Host *h)
     for (int k = 0; k < r->n_result; k++) {
         const Value *v = r->result[k];
         LLVMValueRef tensor = host_gep_c(h, h->outputs, (int64_t)k * TENSOR_SIZE), bytes, p;
-        if (v->type.kind != TYPE_TENSOR || v->type.rank < 0) {
-            host_unsupported(h, v->def,
-                             arena_printf(h->arena, "output '%s' is not a tensor of known rank",
-                                          h->graph->output_name[k]));
+        if (type_is_boxed(&v->type)) {
+            host_output_box(h, k, v);
             continue;
         }
         host_describe(h, tensor, v, true);
@@ -180,8 +175,9 @@ Status cpu_entry_emit(CpuModule *m, const EntryInput *in, Diag *d)
     map_init(&h.strings, h.arena, true);
     map_init(&h.origins, h.arena, false);
     h.pointer = arena_try(h.arena, (size_t)g->next_id + 1, sizeof *h.pointer);
+    h.box = arena_try(h.arena, (size_t)g->next_id + 1, sizeof *h.box);
     h.output = ARENA_ARRAY(h.arena, LLVMValueRef, g->main->n_result);
-    if (!h.pointer) return diag(d, ERR_LIMIT, (Where){.file = g->file}, "no memory");
+    if (!h.pointer || !h.box) return diag(d, ERR_LIMIT, (Where){.file = g->file}, "no memory");
     TRY(module_visit(g, measure, &h));
     h.slots = LLVMCreateBuilderInContext(m->cx);
     emit(&h);

@@ -35,6 +35,7 @@ typedef struct Host {
     LLVMValueRef base;            /* of segment 0; NULL when it is empty */
     LLVMValueRef weights;
     LLVMValueRef *pointer; /* by Value.id: slot */
+    LLVMValueRef *box;     /* by Value.id: the ingot_tensor of a boxed value */
     LLVMValueRef *output;  /* [main->n_result] memory asked for at entry, or NULL */
     LLVMValueRef overflow; /* i1 or NULL: arithmetic since the last host_check went wrong */
     Map symbols;           /* Dim -> slot (LLVMValueRef) */
@@ -102,6 +103,18 @@ void host_copy_runs(Host *h, LLVMValueRef to, LLVMValueRef to_step, LLVMValueRef
                     LLVMValueRef from_step, LLVMValueRef run, LLVMValueRef count);
 /* Store dtype, rank and dims (where bound) into an ingot_tensor. */
 void host_describe(Host *h, LLVMValueRef tensor, const Value *v, bool all);
+
+/* ---- cpu_host_box.c: boxed values (type_is_boxed) ---- */
+LLVMValueRef host_box(Host *h, const Value *v); /* the ingot_tensor that tells what v is */
+/* Store what v is, boxed or not, into an ingot_tensor. */
+void host_put_box(Host *h, LLVMValueRef tensor, const Value *v);
+/* v, boxed, is what `tensor` says. */
+void host_set_box(Host *h, const Value *v, LLVMValueRef tensor);
+LLVMValueRef host_new_box(Host *h);
+/* The tensor of this box outlives what the program makes next. */
+void host_keep_box(Host *h, LLVMValueRef tensor);
+/* Output k is v. */
+void host_output_box(Host *h, int k, const Value *v);
 
 /* ---- cpu_host_node.c, cpu_host_flow.c ---- */
 void host_node(Host *h, const Node *n);

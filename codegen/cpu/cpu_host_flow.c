@@ -19,7 +19,7 @@ static bool defines(const Node *n, Dim d)
 
 static bool is_tensor(const Value *v)
 {
-    return v->type.kind == TYPE_TENSOR && v->type.rank >= 0;
+    return !type_is_boxed(&v->type);
 }
 
 static LLVMValueRef load_bool(Host *h, const Value *v)
@@ -74,11 +74,12 @@ static void settle(Host *h, const Meeting *m, int origin)
                          "a dim is %lld, expected %lld");
 }
 
-static bool same_rank(Host *h, const Node *n, const Value *a, const Value *b)
+/* Whether dims of `from` are to be held against those of `to`: a boxed value takes them all. */
+static bool same_rank(Host *h, const Node *n, const Value *to, const Value *from)
 {
-    if (is_tensor(a) && is_tensor(b) && a->type.rank == b->type.rank) return true;
-    if (a->type.kind == TYPE_TENSOR || b->type.kind == TYPE_TENSOR)
-        host_unsupported(h, n, "a rank that only the run can tell");
+    if (!is_tensor(to)) return false;
+    if (is_tensor(from) && to->type.rank == from->type.rank) return true;
+    host_bug(h, n, "values of different ranks meet");
     return false;
 }
 
@@ -91,7 +92,11 @@ static void branch_result(Host *h, const Node *n, int r, int k)
     const NodePlan *np = h->plan->node[n->id];
     LLVMValueRef p;
 
-    if (!is_tensor(out) || place->kind == PLACE_POINTER || np->direct[r][k]) {
+    if (!is_tensor(out)) {
+        host_put_box(h, host_box(h, out), v);
+        return;
+    }
+    if (place->kind == PLACE_POINTER || np->direct[r][k]) {
         host_point(h, out, host_pointer(h, v));
         return;
     }
@@ -144,6 +149,7 @@ typedef struct Looping {
     LLVMValueRef trip, turn, condition; /* slots: i64, i64, i8 */
     LLVMValueRef *scan_room;            /* [scans] slots: bytes that its segment has */
     LLVMValueRef (*scan_dim)[MAX_RANK]; /* [scans] slots: dims of one element */
+    LLVMValueRef *next_box;             /* [carried] of a boxed value: the next one */
     bool counted;                       /* trip alone decides */
 } Looping;
 
@@ -159,6 +165,9 @@ static void loop_slots(Host *h, Looping *l)
     l->turn = host_slot(h, h->m->i64, 1);
     l->condition = host_slot(h, h->m->i8, 1);
     l->scan_room = ARENA_ARRAY(h->arena, LLVMValueRef, l->scans);
+    l->next_box = ARENA_ARRAY(h->arena, LLVMValueRef, l->carried);
+    for (int i = 0; i < l->carried; i++)
+        if (!is_tensor(l->body->arg[i + 2])) l->next_box[i] = host_new_box(h);
     l->scan_dim = arena_alloc(h->arena, sizeof *l->scan_dim * (size_t)(l->scans + 1));
     for (int k = 0; k < l->scans; k++) {
         l->scan_room[k] = host_slot(h, h->m->i64, 1);
@@ -206,7 +215,10 @@ static void loop_start(Host *h, Looping *l, const Map *outer)
     meet_arguments(h, l, &m, true, outer);
     settle(h, &m, l->origin);
     for (int i = 0; i < l->carried; i++)
-        host_point(h, l->body->arg[i + 2], host_pointer(h, n->in[i + 2]));
+        if (is_tensor(l->body->arg[i + 2]))
+            host_point(h, l->body->arg[i + 2], host_pointer(h, n->in[i + 2]));
+        else
+            host_put_box(h, host_box(h, l->body->arg[i + 2]), n->in[i + 2]);
     for (int k = 0; k < l->scans; k++)
         if (n->out[l->carried + k]) scan_start(h, l, k);
     host_point(h, l->body->arg[0], l->turn);
@@ -275,12 +287,17 @@ static void scan_append(Host *h, const Looping *l, int k)
     host_copy(h, host_gep(h, host_pointer(h, out), used), host_pointer(h, v), bytes);
 }
 
-/* The pointer to the next value of carried i. */
+/* The pointer to the next value of carried i; NULL for a boxed one. */
 static LLVMValueRef next_value(Host *h, const Looping *l, int i)
 {
     const Value *v = l->body->result[i + 1];
     LLVMValueRef number, p, bytes;
 
+    if (l->next_box[i]) {
+        host_put_box(h, l->next_box[i], v);
+        if (l->body->arg[i + 2]->type.kind == TYPE_TENSOR) host_keep_box(h, l->next_box[i]);
+        return NULL;
+    }
     if (l->plan->pass[i] || l->plan->direct[0][i]) return host_pointer(h, v);
     number = LLVMBuildAdd(h->m->b, cpu_i32(h->m, l->plan->segment[i]),
                           host_load(h, h->m->i32, l->loop.parity), "");
@@ -304,7 +321,10 @@ static void loop_next(Host *h, Looping *l, const Map *outer)
     on = load_bool(h, l->body->result[0]);
     settle(h, &m, l->origin);
     for (int i = 0; i < l->carried; i++)
-        host_point(h, l->body->arg[i + 2], next[i]);
+        if (next[i])
+            host_point(h, l->body->arg[i + 2], next[i]);
+        else
+            host_set_box(h, l->body->arg[i + 2], l->next_box[i]);
     host_store(h, LLVMBuildZExt(b, on, h->m->i8, ""), l->condition);
     turn = host_load(h, h->m->i64, l->turn);
     host_store(h, LLVMBuildAdd(b, turn, host_i64(h, 1), ""), l->turn);
@@ -320,7 +340,10 @@ static void loop_results(Host *h, const Looping *l)
     for (int i = 0; i < l->carried; i++) {
         const Value *arg = l->body->arg[i + 2], *out = n->out[i];
         if (!out) continue;
-        host_point(h, out, host_pointer(h, arg));
+        if (is_tensor(out))
+            host_point(h, out, host_pointer(h, arg));
+        else
+            host_put_box(h, host_box(h, out), arg);
         if (!same_rank(h, n, out, arg)) continue;
         for (int k = 0; k < arg->type.rank; k++)
             if (out->type.dim[k] != arg->type.dim[k])

@@ -186,10 +186,10 @@ static void call_operands(Host *h, const Node *n)
 {
     for (int i = 0; i < n->n_in; i++) {
         LLVMValueRef at = host_gep_c(h, h->call_in, (int64_t)i * TENSOR_SIZE);
-        clear_tensor(h, at);
-        if (!n->in[i]) continue;
-        host_store(h, host_pointer(h, n->in[i]), at);
-        host_describe(h, at, n->in[i], true);
+        if (n->in[i])
+            host_put_box(h, at, n->in[i]);
+        else
+            clear_tensor(h, at);
     }
 }
 
@@ -199,7 +199,7 @@ static void call_results(Host *h, const Node *n)
         const Value *v = n->out[k];
         LLVMValueRef at = host_gep_c(h, h->call_out, (int64_t)k * TENSOR_SIZE);
         clear_tensor(h, at);
-        if (!v) continue;
+        if (!v || type_is_boxed(&v->type)) continue;
         if (h->plan->place[v->id].kind != PLACE_POINTER) {
             LLVMValueRef bytes = host_bytes(h, v);
             host_store(h, host_make(h, v), at);
@@ -224,7 +224,8 @@ static void call_dims(Host *h, const Node *n, int origin)
     map_init(&seen, h->arena, false);
     for (int pass = 0; pass < 2; pass++)
         for (int k = 0; k < n->n_out; k++)
-            for (int i = 0; n->out[k] && i < n->out[k]->type.rank; i++) {
+            for (int i = 0;
+                 n->out[k] && !type_is_boxed(&n->out[k]->type) && i < n->out[k]->type.rank; i++) {
                 Dim d = n->out[k]->type.dim[i];
                 LLVMValueRef found = host_load(
                     h, h->m->i64,
@@ -278,11 +279,14 @@ static void call(Host *h, const Node *n)
                       &h->call_args);
     host_leave_if(h, differs(h, rc, cpu_i32(h->m, 0)), rc);
     call_dims(h, n, origin);
-    for (int k = 0; k < n->n_out; k++)
-        if (n->out[k] && h->plan->place[n->out[k]->id].kind == PLACE_POINTER)
-            host_point(
-                h, n->out[k],
-                host_load(h, h->m->ptr, host_gep_c(h, h->call_out, (int64_t)k * TENSOR_SIZE)));
+    for (int k = 0; k < n->n_out; k++) {
+        LLVMValueRef at = host_gep_c(h, h->call_out, (int64_t)k * TENSOR_SIZE);
+        if (!n->out[k] || h->plan->place[n->out[k]->id].kind != PLACE_POINTER) continue;
+        if (type_is_boxed(&n->out[k]->type))
+            host_set_box(h, n->out[k], at);
+        else
+            host_point(h, n->out[k], host_load(h, h->m->ptr, at));
+    }
 }
 
 void host_node(Host *h, const Node *n)

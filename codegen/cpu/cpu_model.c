@@ -8,6 +8,8 @@ static LLVMValueRef record(Host *h, LLVMValueRef *field, unsigned n)
     return LLVMConstStructInContext(h->m->cx, field, n, 0);
 }
 
+static LLVMValueRef ports(Host *h, int n, const ingot_port *list);
+
 static LLVMValueRef port(Host *h, const ingot_port *p)
 {
     LLVMValueRef dims[MAX_RANK], symbols[MAX_RANK];
@@ -22,7 +24,8 @@ static LLVMValueRef port(Host *h, const ingot_port *p)
                             cpu_i32(h->m, p->rank),
                             host_array(h, h->m->i64, rank, dims),
                             host_array(h, h->m->ptr, rank, symbols),
-                            cpu_i32(h->m, p->optional)};
+                            cpu_i32(h->m, p->optional),
+                            ports(h, p->dtype == INGOT_MAP ? 2 : p->elem != NULL, p->elem)};
     return record(h, field, sizeof field / sizeof *field);
 }
 

@@ -191,6 +191,19 @@ static const char *const dtype_constants[INGOT_I2 + 1] = {
     [INGOT_I2] = "INGOT_I2",
 };
 
+static bool is_list(const ingot_port *p)
+{
+    return p->dtype >= INGOT_SEQUENCE && p->dtype <= INGOT_MAP;
+}
+
+static const char *dtype_constant(const ingot_port *p)
+{
+    static const char *const lists[] = {"INGOT_SEQUENCE", "INGOT_OPTIONAL", "INGOT_MAP"};
+
+    if (is_list(p)) return lists[p->dtype - INGOT_SEQUENCE];
+    return dtype_constants[p->dtype > 0 && p->dtype <= INGOT_I2 ? p->dtype : INGOT_U8];
+}
+
 static int32_t dtype_of(const ingot_port *p)
 {
     return p->dtype > 0 && p->dtype <= INGOT_I2 ? p->dtype : INGOT_U8;
@@ -207,7 +220,7 @@ static void name_open_dims(Header *h, Field *f, Map *taken, Map *symbols)
 
     f->dim = ARENA_ARRAY(h->arena, const char *, p->rank);
     f->first = ARENA_ARRAY(h->arena, bool, p->rank);
-    for (int32_t k = 0; k < p->rank; k++) {
+    for (int32_t k = 0; k < p->rank && !is_list(p); k++) {
         const char *symbol = symbol_of(p, k), *known = symbol ? map_get(symbols, symbol) : NULL;
         if (p->dims[k] >= 0) continue;
         f->first[k] = known == NULL;
@@ -249,9 +262,18 @@ static void name_fields(Header *h)
 static void put_type(Text *t, const ingot_port *p)
 {
     static const char prefix[] = "INGOT_";
-    const char *name = dtype_constants[dtype_of(p)] + sizeof prefix - 1;
+    const char *name = dtype_constant(p) + sizeof prefix - 1;
 
     text_put(t, name);
+    if (is_list(p)) {
+        text_put(t, " of ");
+        if (p->elem) put_type(t, p->elem);
+        if (p->elem && p->dtype == INGOT_MAP) {
+            text_put(t, " and ");
+            put_type(t, &p->elem[1]);
+        }
+        return;
+    }
     text_put(t, p->rank < 0 ? " of any rank" : " [");
     for (int32_t k = 0; k < p->rank; k++) {
         const char *symbol = symbol_of(p, k);
@@ -301,8 +323,8 @@ static void put_constants(Header *h, const char *way, const Field *f)
 
     text_f(h->t, "#define %s_NAME ", prefix);
     put_literal(h->t, p->name);
-    text_f(h->t, "\n#define %s_DTYPE %s\n#define %s_RANK %d\n", prefix,
-           dtype_constants[dtype_of(p)], prefix, p->rank);
+    text_f(h->t, "\n#define %s_DTYPE %s\n#define %s_RANK %d\n", prefix, dtype_constant(p), prefix,
+           p->rank);
     for (int32_t k = 0; k < p->rank; k++) {
         if (p->dims[k] >= 0)
             text_f(h->t, "#define %s_DIM%d %lld\n", prefix, k, (long long)p->dims[k]);
@@ -320,14 +342,14 @@ static void put_inputs(Header *h)
            h->name);
     for (int i = 0; i < h->in->n_inputs; i++) {
         const Field *f = &h->inputs[i];
-        if (f->port->rank < 0) {
+        if (f->port->rank < 0 || is_list(f->port)) {
             text_f(h->t, "    ingot_tensor %s; /* ", f->name);
         } else {
             text_f(h->t, "    const %s *%s; /* ", c_types[dtype_of(f->port)], f->name);
         }
         put_type(h->t, f->port);
         text_f(h->t, "%s */\n", f->port->optional ? ", may be NULL" : "");
-        for (int32_t k = 0; k < f->port->rank; k++) {
+        for (int32_t k = 0; k < f->port->rank && !is_list(f->port); k++) {
             if (f->dim[k] && f->first[k]) text_f(h->t, "    int64_t %s;\n", f->dim[k]);
         }
     }
@@ -346,6 +368,12 @@ static void put_outputs(Header *h)
     for (int i = 0; i < h->in->n_outputs; i++) {
         const Field *f = &h->outputs[i];
         int32_t rank = f->port->rank;
+        if (is_list(f->port)) {
+            text_f(h->t, "    ingot_tensor %s; /* ", f->name);
+            put_type(h->t, f->port);
+            text_put(h->t, ", always lent */\n");
+            continue;
+        }
         text_f(h->t, "    %s *%s; /* ", c_types[dtype_of(f->port)], f->name);
         put_type(h->t, f->port);
         text_f(h->t, " */\n    int64_t %s_capacity;\n", f->name);
@@ -363,7 +391,7 @@ static void put_input_setup(Header *h, int i)
 {
     const Field *f = &h->inputs[i];
 
-    if (f->port->rank < 0) {
+    if (f->port->rank < 0 || is_list(f->port)) {
         text_f(h->t, "    x[%d] = in->%s;\n", i, f->name);
         return;
     }
@@ -396,6 +424,7 @@ static void put_run(Header *h)
         put_input_setup(h, i);
     for (int i = 0; i < n_out; i++) {
         const char *f = h->outputs[i].name;
+        if (is_list(h->outputs[i].port)) continue;
         text_f(h->t,
                "    y[%d].data = out->%s_capacity ? out->%s : NULL;\n    y[%d].capacity = "
                "out->%s_capacity;\n",
@@ -404,6 +433,10 @@ static void put_run(Header *h)
     text_put(h->t, "    status = ingot_run(m, x, y);\n    if (status) return status;\n");
     for (int i = 0; i < n_out; i++) {
         const Field *f = &h->outputs[i];
+        if (is_list(f->port)) {
+            text_f(h->t, "    out->%s = y[%d];\n", f->name, i);
+            continue;
+        }
         text_f(h->t, "    out->%s = (%s *)y[%d].data;\n", f->name, c_types[dtype_of(f->port)], i);
         if (f->port->rank < 0) text_f(h->t, "    out->%s_rank = y[%d].rank;\n", f->name, i);
         if (f->port->rank) {

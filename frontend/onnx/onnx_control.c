@@ -42,24 +42,36 @@ static void widen_dims(Importer *im, Type *t, bool *wide, const Type *other)
     t->dim = dim;
 }
 
+/* A sequence's element, or what an optional holds. */
+static bool widen_elem(Importer *im, Type *t, const Type *other)
+{
+    Type both;
+
+    if (!t->elem) return false;
+    if (!other) {
+        if (t->elem->kind != TYPE_TENSOR || t->elem->rank == RANK_UNKNOWN) return false;
+        both = type_tensor(t->elem->dtype, RANK_UNKNOWN, NULL);
+    } else {
+        /* a value goes for an optional that holds it: see wrap_carried */
+        const Type *elem =
+            t->kind == TYPE_OPTIONAL && other->kind != TYPE_OPTIONAL ? other : other->elem;
+        if (!elem || !type_join(&im->module->dims, im->arena, t->elem, elem, &both) ||
+            type_equal(&both, t->elem))
+            return false;
+    }
+    t->elem = arena_copy(im->arena, &both, sizeof both);
+    return true;
+}
+
 /* Make t as wide as `other` needs; true when it was changed. other NULL: as wide as can be. */
 static bool widen(Importer *im, Type *t, bool *wide, const Type *other)
 {
-    if (t->kind == TYPE_SEQUENCE || t->kind == TYPE_OPTIONAL) {
-        bool inner[MAX_RANK] = {0};
-        Type *elem = ARENA_NEW(im->arena, Type);
-        if (!t->elem || (other && (other->kind != t->kind || !other->elem))) return false;
-        if (other && type_equal(t->elem, other->elem)) return false;
-        if (t->elem->kind == TYPE_TENSOR && t->elem->rank == RANK_UNKNOWN) return false;
-        *elem = *t->elem;
-        /* a symbol for each length would need one for each element: only the rank can be kept */
-        if (!widen(im, elem, inner, NULL)) return false;
-        elem->rank = RANK_UNKNOWN;
-        elem->dim = NULL;
-        t->elem = elem;
+    if (t->kind == TYPE_SEQUENCE || t->kind == TYPE_OPTIONAL) return widen_elem(im, t, other);
+    if (t->kind != TYPE_TENSOR || t->rank == RANK_UNKNOWN) return false;
+    if (other && other->kind == TYPE_OPTIONAL) {
+        *t = *other;
         return true;
     }
-    if (t->kind != TYPE_TENSOR || t->rank == RANK_UNKNOWN) return false;
     if (other && other->kind != TYPE_TENSOR) return false;
     if (other && other->rank != t->rank) {
         t->rank = RANK_UNKNOWN;
@@ -114,11 +126,26 @@ static Status import_loop_body(Importer *im, const GraphArg *g, Node *n, Carried
     for (int round = 0;; round++) {
         Status s = try_quietly(im, g, n, c);
         if (s != OK && s != ERR_MODEL && s != ERR_UNSUPPORTED) return s;
-        bool wider = s == OK && round < ROUNDS ? widen_carried(im, c, n->region[0])
-                                               : widen_carried(im, c, NULL);
+        bool wider = round < ROUNDS && widen_carried(im, c, n->region[0]);
+        if (!wider && (s != OK || round >= ROUNDS)) wider = widen_carried(im, c, NULL);
         if (wider) continue;
         return s == OK ? OK : try_body(im, g, n, c); /* once more, to tell the faults */
     }
+}
+
+/* Where a body gives a value and takes an optional, it gives an optional. */
+static Status wrap_carried(Importer *im, Node *n, const Carried *c)
+{
+    Region *r = n->region[0];
+    Build b = build_at(r, NULL, n->origin, im->diag);
+
+    for (int i = 0; i < c->n && c->result + i < r->n_result; i++) {
+        Value **v = &r->result[c->result + i];
+        if (c->types[c->first + i].kind != TYPE_OPTIONAL || *v == im->poison) continue;
+        if ((*v)->type.kind != TYPE_OPTIONAL && (*v)->type.kind != TYPE_UNKNOWN)
+            *v = build_op1(&b, "Optional", *v);
+    }
+    return b.status;
 }
 
 static Status import_loop(Importer *im, const GraphArg *g, Node *n)
@@ -134,7 +161,8 @@ static Status import_loop(Importer *im, const GraphArg *g, Node *n)
     c.types[1] = type_tensor(DT_BOOL, 0, NULL);
     for (int i = 0; i < c.n; i++)
         if (n->in[i + 2]) c.types[i + 2] = n->in[i + 2]->type;
-    return import_loop_body(im, g, n, &c);
+    TRY(import_loop_body(im, g, n, &c));
+    return wrap_carried(im, n, &c);
 }
 
 /* The type of one slice of a scanned input. */
@@ -178,6 +206,24 @@ static Status import_scan(Importer *im, const GraphArg *g, Node *n)
     return import_loop_body(im, g, n, &c);
 }
 
+/* The type of any element: dims that are no promise are symbols of their own. */
+static Type element_type(Importer *im, const Type *elem)
+{
+    Type t = *elem;
+    Dim *dim;
+
+    if (type_is_boxed(elem)) {
+        if (t.rank == RANK_NONE) t.rank = RANK_UNKNOWN;
+        return t;
+    }
+    dim = ARENA_ARRAY(im->arena, Dim, t.rank);
+    for (int i = 0; i < t.rank; i++)
+        dim[i] = dim_is_const(elem->dim[i]) ? elem->dim[i]
+                                            : dim_fresh(&im->module->dims, "e", 0, INT32_MAX);
+    t.dim = dim;
+    return t;
+}
+
 /* The body sees one element of each sequence. */
 static Status import_sequence_map(Importer *im, const GraphArg *g, Node *n)
 {
@@ -187,7 +233,8 @@ static Status import_sequence_map(Importer *im, const GraphArg *g, Node *n)
     for (int i = 0; i < n->n_in; i++) {
         if (!n->in[i]) continue;
         types[i] = n->in[i]->type;
-        if (types[i].kind == TYPE_SEQUENCE && types[i].elem) types[i] = *types[i].elem;
+        if (types[i].kind == TYPE_SEQUENCE && types[i].elem)
+            types[i] = element_type(im, types[i].elem);
     }
     return import_region(im, g, n->region[0], n->n_in, types);
 }
@@ -243,9 +290,28 @@ static Status import_bodies(Importer *im, Draft *x, Node *n)
     return OK;
 }
 
+/* Where one branch gives an optional and the other a value, both give an optional. */
+static Status wrap_branches(Importer *im, Node *n)
+{
+    Region *a = n->region[0], *o = n->region[1];
+
+    for (int k = 0; k < a->n_result && k < o->n_result; k++)
+        for (int i = 0; i < 2; i++) {
+            Region *r = n->region[i], *other = n->region[1 - i];
+            Build b = build_at(r, NULL, n->origin, im->diag);
+            if (r->result[k] == im->poison || other->result[k] == im->poison) continue;
+            if (other->result[k]->type.kind != TYPE_OPTIONAL) continue;
+            if (r->result[k]->type.kind == TYPE_OPTIONAL || !r->result[k]->type.kind) continue;
+            r->result[k] = build_op1(&b, "Optional", r->result[k]);
+            TRY(b.status);
+        }
+    return OK;
+}
+
 Status import_held(Importer *im, Draft *x, Node *n)
 {
     TRY(import_bodies(im, x, n));
+    if (n->op->holder == NODE_IF && n->n_region == 2) TRY(wrap_branches(im, n));
     for (int i = 0; i < n->n_region; i++)
         if (region_poisoned(im, n->region[i])) return OK;
     return infer_node(im, n);

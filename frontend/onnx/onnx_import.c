@@ -200,6 +200,20 @@ static Status import_graph_nodes(Importer *im, const GraphArg *g, Region *r, Sco
     return import_nodes(im, r, p->n_node, p->node, scope, g->code, p->n_output, want);
 }
 
+/* The model's own output that it declares to be no optional is what the optional holds. */
+static Status unwrap_output(Importer *im, const Onnx__ValueInfoProto *p, Region *r, Value **v)
+{
+    static const Origin origin = {.op = "OptionalGetElement", .node = ""};
+    Build b =
+        build_at(r, NULL, (*v)->def && (*v)->def->origin ? (*v)->def->origin : &origin, im->diag);
+
+    if (r->holder || *v == im->poison || (*v)->type.kind != TYPE_OPTIONAL || !p->type) return OK;
+    if (p->type->value_case == ONNX__TYPE_PROTO__VALUE_OPTIONAL_TYPE) return OK;
+    if (p->type->value_case == ONNX__TYPE_PROTO__VALUE__NOT_SET) return OK;
+    *v = build_op1(&b, "OptionalGetElement", *v);
+    return b.status;
+}
+
 static Status import_results(Importer *im, const Onnx__GraphProto *g, Region *r, const Scope *scope)
 {
     for (size_t i = 0; i < g->n_output; i++) {
@@ -209,7 +223,9 @@ static Status import_results(Importer *im, const Onnx__GraphProto *g, Region *r,
         if (!v)
             return diag(im->diag, ERR_MODEL, where,
                         "the output \"%s\" of a graph is not defined in it", name);
-        region_add_result(r, v == im->absent ? im->poison : v);
+        if (v == im->absent) v = im->poison;
+        TRY(unwrap_output(im, g->output[i], r, &v));
+        region_add_result(r, v);
     }
     return OK;
 }

@@ -12,7 +12,19 @@
  * memory until the next run if (ingot_run(m, in, out) != 0) puts(ingot_error(m)); ingot_destroy(m);
  *
  * Tensors are dense, row-major, aligned to the element. Types below one byte occupy one byte an
- * element (value in the low bits). */
+ * element (value in the low bits).
+ *
+ * A sequence, an optional and a map are lists: an ingot_tensor of rank 1 whose dtype is
+ * INGOT_SEQUENCE, _OPTIONAL or _MAP and whose elements, at `data`, are again ingot_tensor, each
+ * with its own dims. An optional has 0 or 1 elements (all zero is one without); a map has two: its
+ * keys, a tensor of rank 1, and its values, a sequence with one for each key.
+ *
+ *     ingot_tensor item[2] = {{ .data = a, .dtype = INGOT_F32, .rank = 1, .dims = {3} }, ...};
+ *     ingot_tensor in[1] = {{ .data = item, .dtype = INGOT_SEQUENCE, .rank = 1, .dims = {2} }};
+ *
+ * As with tensors, all of an input is the caller's and only read. A list that comes out, with all
+ * below it, is the instance's until its next run or its end; the caller gives no memory for it. It
+ * must be copied before it goes into the next run of the same instance. */
 #ifndef INGOT_RT_H
 #define INGOT_RT_H
 
@@ -26,7 +38,7 @@ extern "C" {
 #pragma GCC visibility push(default) /* what a shared library of a model exports */
 #endif
 
-#define INGOT_ABI_VERSION 1
+#define INGOT_ABI_VERSION 2
 #define INGOT_MAX_RANK    12
 
 /* Results of ingot_create and ingot_run; the values are those of the `ingot` command's exit status.
@@ -69,12 +81,15 @@ enum {
     INGOT_F4E2M1 = 23,
     INGOT_F8E8M0 = 24,
     INGOT_U2 = 25,
-    INGOT_I2 = 26
+    INGOT_I2 = 26,
+    INGOT_SEQUENCE = 101, /* no dtypes of ONNX: what a list is, see below */
+    INGOT_OPTIONAL = 102,
+    INGOT_MAP = 103
 };
 
-/* One tensor. For an input, everything is the caller's. For an output, `data` NULL asks the
- * instance to lend memory (valid until the next run); otherwise `capacity` bytes at `data` are
- * written and INGOT_ERR_USAGE says they are too few. */
+/* One tensor, or one list. For an input, everything is the caller's. For an output, `data` NULL
+ * asks the instance to lend memory (valid until the next run); otherwise `capacity` bytes at `data`
+ * are written and INGOT_ERR_USAGE says they are too few. */
 typedef struct ingot_tensor {
     void *data;
     int64_t capacity; /* bytes at data; outputs only */
@@ -98,6 +113,8 @@ typedef struct ingot_port {
     const int64_t *dims;        /* [rank]; -1 where only known at run time */
     const char *const *symbols; /* [rank]; name of an open dim ("batch"), else NULL */
     int32_t optional;           /* input may be absent (data NULL) */
+    const struct ingot_port
+        *elem; /* of a list: what its elements are; of a map: [2] keys, values */
 } ingot_port;
 
 typedef struct ingot_call ingot_call;
@@ -217,6 +234,13 @@ typedef struct ingot_call_args {
     int32_t origin;
 } ingot_call_args;
 typedef int32_t (*ingot_call_fn)(const ingot_call_args *a);
+/* Memory until the next run of the instance, aligned to 64; NULL (and the error is set) when there
+ * is none. */
+void *ingot_rt_bump(ingot_call *c, int64_t bytes);
+/* What the tensor points to is copied to such memory, unless it lies there. */
+int32_t ingot_rt_keep(ingot_call *c, ingot_tensor *t);
+/* Output `k` is this list, or this tensor of unknown rank. */
+int32_t ingot_rt_output_boxed(ingot_call *c, int32_t k, const ingot_tensor *t);
 void *ingot_rt_place(const ingot_call_args *a, int32_t k, int64_t bytes);
 
 #ifdef __cplusplus

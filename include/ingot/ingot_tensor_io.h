@@ -18,7 +18,7 @@
  * Every file is untrusted: what it says of its sizes is checked against its length and against the
  * port before memory is taken.
  *
- * Writes  .npy .npz (one member, stored) .pb .txt .pgm .ppm .raw .bin
+ * Writes  lists as .pb only; tensors as .npy .npz (one member, stored) .pb .txt .pgm .ppm .raw .bin
  *
  * bf16, f8 and the 4- and 2-bit types, which numpy lacks, are void elements (V2, V1) in .npy, as
  * ml_dtypes has them.
@@ -48,10 +48,17 @@ typedef struct ingot_tensor_want {
     int64_t max_bytes;  /* of the tensor; 0: 64 GiB */
 } ingot_tensor_want;
 
+static inline int ingot_tensor_is_list(const ingot_tensor *t)
+{
+    return t->dtype >= INGOT_SEQUENCE && t->dtype <= INGOT_MAP;
+}
+
 /* Read `path`. On success `out` is the tensor, its data aligned to 64 and `capacity` its bytes;
  * strings lie behind the elements in the same block. Otherwise INGOT_ERR_IO, _USAGE (does not fit
  * the port), _DATA (malformed) or _LIMIT, and one line in `error`: file, what was found, what was
- * expected. `want` may be NULL. */
+ * expected. `want` may be NULL. Lists need a port that says what they hold, and are read from .pb
+ * (SequenceProto, OptionalProto, MapProto) alone, or random; each element has a block of its own.
+ */
 int32_t ingot_tensor_read(const char *path, const ingot_tensor_want *want, ingot_tensor *out,
                           char *error, size_t error_size);
 /* As above for bytes in memory; `path` is for messages and the extension. */

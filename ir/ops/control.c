@@ -90,7 +90,10 @@ static Status join(Infer *cx, Node *n, Inner *x, const Type *a, const Type *b, i
         return op_error(n, cx->diag, NULL, "If: the branches give output %d different types", k);
     }
     *out = *a;
-    if (a->kind != TYPE_TENSOR) return OK;
+    if (a->kind != TYPE_TENSOR) {
+        if (type_join(&cx->module->dims, cx->module->arena, a, b, out)) return OK;
+        return op_error(n, cx->diag, NULL, "If: the branches give output %d different types", k);
+    }
     if (a->rank != b->rank) {
         *out = type_tensor(a->dtype, RANK_UNKNOWN, NULL);
         return OK;

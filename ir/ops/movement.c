@@ -49,6 +49,10 @@ static Status infer_identity(Infer *cx, Node *n)
 
 static Status eval_identity(Eval *cx, const Node *n, const Tensor *const *in, Tensor **out)
 {
+    if (tensor_is_list(in[0])) { /* whoever keeps it copies it */
+        out[0] = (Tensor *)(uintptr_t)in[0];
+        return OK;
+    }
     return copy_all(cx, n, in[0], in[0]->rank, in[0]->dim, &out[0]);
 }
 
@@ -566,7 +570,7 @@ const OpDef movement_ops[] = {
      ROW(identity),
      .lower = lower_identity,
      .simplify = simplify_identity,
-     .traits = VIEW | OP_IN_PLACE | OP_IDEMPOTENT | OP_MONOTONE},
+     .traits = VIEW | OP_IN_PLACE | OP_IDEMPOTENT | OP_MONOTONE | OP_ANY_RANK},
     {.name = "Reshape",
      .since = 25,
      .about = "the same elements in other dims",

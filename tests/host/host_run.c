@@ -6,7 +6,8 @@
  * A FILE holds comments (;) and lines of what to run, a line of four dashes, and IR text of
  * operators:
  *
- *     run n=3 c=1           symbols and scalar inputs by name; all else is seeded
+ *     run n=3 c=1           symbols, scalar inputs and lengths of lists by name; all else is
+ *                           seeded; open dims of an element grow with its place in the list
  *     fail 8 n=3            the run must end with this status
  *
  * Each line runs at -O0 and at -O2, with one and with three threads, twice in one instance: the
@@ -112,17 +113,16 @@ static bool bind(void *context, Dim symbol, int64_t *value)
     return named(context, symbol->name, value);
 }
 
-static Tensor *make_input(Case *c, Run *r, const Value *v, uint64_t *seed)
+static Tensor *fill(Tensor *t, const Run *r, const char *name, uint64_t *seed)
 {
-    int64_t dims[MAX_RANK], value;
-    Tensor *t;
+    static const StringRef words[] = {{"a", 1}, {"", 0}, {"seq", 3}, {"\xc3\xa9", 2}};
+    int64_t value;
 
-    for (int i = 0; i < v->type.rank; i++)
-        if (!dim_eval(v->type.dim[i], bind, r, &dims[i])) return NULL;
-    t = tensor_new(c->arena, v->type.dtype, v->type.rank, dims);
     for (int64_t i = 0; t && i < t->count; i++) {
         *seed = *seed * 6364136223846793005u + 1442695040888963407u;
-        if (named(r, v->name, &value))
+        if (t->dtype == DT_STRING)
+            ((StringRef *)t->data)[i] = words[*seed >> 62];
+        else if (named(r, name, &value))
             tensor_set_int(t, i, value);
         else if (dtype_is_float(t->dtype))
             tensor_set_double(t, i, (double)(int64_t)(*seed >> 59) / 4 - 4);
@@ -130,6 +130,48 @@ static Tensor *make_input(Case *c, Run *r, const Value *v, uint64_t *seed)
             tensor_set_int(t, i, (int64_t)(*seed >> 62));
     }
     return t;
+}
+
+static Tensor *make_list(Case *c, Run *r, const Type *type, const char *name, uint64_t *seed)
+{
+    int64_t dims[MAX_RANK], n = type->kind == TYPE_OPTIONAL;
+    Tensor *item[MOST_RUNS];
+    const Type *t = type->elem;
+
+    named(r, name, &n);
+    for (int64_t k = 0; k < n && k < MOST_RUNS; k++) {
+        for (int i = 0; i < t->rank; i++)
+            dims[i] = dim_is_const(t->dim[i]) ? t->dim[i]->value : k + 1;
+        dims[0] = t->rank < 0 ? k : dims[0];
+        item[k] = t->kind == TYPE_TENSOR
+                      ? fill(tensor_new(c->arena, t->dtype, t->rank < 0 ? 1 : t->rank, dims), r,
+                             NULL, seed)
+                      : make_list(c, r, t, "inner", seed);
+    }
+    return tensor_list(c->arena, type->kind, n, item);
+}
+
+static Tensor *make_input(Case *c, Run *r, const Value *v, uint64_t *seed)
+{
+    int64_t dims[MAX_RANK];
+
+    if (v->type.kind != TYPE_TENSOR) return make_list(c, r, &v->type, v->name, seed);
+    for (int i = 0; i < v->type.rank; i++)
+        if (!dim_eval(v->type.dim[i], bind, r, &dims[i])) return NULL;
+    return fill(tensor_new(c->arena, v->type.dtype, v->type.rank, dims), r, v->name, seed);
+}
+
+static ingot_tensor to_runtime(Case *c, const Tensor *t)
+{
+    ingot_tensor r = {.data = t->data, .dtype = dtype_onnx(t->dtype), .rank = t->rank}, *item;
+
+    memcpy(r.dims, t->dim, sizeof *t->dim * (size_t)t->rank);
+    if (!tensor_is_list(t)) return r;
+    r.dtype = t->kind == TYPE_SEQUENCE ? INGOT_SEQUENCE : INGOT_OPTIONAL;
+    r.data = item = ARENA_ARRAY(c->arena, ingot_tensor, t->count + 1);
+    for (int64_t i = 0; i < t->count; i++)
+        item[i] = to_runtime(c, tensor_items(t)[i]);
+    return r;
 }
 
 static bool make_inputs(Case *c, Run *r, Tensor **in)
@@ -156,9 +198,26 @@ static bool close_enough(DType d, double a, double b)
     return a == b || fabs(a - b) <= 1e-5 * (1 + fmax(fabs(a), fabs(b)));
 }
 
+static bool same_string(const Tensor *want, const ingot_tensor *got, int64_t i)
+{
+    StringRef a = ((const StringRef *)want->data)[i];
+    ingot_string b = ((const ingot_string *)got->data)[i];
+
+    return a.n == b.n && (a.n == 0 || memcmp(a.s, b.s, (size_t)a.n) == 0);
+}
+
 static void compare(Case *c, const Run *r, int level, int k, const Tensor *want,
                     const ingot_tensor *got)
 {
+    if (tensor_is_list(want)) {
+        int32_t dtype = want->kind == TYPE_SEQUENCE ? INGOT_SEQUENCE : INGOT_OPTIONAL;
+        if (got->dtype != dtype || got->rank != 1 || got->dims[0] != want->count)
+            complain(c, r, level, "another list as output", c->reference->output_name[k]);
+        else
+            for (int64_t i = 0; i < want->count; i++)
+                compare(c, r, level, k, tensor_items(want)[i], (ingot_tensor *)got->data + i);
+        return;
+    }
     if (got->dtype != dtype_onnx(want->dtype) || got->rank != want->rank) {
         complain(c, r, level, "another type of output", c->reference->output_name[k]);
         return;
@@ -170,6 +229,11 @@ static void compare(Case *c, const Run *r, int level, int k, const Tensor *want,
         }
     for (int64_t i = 0; i < want->count; i++) {
         size_t at = (size_t)i * (size_t)dtype_bytes(want->dtype);
+        if (want->dtype == DT_STRING) {
+            if (!same_string(want, got, i))
+                complain(c, r, level, "another string in output", c->reference->output_name[k]);
+            continue;
+        }
         double a = tensor_double(want, i);
         double b = dtype_load_double(want->dtype, (const char *)got->data + at);
         if (!close_enough(want->dtype, a, b)) {
@@ -188,11 +252,8 @@ static void run_once(Case *c, const Api *api, ingot_instance *m, const Run *r, i
     ingot_tensor from[MOST_PORTS] = {0}, to[MOST_PORTS] = {0};
     int32_t status;
 
-    for (int i = 0; i < c->reference->main->n_arg; i++) {
-        from[i] = (ingot_tensor){
-            .data = in[i]->data, .dtype = dtype_onnx(in[i]->dtype), .rank = in[i]->rank};
-        memcpy(from[i].dims, in[i]->dim, sizeof *in[i]->dim * (size_t)in[i]->rank);
-    }
+    for (int i = 0; i < c->reference->main->n_arg; i++)
+        from[i] = to_runtime(c, in[i]);
     status = api->run(m, from, to);
     if (status != r->status) {
         fprintf(stderr, "status %d, want %d: ", (int)status, r->status);

@@ -76,6 +76,40 @@ static void test_tensor(Bench *b)
     CHECK_EQ(tensor_new(b->arena, DT_F32, 2, empty)->count, 0);
 }
 
+/* What two types have in common as elements of one sequence. */
+static void test_join(Bench *b)
+{
+    static const struct {
+        const char *a, *b, *want;
+    } cases[] = {
+        {"f32[2,3]", "f32[2,3]", "f32[2,3]"},
+        {"f32[2,n]", "f32[2,3]", "f32[2,n]"},
+        {"f32[-]", "f32[2]", "f32[2]"},
+        {"f32[2]", "f32[-]", "f32[2]"},
+        {"f32[2]", "f32[2,1]", "f32[*]"},
+        {"f32[*]", "f32[2]", "f32[*]"},
+        {"seq(f32[-])", "seq(f32[4])", "seq(f32[4])"},
+        {"f32[2]", "f64[2]", NULL},
+        {"f32[2]", "seq(f32[2])", NULL},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        Type x, y, both;
+        Text text;
+        CHECK(type_parse(&b->dims, b->arena, cases[i].a, &x) != NULL);
+        CHECK(type_parse(&b->dims, b->arena, cases[i].b, &y) != NULL);
+        bool ok = type_join(&b->dims, b->arena, &x, &y, &both);
+        CHECK_EQ(ok, cases[i].want != NULL);
+        text_init(&text, b->arena);
+        type_print(&text, &both);
+        if (ok) CHECK_STR(text.s, cases[i].want);
+    }
+    Type x, y, both;
+    type_parse(&b->dims, b->arena, "f32[2,3]", &x);
+    type_parse(&b->dims, b->arena, "f32[2,4]", &y);
+    CHECK(type_join(&b->dims, b->arena, &x, &y, &both));
+    CHECK(dim_is(both.dim[0], 2) && !dim_is_const(both.dim[1]));
+}
+
 int main(void)
 {
     Bench b = {.arena = arena_new(0)};
@@ -83,6 +117,7 @@ int main(void)
     test_text(&b);
     test_compare(&b);
     test_tensor(&b);
+    test_join(&b);
     arena_free(b.arena);
     return check_result();
 }
