@@ -254,6 +254,7 @@ static Tensor *keep(Arena *a, const Tensor *t)
 static bool shares(const Tensor *out, const Tensor *in)
 {
     if (out == in || tensor_is_list(in)) return true;
+    if (out->dtype == DT_STRING && in->dtype == DT_STRING) return true; /* the bytes */
     return tensor_is_list(out) || (out->bytes && out->data == in->data);
 }
 

@@ -38,12 +38,14 @@ typedef struct RtBlock {
 typedef struct RtTextBlock RtTextBlock; /* rt_text.c */
 
 /* The bump region: sequences, and strings that a run makes. Blocks double, are kept from run to
- * run, and each run begins in the first one. Nothing in it moves or is freed during a run. */
+ * run, and each run begins in the first one. Nothing is
+ * freed in it during a run but what the turns of a loop leave behind (rt_trim.c). */
 #define INGOT_RT_BLOCKS 48
 typedef struct RtRegion {
     RtBlock block[INGOT_RT_BLOCKS];
     int32_t n, at; /* blocks there are; the one that is being filled */
     size_t used;   /* of block[at] */
+    int64_t total; /* bytes given out in this run, less those given up */
 } RtRegion;
 
 struct ingot_instance {
@@ -86,6 +88,9 @@ INGOT_RT_HIDDEN bool ingot_rt_grow(const RtMemory *m, RtBlock *b, size_t size);
 INGOT_RT_HIDDEN void ingot_rt_region_reset(RtRegion *r);
 INGOT_RT_HIDDEN void ingot_rt_region_release(const RtMemory *m, RtRegion *r);
 INGOT_RT_HIDDEN bool ingot_rt_in_region(const RtRegion *r, const void *p);
+/* A list of n elements (not yet there) with room for more: rt_call_list.c. */
+INGOT_RT_HIDDEN int32_t ingot_rt_new_list(ingot_call *c, int32_t origin, int64_t n, int64_t room,
+                                          int32_t dtype, ingot_tensor *list);
 /* The bytes of n strings are copied into the region. */
 INGOT_RT_HIDDEN int32_t ingot_rt_keep_strings(ingot_call *c, ingot_string *s, int64_t n);
 

@@ -27,5 +27,7 @@ int32_t ingot_call_list_element(const ingot_call_args *a);
 int32_t ingot_call_list_length(const ingot_call_args *a);
 int32_t ingot_call_list_split(const ingot_call_args *a);
 int32_t ingot_call_list_concat(const ingot_call_args *a);
+int32_t ingot_call_map_zip(const ingot_call_args *a);
+int32_t ingot_call_map_dict(const ingot_call_args *a);
 
 #endif

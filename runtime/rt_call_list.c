@@ -27,9 +27,9 @@ static const ingot_tensor *items(const ingot_tensor *list)
     return list->data;
 }
 
-/* Room for `n` elements and later ones; list->capacity is the number of elements there. */
-static int32_t new_list(const ingot_call_args *a, int64_t n, int64_t room, int32_t dtype,
-                        ingot_tensor *list)
+/* list->capacity is the number of elements that there is room for. */
+int32_t ingot_rt_new_list(ingot_call *c, int32_t origin, int64_t n, int64_t room, int32_t dtype,
+                          ingot_tensor *list)
 {
     int64_t bytes;
     char *p;
@@ -37,13 +37,19 @@ static int32_t new_list(const ingot_call_args *a, int64_t n, int64_t room, int32
     if (room < n) room = n;
     if (__builtin_mul_overflow(room, (int64_t)sizeof(ingot_tensor), &bytes) ||
         bytes > INT64_MAX - HEAD)
-        return ingot_rt_fail(a->call, INGOT_ERR_LIMIT, a->origin, "a list of %lld elements", n, 0);
-    p = ingot_rt_bump(a->call, bytes + HEAD);
+        return ingot_rt_fail(c, INGOT_ERR_LIMIT, origin, "a list of %lld elements", n, 0);
+    p = ingot_rt_bump(c, bytes + HEAD);
     if (!p) return INGOT_ERR_LIMIT;
     *list =
         (ingot_tensor){.data = p + HEAD, .capacity = room, .dtype = dtype, .rank = 1, .dims = {n}};
     *used_of(list) = n;
     return INGOT_OK;
+}
+
+static int32_t new_list(const ingot_call_args *a, int64_t n, int64_t room, int32_t dtype,
+                        ingot_tensor *list)
+{
+    return ingot_rt_new_list(a->call, a->origin, n, room, dtype, list);
 }
 
 /* Whether the list may take the element behind its last one. */

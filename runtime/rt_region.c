@@ -11,6 +11,7 @@ void ingot_rt_region_reset(RtRegion *r)
 {
     r->at = 0;
     r->used = 0;
+    r->total = 0;
 }
 
 void ingot_rt_region_release(const RtMemory *m, RtRegion *r)
@@ -72,6 +73,7 @@ void *ingot_rt_bump(ingot_call *c, int64_t bytes)
     if (r->at >= r->n && !add_block(c, size)) return NULL;
     p = (char *)r->block[r->at].data + r->used;
     r->used += size;
+    r->total += (int64_t)size;
     return p;
 }
 

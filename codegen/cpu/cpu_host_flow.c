@@ -150,12 +150,55 @@ typedef struct Looping {
     LLVMValueRef *scan_room;            /* [scans] slots: bytes that its segment has */
     LLVMValueRef (*scan_dim)[MAX_RANK]; /* [scans] slots: dims of one element */
     LLVMValueRef *next_box;             /* [carried] of a boxed value: the next one */
+    LLVMValueRef mark, lists;           /* slots: ingot_mark, pointers to the boxes of lists */
+    int n_lists;                        /* carried boxes; 0: the run keeps what turns make */
     bool counted;                       /* trip alone decides */
 } Looping;
 
 static const Value *scan_result(const Looping *l, int k)
 {
     return l->body->result[1 + l->carried + k];
+}
+
+/* Boxes alone point to what the turns have made; but the bytes of a string do, too, wherever it is:
+ * then all is kept. */
+static int trimmed_lists(const Looping *l)
+{
+    int n = 0;
+
+    for (int i = 0; i < l->body->n_arg; i++) {
+        const Type *t = &l->body->arg[i]->type;
+        if (t->dtype == DT_STRING && !type_is_boxed(t)) return 0;
+        n += type_is_boxed(t);
+    }
+    for (int k = 0; k < l->scans; k++)
+        if (scan_result(l, k)->type.dtype == DT_STRING) return 0;
+    return n;
+}
+
+static void trim_slots(Host *h, Looping *l)
+{
+    int at = 0;
+
+    l->n_lists = trimmed_lists(l);
+    if (!l->n_lists) return;
+    l->mark = host_slot(h, h->m->i64, (int64_t)sizeof(ingot_mark) / 8);
+    l->lists = host_slot(h, h->m->ptr, l->n_lists);
+    for (int i = 0; i < l->carried; i++)
+        if (type_is_boxed(&l->body->arg[i + 2]->type))
+            host_store(h, host_box(h, l->body->arg[i + 2]),
+                       host_gep_c(h, l->lists, 8 * (int64_t)at++));
+    host_runtime(h, "ingot_rt_mark", h->m->void_type, 2, (LLVMValueRef[]){h->call, l->mark});
+}
+
+static void trim(Host *h, const Looping *l)
+{
+    LLVMValueRef rc;
+
+    if (!l->n_lists) return;
+    rc = host_runtime(h, "ingot_rt_trim", h->m->i32, 4,
+                      (LLVMValueRef[]){h->call, l->mark, l->lists, cpu_i32(h->m, l->n_lists)});
+    host_leave_if(h, LLVMBuildICmp(h->m->b, LLVMIntNE, rc, cpu_i32(h->m, 0), ""), rc);
 }
 
 static void loop_slots(Host *h, Looping *l)
@@ -223,6 +266,7 @@ static void loop_start(Host *h, Looping *l, const Map *outer)
         if (n->out[l->carried + k]) scan_start(h, l, k);
     host_point(h, l->body->arg[0], l->turn);
     host_point(h, l->body->arg[1], l->condition);
+    trim_slots(h, l);
 }
 
 /* Room for one more element of `bytes`; the segment keeps what it has. */
@@ -325,6 +369,7 @@ static void loop_next(Host *h, Looping *l, const Map *outer)
             host_point(h, l->body->arg[i + 2], next[i]);
         else
             host_set_box(h, l->body->arg[i + 2], l->next_box[i]);
+    trim(h, l);
     host_store(h, LLVMBuildZExt(b, on, h->m->i8, ""), l->condition);
     turn = host_load(h, h->m->i64, l->turn);
     host_store(h, LLVMBuildAdd(b, turn, host_i64(h, 1), ""), l->turn);

@@ -239,6 +239,14 @@ typedef int32_t (*ingot_call_fn)(const ingot_call_args *a);
 void *ingot_rt_bump(ingot_call *c, int64_t bytes);
 /* What the tensor points to is copied to such memory, unless it lies there. */
 int32_t ingot_rt_keep(ingot_call *c, ingot_tensor *t);
+/* How far that memory was filled when a loop began. */
+typedef struct ingot_mark {
+    int64_t block, used, total, most;
+} ingot_mark;
+void ingot_rt_mark(ingot_call *c, ingot_mark *mark);
+/* Between two turns of a loop: of what was made since the mark only these n lists are still read.
+ * Once the rest is the larger part it is given up, and the lists move together. */
+int32_t ingot_rt_trim(ingot_call *c, ingot_mark *mark, ingot_tensor *const *list, int32_t n);
 /* Output `k` is this list, or this tensor of unknown rank. */
 int32_t ingot_rt_output_boxed(ingot_call *c, int32_t k, const ingot_tensor *t);
 void *ingot_rt_place(const ingot_call_args *a, int32_t k, int64_t bytes);

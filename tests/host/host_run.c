@@ -210,7 +210,9 @@ static void compare(Case *c, const Run *r, int level, int k, const Tensor *want,
                     const ingot_tensor *got)
 {
     if (tensor_is_list(want)) {
-        int32_t dtype = want->kind == TYPE_SEQUENCE ? INGOT_SEQUENCE : INGOT_OPTIONAL;
+        int32_t dtype = want->kind == TYPE_SEQUENCE ? INGOT_SEQUENCE
+                        : want->kind == TYPE_MAP    ? INGOT_MAP
+                                                    : INGOT_OPTIONAL;
         if (got->dtype != dtype || got->rank != 1 || got->dims[0] != want->count)
             complain(c, r, level, "another list as output", c->reference->output_name[k]);
         else

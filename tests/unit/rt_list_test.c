@@ -185,6 +185,91 @@ static void test_growing(void)
     ingot_destroy(m);
 }
 
+/* ---- a loop of many turns: a queue of four, a list that keeps its first and last, words ---- */
+
+enum { TURNS = 20000, WIDTH = 1000 };
+
+static int32_t erase(ingot_call *c, const ingot_tensor *from, int64_t at, ingot_tensor *out)
+{
+    int64_t place[1] = {at};
+    ingot_tensor in[2] = {*from, {.data = place, .dtype = INGOT_I64}};
+    ingot_call_args a = {.call = c, .in = in, .out = out, .n_in = 2, .n_out = 1, .origin = -1};
+
+    return ingot_call_list_erase(&a);
+}
+
+static int32_t turn(ingot_call *c, int t, ingot_tensor *queue, ingot_tensor *ends,
+                    ingot_tensor *words)
+{
+    float wide[WIDTH] = {(float)t};
+    char text[16] = {(char)('a' + t % 26), (char)('a' + t / 26 % 26)};
+    ingot_string s[1] = {{text, sizeof text}};
+    ingot_tensor item = {.data = wide, .dtype = INGOT_F32, .rank = 1, .dims = {WIDTH}};
+    ingot_tensor word = {.data = s, .dtype = INGOT_STRING, .rank = 1, .dims = {1}};
+    int32_t status = append(c, queue, &item, queue);
+
+    if (!status) status = append(c, ends, &item, ends);
+    if (!status) status = append(c, words, &word, words);
+    if (!status && queue->dims[0] > 4) status = erase(c, queue, 0, queue);
+    if (!status && ends->dims[0] > 2) status = erase(c, ends, 1, ends);
+    if (!status && words->dims[0] > 3) status = erase(c, words, 0, words);
+    return status;
+}
+
+static float first_of(const ingot_tensor *to, int64_t i)
+{
+    return *(float *)((ingot_tensor *)to->data)[i].data;
+}
+
+static char letter_of(const ingot_tensor *to, int64_t i)
+{
+    return ((ingot_string *)((ingot_tensor *)to->data)[i].data)->s[1];
+}
+
+static int32_t turns_run(ingot_call *c)
+{
+    ingot_tensor item[2], queue, ends, words = {.dtype = INGOT_SEQUENCE, .rank = 1}, before;
+    ingot_tensor *list[3] = {&queue, &ends, &words};
+    ingot_mark mark;
+    int32_t status;
+
+    two_items(item);
+    queue = words;
+    status = append(c, &queue, &item[1], &queue); /* has room behind its end */
+    before = ends = queue;
+    ingot_rt_mark(c, &mark);
+    for (int t = 0; t < TURNS && !status; t++) {
+        status = turn(c, t, &queue, &ends, &words);
+        if (!status) status = ingot_rt_trim(c, &mark, list, 3);
+    }
+    if (status) return status;
+    for (int i = 0; i < 4; i++)
+        if (first_of(&queue, i) != (float)(TURNS - 4 + i)) return INGOT_ERR_BUG;
+    if (first_of(&ends, 0) != 3 || first_of(&ends, 1) != TURNS - 1) return INGOT_ERR_BUG;
+    if (letter_of(&words, 2) != 'a' + (TURNS - 1) / 26 % 26) return INGOT_ERR_BUG;
+    if (first_of(&before, 0) != 3) return INGOT_ERR_BUG;
+    return ingot_rt_output_boxed(c, 0, &before);
+}
+
+/* 160 MB are made; what is carried fits into the limit. */
+static void test_turns(void)
+{
+    ingot_options o = {.threads = 1, .memory_limit = 16 << 20};
+    ingot_model model = grow_model;
+    ingot_tensor item[2], in, out = {0};
+    ingot_instance *m;
+
+    two_items(item);
+    in = list(INGOT_SEQUENCE, item, 2);
+    model.run = turns_run;
+    CHECK_EQ(ingot_create(&model, &o, &m), 0);
+    for (int again = 0; again < 2; again++) {
+        CHECK_EQ(ingot_run(m, &in, &out), 0);
+        CHECK_STR(ingot_error(m), "");
+    }
+    ingot_destroy(m);
+}
+
 static void test_limit(void)
 {
     ingot_options o = {.threads = 1, .memory_limit = 100 << 10};
@@ -232,6 +317,7 @@ int main(void)
     test_files();
     test_other_formats();
     test_growing();
+    test_turns();
     test_limit();
     test_refusals();
     return check_result();
