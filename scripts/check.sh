@@ -58,6 +58,7 @@ hostile-dat | counts |  5 | hostile data through executables
 hostile-img | counts |  5 | damaged image files through executables that decode them
 random      | counts |  5 | random graphs against the onnx package, 8 levels, targets and selections of passes: 60, seeded
 contrib     | counts |  5 | operators of com.microsoft against ONNX Runtime, where that is installed: 4 rounds, seeded
+sequences   | counts |  5 | random programs on sequences and optionals against lists of Python, 4 ways: 60, seeded
 digits      | counts |  2 | models/digits: test set, executable on real images, its size
 '
 
@@ -401,6 +402,14 @@ step_contrib()
     need_ingot
     need_python
     $PYTHON tests/random/contrib_ort.py $INGOT build/contrib --rounds "$([ -n "$FULL" ] && echo 200 || echo 4)"
+}
+
+step_sequences()
+{
+    need_ingot
+    need_python
+    $PYTHON tests/random/random_sequences.py $INGOT build/random-sequences \
+        --count "$([ -n "$FULL" ] && echo 2000 || echo 60)"
 }
 
 step_digits()

@@ -224,6 +224,22 @@ static Type element_type(Importer *im, const Type *elem)
     return t;
 }
 
+/* Where no rank is known, the one that the body declares: the run checks it. */
+static Status mapped_type(Importer *im, const Onnx__GraphProto *g, int k, const Type *elem,
+                          Type *out)
+{
+    const Onnx__ValueInfoProto *p = (size_t)k < g->n_input ? g->input[k] : NULL;
+    Where where = {.file = im->module->file, .attr = p ? p->name : NULL};
+    Type declared;
+
+    *out = element_type(im, elem);
+    if (!type_is_boxed(out) || !p || !p->type) return OK;
+    TRY(import_type(im, p->type, where, &declared));
+    if (declared.kind == out->kind && declared.dtype == out->dtype)
+        *out = element_type(im, &declared);
+    return OK;
+}
+
 /* The body sees one element of each sequence. */
 static Status import_sequence_map(Importer *im, const GraphArg *g, Node *n)
 {
@@ -234,7 +250,7 @@ static Status import_sequence_map(Importer *im, const GraphArg *g, Node *n)
         if (!n->in[i]) continue;
         types[i] = n->in[i]->type;
         if (types[i].kind == TYPE_SEQUENCE && types[i].elem)
-            types[i] = element_type(im, types[i].elem);
+            TRY(mapped_type(im, g->graph, i, types[i].elem, &types[i]));
     }
     return import_region(im, g, n->region[0], n->n_in, types);
 }

@@ -1,6 +1,16 @@
 /* optional.c: values that may be absent: a list of at most one element (see sequence.h). */
 #include "ir/ops/sequence.h"
 
+/* Nothing is there: of a rank that the type does not say, whatever joins it says it. */
+static void nothing_yet(Arena *a, Type *t)
+{
+    if (t->kind == TYPE_TENSOR && t->rank == RANK_UNKNOWN) t->rank = RANK_NONE;
+    if (t->kind == TYPE_TENSOR || !t->elem) return;
+    Type *elem = arena_copy(a, t->elem, sizeof *elem);
+    nothing_yet(a, elem);
+    t->elem = elem;
+}
+
 static Status infer_optional(Infer *cx, Node *n)
 {
     const char *text = attr_string(n, "type", NULL);
@@ -10,6 +20,7 @@ static Status infer_optional(Infer *cx, Node *n)
         *elem = *in_type(n, 0);
     else if (!text || !type_parse(&cx->module->dims, cx->module->arena, text, elem))
         return op_error(n, cx->diag, "type", "Optional: without an element it needs a type");
+    if (!has_in(n, 0)) nothing_yet(cx->module->arena, elem);
     n->out[0]->type = (Type){.kind = TYPE_OPTIONAL, .elem = elem};
     return OK;
 }
