@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "cli/cmd_check.h"
-#include "cli/fate.h"
+#include "cli/draws.h"
 #include "cli/inputs.h"
 #include "support/vec.h"
 
@@ -254,7 +254,7 @@ Status check_bits(Check *c)
     o.target = b.base_name;
     s = variant_load(&o, c->model, false, &b.base, c->d);
     b.arena = b.base.o.arena;
-    if (s == OK && model_is_random(&o, c->model, b.base.loaded.module))
+    if (s == OK && draws_possible(b.base.loaded.module))
         check_skipped(c, "same bits: the model draws random numbers");
     else if (s == OK)
         s = all(&b);

@@ -4,7 +4,6 @@
 #include <math.h>
 
 #include "cli/cmd_check.h"
-#include "cli/fate.h"
 #include "cli/inputs.h"
 #include "support/str.h"
 
@@ -64,7 +63,6 @@ static Status tolerance(const Check *c, Sides *s)
     if (c->o->atol && (!parse_double(c->o->atol, &s->how.atol) || !(s->how.atol >= 0)))
         return diag(c->d, ERR_USAGE, (Where){0}, "--atol takes a number of at least 0");
     s->how.scaled = !c->o->atol;
-    s->how.types_only = model_is_random(c->o, c->model, s->reference.loaded.module);
     return OK;
 }
 

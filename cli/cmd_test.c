@@ -11,6 +11,7 @@
 typedef struct Tally {
     const Options *o;
     int count[3]; /* by Verdict */
+    int random;   /* of those passed: not all values could be compared */
     int told, total;
     bool terminal;
 } Tally;
@@ -26,13 +27,16 @@ static void told(void *context, const Test *test, int running)
     Tally *t = context;
 
     t->count[test->verdict]++;
+    t->random += test->random != NULL;
     t->told++;
     if (test->verdict != PASSED || t->o->verbose) {
         clear_progress(t);
         if (t->o->list_failures && test->verdict == FAILED)
             printf("%s\n", test->name);
         else if (!t->o->list_failures && test->verdict == PASSED)
-            printf("PASS %s (%.2f s)\n", test->name, test->seconds);
+            printf("PASS %s (%.2f s)%s%s\n", test->name, test->seconds,
+                   test->random ? "; random, dtype and dims alone compared: " : "",
+                   test->random ? test->random : "");
         else if (!t->o->list_failures)
             printf("%s %s: %s\n", word[test->verdict], test->name, test->why);
         fflush(stdout);
@@ -126,8 +130,13 @@ Status cmd_test(const Options *o, Diag *d)
     TRY(test_crowd(&each, &tests, jobs, told, &tally, d));
     clear_progress(&tally);
     if (o->json_file) TRY(write_json(o, &tests, &tally, d));
-    if (!o->json_file || strcmp(o->json_file, "-") != 0)
+    if (!o->json_file || strcmp(o->json_file, "-") != 0) {
+        if (tally.random)
+            printf("random numbers: %d of those passed have outputs of which dtype and dims alone "
+                   "were compared\n",
+                   tally.random);
         printf("%d passed, %d failed, %d skipped\n", tally.count[PASSED], tally.count[FAILED],
                tally.count[SKIPPED]);
+    }
     return conclude(o, &tally, d);
 }

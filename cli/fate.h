@@ -15,8 +15,5 @@ typedef struct Fate {
 Status fate_begin(Fate *f, Module *m, Arena *arena) MUST_USE;
 /* After them: members of the JSON object that is open. */
 Status fate_json(const Fate *f, Module *fused, Json *j) MUST_USE;
-/* Some operator of `m`, which was loaded from the file `model`, draws random numbers when it runs.
- */
-bool model_is_random(const Options *o, const char *model, Module *m);
 
 #endif

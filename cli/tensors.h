@@ -13,7 +13,7 @@ typedef struct Comparison {
     double similarity;
     double rtol, atol; /* |got - want| <= atol + rtol * |want| */
     bool scaled;       /* atol is at least 1e-5 of the largest element: for check */
-    bool types_only;   /* dtype and dims alone: the model draws random numbers */
+    bool types_only;   /* dtype and dims alone: of random numbers */
     bool bits;         /* the very same bits; NaN equals NaN */
 } Comparison;
 

@@ -18,6 +18,7 @@ typedef struct Test {
     const char *model;
     Verdict verdict;
     const char *why;     /* of FAILED and SKIPPED: one line */
+    const char *random;  /* of PASSED: outputs whose values were not compared, or NULL */
     const char *details; /* JSON of what became of the nodes; NULL: not known */
     double seconds;
     bool done;
@@ -31,9 +32,10 @@ typedef struct TestList {
 /* All tests in `path` and below it, sorted. ERR_USAGE when there is none. */
 Status test_find(const char *path, const char *filter, Arena *arena, TestList *out,
                  Diag *d) MUST_USE;
-/* Runs it here. Messages go to `d`; details, if not NULL, gets a JSON object. */
+/* Runs it here. Messages go to `d`; details, if not NULL, gets a JSON object. *random: names of the
+ * outputs that are random numbers, so that dtype and dims alone were compared; else NULL. */
 Status test_run(const Options *o, const Test *t, const char *folder, Text *details,
-                Diag *d) MUST_USE;
+                const char **random, Diag *d) MUST_USE;
 /* Runs them all, `jobs` at a time; `done` is called in the order of the list. */
 typedef void (*TestDone)(void *context, const Test *t, int running);
 Status test_crowd(const Options *o, TestList *tests, int jobs, TestDone done, void *context,

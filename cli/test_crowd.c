@@ -2,6 +2,8 @@
  *
  *     verdict byte, message, NUL, details (JSON, may be empty)
  *
+ * The message of a passed test names its random outputs, if any.
+ *
  * A child that ends without a verdict crashed; one that takes too long is killed with all that it
  * started. Its standard error goes to a file, whose last line explains a crash. */
 #include <errno.h>
@@ -95,14 +97,15 @@ static void child_run(const Crowd *c, const Test *t, const char *folder, int fd)
     Options o = *c->o;
     Text details;
     Status s;
+    const char *random;
     Diag d;
 
     o.arena = arena_new(0);
     if (!o.arena) return;
     diag_init(&d, o.arena);
     text_init(&details, o.arena);
-    s = test_run(&o, t, folder, c->o->json_file ? &details : NULL, &d);
-    const char *why = s == OK ? "" : first_error(&d, o.arena);
+    s = test_run(&o, t, folder, c->o->json_file ? &details : NULL, &random, &d);
+    const char *why = s != OK ? first_error(&d, o.arena) : random ? random : "";
     put_all(fd, s == OK ? "p" : "f", 1);
     put_all(fd, why, strlen(why) + 1);
     put_all(fd, details.s, details.n);
@@ -174,7 +177,7 @@ static void judge(Crowd *c, Child *child, int state)
                               last_line(c, arena_printf(c->arena, "%s.err", child->folder)));
     } else {
         t->verdict = said[0] == 'p' ? PASSED : FAILED;
-        t->why = said + 1;
+        *(t->verdict == PASSED ? &t->random : &t->why) = message ? said + 1 : NULL;
         if (message + 2 < n) t->details = said + message + 2;
     }
 }

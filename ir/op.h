@@ -105,8 +105,9 @@ struct OpDef {
     /* The reference: any inputs that pass the checks; out[k] made with tensor_new in cx->arena.
      * Written from the specification, plainly, not from lower. Integers exact. */
     Status (*eval)(Eval *cx, const Node *n, const Tensor *const *in, Tensor **out);
-    /* A value that equals out[0], or NULL. Only exact rewrites. New nodes go through b. */
-    Value *(*simplify)(Build *b, Node *n);
+    /* v[k] (all NULL before) gets a value that equals out[k], where there is one. Only exact
+     * rewrites. New nodes go through b. */
+    void (*simplify)(Build *b, Node *n, Value **v);
     /* Meaning in primitives: out[k] gets a value for every n->out[k] that is not NULL. May also
      * build other operators (build_op), which are lowered in their turn. */
     Status (*lower)(Build *b, const Node *n, Value **out);

@@ -67,11 +67,47 @@ static Status refresh(Simplify *s, Node *n)
     return OK;
 }
 
+static bool any(Value *const *v, int count)
+{
+    for (int k = 0; k < count; k++)
+        if (v[k]) return true;
+    return false;
+}
+
+static bool read_by_someone(const Node *n)
+{
+    for (int k = 0; k < n->n_out; k++)
+        if (n->out[k] && n->out[k]->uses) return true;
+    return false;
+}
+
+static void replace_out(Simplify *s, Value *out, Value *v)
+{
+    if (!v->name) v->name = out->name;
+    v->uses += out->uses;
+    out->uses = 0;
+    value_replace(out, v);
+    s->round = true;
+}
+
+static Status ask_row(Simplify *s, Node *n)
+{
+    Build b = build_at(n->parent, n, n->origin, s->cx->diag);
+    Value **v = ARENA_ARRAY(s->cx->scratch, Value *, n->n_out);
+
+    n->op->simplify(&b, n, v);
+    TRY(b.status);
+    for (int k = 0; k < n->n_out; k++)
+        if (v[k] == n->out[k] || (n->out[k] && !n->out[k]->uses)) v[k] = NULL;
+    if (!any(v, n->n_out) || !pass_accept(s->cx)) return OK;
+    for (int k = 0; k < n->n_out; k++)
+        if (v[k] && n->out[k]) replace_out(s, n->out[k], v[k]);
+    return OK;
+}
+
 static Status simplify_node(void *context, Node *n)
 {
     Simplify *s = context;
-    Build b = build_at(n->parent, n, n->origin, s->cx->diag);
-    Value *v;
 
     for (int i = 0; i < n->n_in; i++)
         n->in[i] = value_resolve(n->in[i]);
@@ -81,16 +117,8 @@ static Status simplify_node(void *context, Node *n)
         take_branch(s, n);
         return OK;
     }
-    if (n->kind != NODE_OP || !n->op->simplify || !n->out[0] || !n->out[0]->uses) return OK;
-    v = n->op->simplify(&b, n);
-    TRY(b.status);
-    if (!v || v == n->out[0] || !pass_accept(s->cx)) return OK;
-    if (!v->name) v->name = n->out[0]->name;
-    v->uses += n->out[0]->uses;
-    n->out[0]->uses = 0;
-    value_replace(n->out[0], v);
-    s->round = true;
-    return OK;
+    if (n->kind != NODE_OP || !n->op->simplify || !read_by_someone(n)) return OK;
+    return ask_row(s, n);
 }
 
 enum { ROUNDS = 16 };

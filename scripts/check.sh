@@ -109,10 +109,11 @@ step_globals()
 
 step_format()
 {
-    local file bad=0
-    while read -r file; do
+    local file files bad=0
+    files=$(scripts/sources '*.c' '*.h') || return 1
+    for file in $files; do
         clang-format-14 --dry-run -Werror "$file" 2>/dev/null || { echo "$file"; bad=1; }
-    done < <(git ls-files '*.c' '*.h')
+    done
     [ $bad = 0 ] || echo "scripts/format changes the files above"
     return $bad
 }
@@ -178,11 +179,17 @@ node_tests() # prints the folder of the ONNX node tests; makes it with the pinne
 
 # Counts of one folder of node tests against its floor; the scoreboard may only rise: fewer passes than the floor are
 # failures, what is not there yet is a skip. Adds to all_passed, all_failed, all_skipped.
+random_tests() # JSON of ingot test: names of those with random outputs
+{
+    awk -F'"' '/^{"name": / { name = $4; sub(".*/", "", name) } /^  "random": \[$/ { print name }' "$1"
+}
+
 conformance_of() # FOLDER FLOOR
 {
     local data=$1 floor=$2 passed failed skipped rc
-    $INGOT test "$data" | tee $LOGS/conformance.out
+    $INGOT test "$data" --json $LOGS/conformance.json | tee $LOGS/conformance.out
     rc=${PIPESTATUS[0]}
+    random_tests $LOGS/conformance.json >>$LOGS/random.out
     read -r passed failed skipped < <(tail -1 $LOGS/conformance.out |
         sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed, \([0-9]*\) skipped$/\1 \2 \3/p')
     if [ -z "${skipped:-}" ] || [ "$rc" -gt 1 ]; then
@@ -206,6 +213,7 @@ step_conformance()
     local data name floor all_passed=0 all_failed=0 all_skipped=0
     need_ingot
     data=$(node_tests) || { absent "ONNX node tests, neither in $SHARED nor made by the onnx package"; return; }
+    rm -f $LOGS/random.out
     while read -r name floor; do
         if [ "$name" = node ]; then
             conformance_of "$data" "$floor"
@@ -216,6 +224,10 @@ step_conformance()
             all_skipped=$((all_skipped + floor))
         fi
     done < <(grep -v '^#' tests/conformance/floor.txt)
+    if ! diff <(grep -v '^#' tests/conformance/random.txt) <(sort -u $LOGS/random.out); then
+        echo "tests/conformance/random.txt does not list the tests with values that are not compared"
+        all_failed=$((all_failed + 1))
+    fi
     counts $all_passed $all_failed $all_skipped
     [ $all_failed = 0 ]
 }

@@ -219,10 +219,10 @@ static const Sx *m_prelu(Build *b, const Node *n, const Sx *const *x)
 }
 
 /* The result of an idempotent operator applied twice is the first's. */
-static Value *simplify_idempotent(Build *b, Node *n)
+static void simplify_idempotent(Build *b, Node *n, Value **v)
 {
     (void)b;
-    return n->in[0]->def && n->in[0]->def->op == n->op ? n->in[0] : NULL;
+    if (n->in[0]->def && n->in[0]->def->op == n->op) v[0] = n->in[0];
 }
 
 /* ---- the table ---- */

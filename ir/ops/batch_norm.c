@@ -177,23 +177,23 @@ static void scale_run(Tensor *to, const Tensor *from, int64_t at, int64_t n, dou
 
 /* Behind a convolution with constant weights that nobody else reads: into the weights and bias, in
  * double. */
-static Value *simplify_batch_norm(Build *b, Node *n)
+static void simplify_batch_norm(Build *b, Node *n, Value **v)
 {
     Node *conv = n->in[0]->def;
     const Tensor *w, *bias;
     Tensor *new_w, *new_b;
     int64_t per;
 
-    if (!conv || conv->kind != NODE_OP || conv->op != op_find(NULL, "Conv")) return NULL;
-    if (n->in[0]->uses != 1 || attr_int(n, "training_mode", 0) || !conv->in[1]->data) return NULL;
+    if (!conv || conv->kind != NODE_OP || conv->op != op_find(NULL, "Conv")) return;
+    if (n->in[0]->uses != 1 || attr_int(n, "training_mode", 0) || !conv->in[1]->data) return;
     for (int k = 1; k < 5; k++)
-        if (!n->in[k]->data) return NULL;
+        if (!n->in[k]->data) return;
     w = conv->in[1]->data;
     bias = has_in(conv, 2) ? conv->in[2]->data : NULL;
-    if (has_in(conv, 2) && !bias) return NULL;
+    if (has_in(conv, 2) && !bias) return;
     new_w = tensor_new(b->module->arena, w->dtype, w->rank, w->dim);
     new_b = tensor_new(b->module->arena, w->dtype, 1, w->dim);
-    if (!new_w || !new_b || !w->dim[0] || n->in[1]->data->count != w->dim[0]) return NULL;
+    if (!new_w || !new_b || !w->dim[0] || n->in[1]->data->count != w->dim[0]) return;
     per = w->count / w->dim[0];
     for (int64_t c = 0; c < w->dim[0]; c++) {
         double k =
@@ -206,9 +206,8 @@ static Value *simplify_batch_norm(Build *b, Node *n)
                               tensor_double(n->in[2]->data, c));
     }
     Value *in[3] = {conv->in[0], build_tensor(b, new_w), build_tensor(b, new_b)};
-    Value *v = build_op(b, "Conv", 3, in, conv->n_attr, conv->attr);
-    if (v) node_add_origin(v->def, conv->origin);
-    return v;
+    v[0] = build_op(b, "Conv", 3, in, conv->n_attr, conv->attr);
+    if (v[0]) node_add_origin(v[0]->def, conv->origin);
 }
 
 const OpDef batch_norm_ops[] = {

@@ -166,10 +166,10 @@ static Status lower_cast(Build *b, const Node *n, Value **out)
 }
 
 /* To the same type: the input. Wider and back (without loss) is left to lowering. */
-static Value *simplify_cast(Build *b, Node *n)
+static void simplify_cast(Build *b, Node *n, Value **v)
 {
     (void)b;
-    return in_type(n, 0)->dtype == cast_target(n) ? n->in[0] : NULL;
+    if (in_type(n, 0)->dtype == cast_target(n)) v[0] = n->in[0];
 }
 
 /* ---- BitCast ---- */

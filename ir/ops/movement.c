@@ -63,10 +63,10 @@ static Status lower_identity(Build *b, const Node *n, Value **out)
     return OK;
 }
 
-static Value *simplify_identity(Build *b, Node *n)
+static void simplify_identity(Build *b, Node *n, Value **v)
 {
     (void)b;
-    return n->in[0];
+    v[0] = n->in[0];
 }
 
 /* ---- Reshape ---- */

@@ -314,11 +314,15 @@ static Status infer_dropout(Infer *cx, Node *n)
     return OK;
 }
 
-/* Known not to train. */
+static bool is_zero(const Value *v)
+{
+    return v->data && v->data->count == 1 && tensor_double(v->data, 0) == 0;
+}
+
+/* Known to keep all: it does not train, or drops none. */
 static bool dropout_idle(const Node *n)
 {
-    return !has_in(n, 2) ||
-           (n->in[2]->data && n->in[2]->data->count == 1 && !tensor_int(n->in[2]->data, 0));
+    return !has_in(n, 2) || is_zero(n->in[2]) || (has_in(n, 1) && is_zero(n->in[1]));
 }
 
 static Status eval_dropout(Eval *cx, const Node *n, const Tensor *const *in, Tensor **out)
@@ -374,10 +378,12 @@ static Status lower_dropout(Build *b, const Node *n, Value **out)
     return b->status;
 }
 
-static Value *simplify_dropout(Build *b, Node *n)
+static void simplify_dropout(Build *b, Node *n, Value **v)
 {
-    (void)b;
-    return dropout_idle(n) ? n->in[0] : NULL;
+    if (!dropout_idle(n)) return;
+    v[0] = n->in[0];
+    if (has_out(n, 1))
+        v[1] = build_op2(b, "Expand", build_scalar(b, DT_BOOL, 1), build_op1(b, "Shape", n->in[0]));
 }
 
 /* ---- the table ---- */

@@ -9,7 +9,7 @@ trap 'rm -rf "$folder"' EXIT
 cd "$folder"
 git init -q .
 mkdir -p scripts support ir passes codegen/cpu frontend runtime cli
-cp "$root/scripts/check-includes" scripts/
+cp "$root/scripts/check-includes" "$root/scripts/sources" scripts/
 
 # breach FILE LINE: with this line in this file the check must fail and name the file; without it, it must pass.
 breach() {
