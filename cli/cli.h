@@ -40,8 +40,10 @@ typedef struct Options {
 #define OPTION(field, kind, ...) Option##kind field;
 #include "cli/options.def"
 #undef OPTION
-    OptionList argument; /* what is no option */
-    Text *c_source;      /* CodegenOptions.c_source */
+    OptionList argument;     /* what is no option */
+    Text *c_source;          /* CodegenOptions.c_source */
+    const void *model_bytes; /* the model, when it is not read from a file */
+    size_t model_size;
     Arena *arena;
 } Options;
 
@@ -55,7 +57,8 @@ typedef struct Command {
     Status (*run)(const Options *o, Diag *d);
 } Command;
 
-extern const Command commands[]; /* ends with a nameless one */
+extern const Command commands[];               /* ends with a nameless one */
+const Command *command_find(const char *name); /* NULL: there is none */
 
 /* argv behind the command's name. */
 Status options_parse(const Command *c, int argc, char **argv, Options *out, Diag *d) MUST_USE;

@@ -61,6 +61,8 @@ Status session_load(const Options *o, const char *model, Loaded *out, Diag *d)
             return diag(d, ERR_USAGE, (Where){0}, "--max-nodes takes a number of at least 1");
         f.max_nodes = o->max_nodes.value;
     }
+    if (o->model_bytes)
+        return frontend_load_bytes(o->model_bytes, o->model_size, model, &f, o->arena, out, d);
     return frontend_load(model, &f, o->arena, out, d);
 }
 

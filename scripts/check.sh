@@ -43,6 +43,7 @@ conformance | counts | 10 | the ONNX node tests (and those of 1.23) through gene
 corpus      | counts | 10 | the real models of tests/corpus/first.txt against their recorded outputs
 families    | counts |  5 | small models of the well-known families (bench/gen_models.py) against their test sets
 embed       | counts |  2 | the example application with digits as static and shared library and object
+python      | counts |  5 | the Python binding; the official runner of the ONNX tests over it: each 40th of 1,914
 exe-sample  | counts |  5 | node tests as executables, compared by numpy: 100, seeded
 same-bits   | counts | 10 | threads, AVX2 and AVX-512, batch, open dims, compiled twice: 4 corpus models and 4 of ours
 evaluator   | counts | 10 | ingot check: first models at -O0, -O3, three targets, folding off; 1 combination in 6
@@ -259,6 +260,21 @@ step_exe-sample()
     data=$(node_tests) || { absent "ONNX node tests"; return; }
     $PYTHON tests/artifacts/exe_sample.py $INGOT "$data" build/exe-sample \
         --count "$([ -n "$FULL" ] && echo 1000 || echo 100)"
+}
+
+# The runner tells the score; tests that are known to fail are listed, and none beside them may.
+step_python()
+{
+    local tests=0 rc
+    need_ingot
+    need_python
+    $PYTHON tests/python/binding_test.py || tests=1
+    INGOT_LIBRARY=build/libingot.so $PYTHON bindings/python/scoreboard.py --known tests/conformance/scoreboard.txt \
+        --every "$([ -n "$FULL" ] && echo 1 || echo 40)" --json $LOGS/scoreboard.json | tee $LOGS/scoreboard.out
+    rc=${PIPESTATUS[0]}
+    read_counts counts $LOGS/scoreboard.out
+    counts $((passed + 1 - tests)) $((failed + tests)) "$skipped"
+    return $((rc | tests))
 }
 
 first_models() # [COUNT]: folders of the first models that are here, all or so many

@@ -45,6 +45,13 @@ const char *status_remedy(Status s)
     return row ? row->remedy : "report this";
 }
 
+const char *diag_severity(const DiagItem *i)
+{
+    static const char *const text[] = {"error: ", "warning: ", "note: "};
+
+    return text[i->severity];
+}
+
 void diag_init(Diag *d, Arena *arena)
 {
     *d = (Diag){.arena = arena};

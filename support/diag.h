@@ -54,6 +54,7 @@ typedef struct Diag {
     int others;  /* number of warnings and notes said; as many as `limit` are kept */
 } Diag;
 
+const char *diag_severity(const DiagItem *i); /* "error: " */
 /* A sink whose messages live in `arena`. */
 void diag_init(Diag *d, Arena *arena);
 /* Record an error; returns `status`, so that `return diag(...)` reads well. `d` may be NULL. */
