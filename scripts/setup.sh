@@ -2,7 +2,7 @@
 # setup.sh: bring a Debian 12 to where ingot builds and its tests run. Does only what is missing; can be repeated.
 #
 #   scripts/setup.sh            what the build needs
-#   scripts/setup.sh --test     and what the tests need: clang, clang-format 14, git, Python
+#   scripts/setup.sh --test     and what the tests need: clang, clang-format 14, g++, git, Python
 #   scripts/setup.sh --python   only build/venv, with the packages pinned in scripts/requirements.txt
 #
 # Installs as root, or through sudo. Exit status: 0 all there, 1 something that is needed could not be installed.
@@ -13,7 +13,7 @@ BUILD_PACKAGES="gcc libc6-dev binutils cmake ninja-build pkg-config llvm-19-dev 
     libprotobuf-c-dev libpng-dev zlib1g-dev"
 # Decoders of ImageDecoder: without one, ingot is built without it.
 IMAGE_PACKAGES="libjpeg62-turbo-dev libtiff-dev libwebp-dev libopenjp2-7-dev"
-TEST_PACKAGES="clang clang-format-14 git python3 python3-venv"
+TEST_PACKAGES="clang clang-format-14 g++ git python3 python3-venv"
 VENV=build/venv
 
 say() { printf '%s\n' "setup: $*" >&2; }
