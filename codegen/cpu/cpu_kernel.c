@@ -226,6 +226,8 @@ static int vectors_a_turn(const CpuFn *f)
     return n <= 10 ? 4 : n <= 80 ? 2 : 1;
 }
 
+enum { SHORT_ROW = 1024 };
+
 static void vector_loop(CpuFn *f, int l, LLVMValueRef from, LLVMValueRef to)
 {
     int64_t extent = nest_guess(f->s->loop[l].extent);
@@ -243,17 +245,15 @@ static void vector_loop(CpuFn *f, int l, LLVMValueRef from, LLVMValueRef to)
         if (divides(f, l, (int64_t)lanes * unroll)) return;
         from = end;
     }
-    if (lanes > 1 && masks) {
-        part(f, l, from, to, (Variant){lanes, 1, true});
-        return;
-    }
-    if (lanes > 1 && unroll > 1) {
+    /* In short rows the rest counts: as much of it as can be without masks. */
+    if (lanes > 1 && unroll > 1 &&
+        (!masks || (known && extent < SHORT_ROW && extent % ((int64_t)lanes * unroll) >= lanes))) {
         LLVMValueRef end = whole_steps(f, from, to, lanes);
         part(f, l, from, end, (Variant){lanes, 1, false});
         if (divides(f, l, lanes)) return;
         from = end;
     }
-    part(f, l, from, to, (Variant){1, 1, false});
+    part(f, l, from, to, lanes > 1 && masks ? (Variant){lanes, 1, true} : (Variant){1, 1, false});
 }
 
 static void domain_loop(CpuFn *f, int l);
