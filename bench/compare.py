@@ -156,8 +156,10 @@ def surroundings(args):
             versions[name] = importlib.metadata.version({"ort": "onnxruntime"}.get(name, name))
         except importlib.metadata.PackageNotFoundError:
             continue
-    git = subprocess.run(["git", "-C", str(suites.HERE), "rev-parse", "--short", "HEAD"], capture_output=True, text=True)
-    return {"tree": git.stdout.strip() or None, "processor": f"{cpu.get('model name')}, family {cpu.get('cpu family')} model {cpu.get('model')}",
+    git = subprocess.run(["git", "-C", str(suites.HERE), "rev-parse", "--short", "HEAD"], capture_output=True,
+                         text=True)
+    return {"tree": git.stdout.strip() or None,
+            "processor": f"{cpu.get('model name')}, family {cpu.get('cpu family')} model {cpu.get('model')}",
             "features": [f for f in wanted if f in cpu.get("flags", "").split()], "versions": versions}
 
 

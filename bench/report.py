@@ -72,7 +72,8 @@ def section(suite, threads, results, why):
     peers = [p for p in ("ort", "openvino", "ncnn") if any(p in r["peers"] for r in known)]
     means = ", ".join(f"{mean_of(ratio(r, p) for r in known):.2f} x {p}" for p in peers)
     trees = ", ".join(sorted({r["tree"] for r in known if r["tree"]}))
-    yield f"Measured at {trees or 'a tree without commit'}. Geometric mean {mean_of(map(ratio, known)):.2f} x the best peer of each model ({means}).\n"
+    yield (f"Measured at {trees or 'a tree without commit'}. Geometric mean {mean_of(map(ratio, known)):.2f} x the best "
+           f"peer of each model ({means}).\n")
     known.sort(key=ratio)
     lost, won = ([r for r in known if (ratio(r) < 1) == losing] for losing in (True, False))
     if lost:
