@@ -93,7 +93,32 @@ bool poly_add(Arena *a, Poly x, int64_t k, Poly y, Poly *out)
     return n <= POLY_TERMS;
 }
 
-static bool term_mul(Arena *a, const DimTerm *x, const DimTerm *y, DimTerm *out)
+/* Is `flag` min(x, 1) with x >= 0, hence 1 wherever x is not 0? */
+static bool is_flag(Dim flag)
+{
+    return flag->kind == DIM_MIN && flag->a->lo >= 0 && flag->b->kind == DIM_CONST &&
+           flag->b->value == 1;
+}
+
+/* x * min(x, 1) is x, and min(x, 1) is its own square: broadcasting and reshaping of open dims make
+ * such. Drops what changes nothing; whether there was any. */
+static bool drop_flags(DimTerm *t)
+{
+    int n = 0;
+    for (int i = 0; i < t->n; i++) {
+        Dim flag = t->atom[i];
+        bool drop = false;
+        for (int k = 0; is_flag(flag) && k < t->n; k++)
+            drop |= t->atom[k] == flag->a || (k < i && t->atom[k] == flag);
+        if (!drop) t->atom[n++] = flag;
+    }
+    bool dropped = n < t->n;
+    t->n = n;
+    return dropped;
+}
+
+/* *dropped is set where the product has fewer factors than both have together. */
+static bool term_mul(Arena *a, const DimTerm *x, const DimTerm *y, DimTerm *out, bool *dropped)
 {
     if (!checked_mul_i64(x->coef, y->coef, &out->coef) || x->n + y->n > POLY_DEGREE) return false;
     out->n = x->n + y->n;
@@ -108,17 +133,27 @@ static bool term_mul(Arena *a, const DimTerm *x, const DimTerm *y, DimTerm *out)
         i += first;
         j += !first;
     }
+    *dropped |= drop_flags(out);
     return true;
 }
 
-/* Multiplying by a term keeps the order of terms. */
+static bool sort_terms(Arena *a, Poly p, Poly *out)
+{
+    *out = (Poly){0, NULL};
+    for (int i = 0; i < p.n; i++)
+        if (!poly_add(a, *out, 1, (Poly){1, &p.term[i]}, out)) return false;
+    return true;
+}
+
+/* Multiplying by a term keeps the order of terms, unless factors are dropped. */
 static bool poly_mul_term(Arena *a, Poly x, const DimTerm *y, Poly *out)
 {
+    bool dropped = false;
     out->n = x.n;
     out->term = ARENA_ARRAY(a, DimTerm, x.n);
     for (int i = 0; i < x.n; i++)
-        if (!term_mul(a, &x.term[i], y, &out->term[i])) return false;
-    return true;
+        if (!term_mul(a, &x.term[i], y, &out->term[i], &dropped)) return false;
+    return !dropped || sort_terms(a, *out, out);
 }
 
 bool poly_mul(Arena *a, Poly x, Poly y, Poly *out)

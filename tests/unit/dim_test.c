@@ -51,6 +51,12 @@ static const Fact facts[] = {
     {"2*n+m/3+1", "2*n+m/3+1"},
     {"\"batch size\"*n", "n*\"batch size\""},
     {"(n+1)*(m+1)", "n*m+n+m+1"},
+    {"z*min(z,1)", "z"},
+    {"n*min(z,1)*min(z,1)", "n*min(z,1)"},
+    {"(2*z+1)*min(z,1)*z", "2*z*z+z"},
+    {"(z*min(z,1)+min(z,1))*min(z,1)", "z+min(z,1)"},
+    {"min(z,1)*min(z*min(z,1),1)*max(z,z*min(z,1))", "z"},
+    {"z*min(n,2)", "z*min(n,2)"},
 };
 
 static Dim parse(DimTable *t, const char *s)
