@@ -12,10 +12,11 @@
 enum {
     L2_BYTES = 384 << 10, /* for the block of B */
     TASKS_WANTED = 8,
-    ROWS_PER_PACK = 192,     /* rows that make packing a block of B again worth while */
-    SET_STRIDE = 4096,       /* rows so many bytes apart fall into one set of L1, */
-    SET_WAYS = 8,            /* which holds so many of them */
-    AHEAD_BYTES = 256 << 10, /* packed weights larger than this are fetched ahead */
+    ROWS_PER_PACK = 192,      /* rows that make packing a block of B again worth while */
+    SET_STRIDE = 4096,        /* rows so many bytes apart fall into one set of L1, */
+    SET_WAYS = 8,             /* which holds so many of them */
+    AHEAD_BYTES = 256 << 10,  /* packed weights larger than this are fetched ahead */
+    WEIGHT_BYTES = 768 << 10, /* weights that stay in L2 while rows are shared */
     MIN_COLUMNS = 8,
     MOST_ROWS = 14
 };
@@ -201,46 +202,70 @@ static int64_t clamp(int64_t v, int64_t lo, int64_t hi)
     return v < lo ? lo : v > hi ? hi : v;
 }
 
-/* Rows, or lines, of a task: fewer when the columns alone make too few tasks. */
-static void choose_block_m(CpuGemm *g, int64_t tasks)
+/* Panels, or lines, of a task. A line is never cut. */
+static void cut_rows(CpuGemm *g, int64_t cuts)
 {
     DimTable *t = &g->nest->module->dims;
-    int64_t m = nest_guess(g->size_m), lines = nest_guess(g->lines), cuts;
+    int64_t m = nest_guess(g->size_m), lines = nest_guess(g->lines);
 
-    g->block_m = 0;
-    g->blocks_m = dim_const(t, 1);
-    if (tasks >= TASKS_WANTED) return;
     if (!dim_is(g->lines, 1)) {
-        cuts = clamp(TASKS_WANTED / tasks, 1, lines);
-        if (cuts > 1) g->block_m = (lines + cuts - 1) / cuts;
-        if (g->block_m) g->blocks_m = dim_ceil_div(t, g->lines, dim_const(t, g->block_m));
+        g->block_m = (lines + clamp(cuts, 1, lines) - 1) / clamp(cuts, 1, lines);
+        g->blocks_m = dim_ceil_div(t, g->lines, dim_const(t, g->block_m));
         return;
     }
-    if (m <= 2 * g->rows[0]) return;
-    cuts = clamp(TASKS_WANTED / tasks, 1, g->b.pack >= 0 ? m / g->rows[0] : m / ROWS_PER_PACK);
-    if (cuts <= 1) return;
-    if (g->tall <= 0) g->block_m = round_up((m + cuts - 1) / cuts, g->rows[0]);
-    /* heights differ: cut at a panel of the tall ones only when all are */
-    if (g->tall > 0 && g->tall * g->rows[0] >= m / 2) g->block_m = g->tall * g->rows[0];
-    if (g->block_m) g->blocks_m = dim_ceil_div(t, g->size_m, dim_const(t, g->block_m));
+    if (g->tall >= 0) {
+        int64_t panels = g->tall + (m - g->tall * g->rows[0]) / g->rows[g->n_rows - 1];
+        cuts = clamp(cuts, 1, panels);
+        g->block_m = (panels + cuts - 1) / cuts;
+        g->blocks_m = dim_const(t, (panels + g->block_m - 1) / g->block_m);
+        return;
+    }
+    g->block_m = round_up((m + cuts - 1) / cuts, g->rows[0]);
+    g->blocks_m = dim_ceil_div(t, g->size_m, dim_const(t, g->block_m));
 }
 
+/* Into how many parts the rows may be cut so that each is worth it. */
+static int64_t most_cuts(const CpuGemm *g)
+{
+    int64_t m = nest_guess(g->size_m);
+
+    if (!dim_is(g->lines, 1)) return nest_guess(g->lines);
+    if (g->b.pack < 0) return m / ROWS_PER_PACK;
+    return m / g->rows[0];
+}
+
+/* Equal blocks of columns, at most so wide. */
+static void cut_columns(CpuGemm *g, int64_t wide)
+{
+    DimTable *t = &g->nest->module->dims;
+    int64_t n = nest_guess(g->size_n), blocks;
+
+    wide = clamp(wide / g->nr * g->nr, g->nr, round_up(clamp(n, 1, 4096), g->nr));
+    blocks = (n + wide - 1) / wide;
+    g->block_n = round_up((n + blocks - 1) / blocks, g->nr);
+    g->blocks_n = dim_ceil_div(t, g->size_n, dim_const(t, g->block_n));
+}
+
+/* Weights that fit L2 are read by every thread: threads then share the rows, as they did in the
+ * layer before, and find them in their own cache. Larger ones are shared by columns. */
 static void choose_blocks(CpuGemm *g)
 {
     DimTable *t = &g->nest->module->dims;
-    int64_t n = nest_guess(g->size_n), k = nest_guess(g->size_k), o = nest_guess(g->size_o);
-    int64_t wide = L2_BYTES / 4 / clamp(k, 1, INT32_MAX);
+    int64_t n = nest_guess(g->size_n), k = nest_guess(g->size_k), o = nest_guess(g->size_o), tasks;
 
-    g->block_n =
-        clamp(round_up(wide - g->nr + 1, g->nr), g->nr, round_up(clamp(n, 1, 4096), g->nr));
-    if (o * ((n + g->block_n - 1) / g->block_n) < TASKS_WANTED &&
-        dim_is(g->lines, 1)) { /* narrower blocks, more tasks */
-        int64_t each = round_up((n * o + TASKS_WANTED - 1) / TASKS_WANTED, g->nr);
-        g->block_n = clamp(g->block_n, g->nr, clamp(each, g->nr, each));
+    g->block_m = 0;
+    g->blocks_m = dim_const(t, 1);
+    g->rows_first = g->b.pack >= 0 && k * n <= WEIGHT_BYTES / 4 && most_cuts(g) >= TASKS_WANTED;
+    cut_columns(g, L2_BYTES / 4 / clamp(k, 1, INT32_MAX));
+    tasks = o * ((n + g->block_n - 1) / g->block_n);
+    if (tasks < TASKS_WANTED && !g->rows_first && dim_is(g->lines, 1)) {
+        cut_columns(g, (n * o + TASKS_WANTED - 1) / TASKS_WANTED);
+        tasks = o * ((n + g->block_n - 1) / g->block_n);
     }
+    if (g->rows_first && o < TASKS_WANTED) tasks = o;
+    if (tasks < TASKS_WANTED && most_cuts(g) > 1)
+        cut_rows(g, clamp((TASKS_WANTED + tasks - 1) / tasks, 1, most_cuts(g)));
     g->pitch = g->block_n;
-    choose_block_m(g, o * ((n + g->block_n - 1) / g->block_n));
-    g->blocks_n = dim_ceil_div(t, g->size_n, dim_const(t, g->block_n));
 }
 
 /* Loops of A that belong to `set`, outermost first. */
@@ -403,14 +428,22 @@ static Dim a_row_size(const CpuGemm *g)
     return g->a_pitch ? dim_const(&g->nest->module->dims, g->a_pitch) : g->size_k;
 }
 
+/* Rows of a task, at most. */
+static Dim rows_of_task(const CpuGemm *g)
+{
+    DimTable *t = &g->nest->module->dims;
+
+    if (!g->block_m) return g->size_m;
+    if (!dim_is(g->lines, 1)) return dim_mul_c(t, g->line, g->block_m);
+    return dim_const(t, g->block_m * (g->tall >= 0 ? g->rows[0] : 1));
+}
+
 static void set_abi(CpuGemm *g)
 {
     DimTable *t = &g->nest->module->dims;
     KernelAbi *abi = &g->nest->abi;
     Dim tasks = dim_mul(t, g->size_o, dim_mul(t, g->blocks_m, g->blocks_n));
-    Dim rows = g->block_m
-                   ? dim_mul_c(t, dim_is(g->lines, 1) ? dim_const(t, 1) : g->line, g->block_m)
-                   : g->size_m;
+    Dim rows = rows_of_task(g);
     double work = (double)nest_guess(g->size_k) * (double)g->block_n * (double)nest_guess(rows);
 
     if (g->size_m->lo < 1) tasks = dim_mul(t, tasks, dim_min(t, g->size_m, dim_const(t, 1)));

@@ -509,23 +509,61 @@ static void all_panels(Task *t)
     cpu_loop_close(f, &l, NULL);
 }
 
+/* The row at which panel p of a static M begins. */
+static LLVMValueRef panel_start(CpuFn *f, const CpuGemm *g, LLVMValueRef p)
+{
+    int64_t low = g->rows[g->n_rows - 1], more = g->rows[0] - low;
+    LLVMValueRef at = gemm_mul(f, p, cpu_i64(f->m, low));
+
+    if (!g->tall || !more) return at;
+    return gemm_add(f, at, gemm_mul(f, smin(f, p, cpu_i64(f->m, g->tall)), cpu_i64(f->m, more)));
+}
+
+static void rows_of_block(Task *t, LLVMValueRef block)
+{
+    CpuFn *f = t->f;
+    const CpuGemm *g = t->g;
+    LLVMValueRef M = dim_is(g->lines, 1) ? t->M : cpu_dim(f, g->lines);
+
+    cpu_at(f, f->level);
+    t->m0 = cpu_i64(f->m, 0);
+    t->m1 = M;
+    if (!g->block_m) return;
+    t->m0 = gemm_mul(f, block, cpu_i64(f->m, g->block_m));
+    t->m1 = gemm_add(f, t->m0, cpu_i64(f->m, g->block_m));
+    if (dim_is(g->lines, 1) && g->tall >= 0) {
+        t->m0 = panel_start(f, g, t->m0);
+        t->m1 = panel_start(f, g, t->m1);
+    }
+    t->m1 = smin(f, t->m1, M);
+}
+
+/* The last `*number % count`, taken off. */
+static LLVMValueRef take(CpuFn *f, LLVMValueRef *number, Dim count)
+{
+    LLVMValueRef n, at;
+
+    if (dim_is(count, 1)) return cpu_i64(f->m, 0);
+    n = cpu_dim(f, count);
+    cpu_at(f, f->level);
+    at = LLVMBuildURem(f->b, *number, n, "");
+    *number = LLVMBuildUDiv(f->b, *number, n, "");
+    return at;
+}
+
 static void decode(Task *t, LLVMValueRef number)
 {
     CpuFn *f = t->f;
     const CpuGemm *g = t->g;
-    LLVMValueRef blocks, at, M = dim_is(g->lines, 1) ? t->M : cpu_dim(f, g->lines);
+    LLVMValueRef rows = NULL, columns;
 
-    blocks = cpu_dim(f, g->blocks_m);
+    if (!g->rows_first) rows = take(f, &number, g->blocks_m);
+    columns = take(f, &number, g->blocks_n);
+    if (g->rows_first) rows = take(f, &number, g->blocks_m);
+    t->o = number;
+    rows_of_block(t, rows);
     cpu_at(f, f->level);
-    at = LLVMBuildURem(f->b, number, blocks, "");
-    number = LLVMBuildUDiv(f->b, number, blocks, "");
-    t->m0 = gemm_mul(f, at, cpu_i64(f->m, g->block_m));
-    t->m1 = g->block_m ? smin(f, gemm_add(f, t->m0, cpu_i64(f->m, g->block_m)), M) : M;
-    blocks = cpu_dim(f, g->blocks_n);
-    cpu_at(f, f->level);
-    at = LLVMBuildURem(f->b, number, blocks, "");
-    t->o = LLVMBuildUDiv(f->b, number, blocks, "");
-    t->n0 = gemm_mul(f, at, cpu_i64(f->m, g->block_n));
+    t->n0 = gemm_mul(f, columns, cpu_i64(f->m, g->block_n));
     t->n1 = smin(f, gemm_add(f, t->n0, cpu_i64(f->m, g->block_n)), t->N);
 }
 

@@ -51,7 +51,9 @@ struct CpuGemm {
     int64_t run;      /* A in place: rows that are `row` apart; */
     int64_t run_step; /* so many elements further the next run begins. 0: a line is one run */
     int64_t block_n;  /* columns of a task, a multiple of nr */
-    int64_t block_m;  /* rows of a task, lines when there are several; 0: all */
+    int64_t block_m;  /* of a task: lines when there are several, else panels of a static M, else
+                         rows; 0: all */
+    bool rows_first;  /* neighbouring tasks have the same rows, and other columns */
     Dim blocks_m, blocks_n;
     bool ahead;      /* tiles fetch a share of the block of B that comes next */
     int64_t pitch;   /* B packed at run time: columns between k */
