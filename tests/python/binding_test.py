@@ -143,6 +143,26 @@ class Values(unittest.TestCase):
                         [("y", 1, [2])])
         self.assertEqual(ingot.compile(clip).run({"hi": np.float32(1), "x": np.float32([0, 5])})["y"].tolist(), [0, 1])
 
+    def test_sequences_and_optionals(self):
+        tensor = helper.make_tensor_type_proto(1, ["n"])
+        sequence, maybe = helper.make_sequence_type_proto(tensor), helper.make_optional_type_proto(tensor)
+        nodes = [helper.make_node("SequenceInsert", ["s", "x"], ["t"]), helper.make_node("Identity", ["o"], ["p"]),
+                 helper.make_node("OptionalHasElement", ["o"], ["has"])]
+        graph = helper.make_graph(nodes, "test", [
+            helper.make_value_info("s", sequence), helper.make_value_info("x", tensor), helper.make_value_info("o", maybe),
+        ], [helper.make_value_info("t", sequence), helper.make_value_info("p", maybe),
+            helper.make_tensor_value_info("has", 9, [])])
+        model = ingot.compile(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 23)], ir_version=11))
+        self.assertIn("s: sequence(f32[", str(model.inputs[0]))
+        a, b = np.float32([1, 2]), np.float32([3])
+        out = model.run({"s": [a, b], "x": a, "o": b})
+        self.assertEqual([v.tolist() for v in out["t"]], [[1, 2], [3], [1, 2]])
+        self.assertEqual((out["p"].tolist(), bool(out["has"])), ([3], True))
+        out = model.run({"s": [], "x": a, "o": None})
+        self.assertEqual(([v.tolist() for v in out["t"]], out["p"], bool(out["has"])), ([[1, 2]], None, False))
+        with self.assertRaisesRegex(ingot.Error, "expected a list"):
+            model.run({"s": a, "x": a, "o": None})
+
     def test_run_node(self):
         node = helper.make_node("TopK", ["x", "k"], ["v", "i"])
         values, indices = ingot.backend.run_node(node, [np.float32([1, 3, 2]), np.int64([2])])

@@ -12,9 +12,11 @@ import numpy as np
 
 from ingot.library import Error
 
-ABI_VERSION = 1
+ABI_VERSION = 2
 MAX_RANK = 12
 STRING = 8
+SEQUENCE, OPTIONAL, MAP = 101, 102, 103  # ingot_rt.h's own: lists, whose elements are tensors or lists
+LISTS = {SEQUENCE: "sequence", OPTIONAL: "optional", MAP: "map"}
 
 # The number of ONNX's TensorProto.DataType -> its name, and what numpy (or ml_dtypes) calls it.
 DTYPES = {
@@ -38,9 +40,12 @@ class String(ctypes.Structure):
 
 
 class PortStruct(ctypes.Structure):
-    _fields_ = [("name", ctypes.c_char_p), ("dtype", ctypes.c_int32), ("rank", ctypes.c_int32),
-                ("dims", ctypes.POINTER(ctypes.c_int64)), ("symbols", ctypes.POINTER(ctypes.c_char_p)),
-                ("optional", ctypes.c_int32)]
+    pass
+
+
+PortStruct._fields_ = [("name", ctypes.c_char_p), ("dtype", ctypes.c_int32), ("rank", ctypes.c_int32),
+                       ("dims", ctypes.POINTER(ctypes.c_int64)), ("symbols", ctypes.POINTER(ctypes.c_char_p)),
+                       ("optional", ctypes.c_int32), ("elem", ctypes.POINTER(PortStruct))]
 
 
 class ModelStruct(ctypes.Structure):  # its head: all that is read here
@@ -67,26 +72,37 @@ def numpy_dtype(number):
 
 @dataclass(frozen=True)
 class Port:
-    """An input or output: dims are numbers, the names of open dims, or None; None in place of dims: any rank."""
+    """An input or output: dims are numbers, the names of open dims, or None; None in place of dims: any rank. A
+    sequence (a Python list), an optional (None, or its element) and a map (a dict) have `elem`, what they hold."""
 
     name: str
     dtype: str
     dims: tuple | None
     optional: bool
-    number: int  # of the dtype in ONNX
+    number: int  # of the dtype in ONNX, or SEQUENCE, OPTIONAL, MAP
+    elem: tuple = ()
+
+    def type_text(self):
+        if self.number in LISTS:
+            return f"{self.dtype}({', '.join(e.type_text() for e in self.elem)})"
+        dims = "..." if self.dims is None else ", ".join("?" if d is None else str(d) for d in self.dims)
+        return f"{self.dtype}[{dims}]"
 
     def __str__(self):
-        dims = "..." if self.dims is None else ", ".join("?" if d is None else str(d) for d in self.dims)
-        return f"{self.name}: {self.dtype}[{dims}]" + (" (optional)" if self.optional else "")
+        return f"{self.name}: {self.type_text()}" + (" (optional)" if self.optional else "")
 
 
-def describe(p):
+def describe(p, name=None):
+    name = name or p.name.decode()
+    if p.dtype in LISTS:
+        elem = tuple(describe(p.elem[i], name) for i in range((2 if p.dtype == MAP else 1) if p.elem else 0))
+        return Port(name, LISTS[p.dtype], None, bool(p.optional), p.dtype, elem)
     dims = None
     if p.rank >= 0:
         dims = tuple(p.dims[i] if p.dims[i] >= 0 else p.symbols[i].decode() if p.symbols[i] else None
                      for i in range(p.rank))
     dtype = DTYPES[p.dtype][0] if p.dtype in DTYPES else f"dtype {p.dtype}"
-    return Port(p.name.decode(), dtype, dims, bool(p.optional), p.dtype)
+    return Port(name, dtype, dims, bool(p.optional), p.dtype)
 
 
 def symbol_of(path):
@@ -141,8 +157,34 @@ def from_strings(array):
     return elements, held
 
 
+def items_of(port, value):
+    """Elements of a list with their ports; None: an optional without one."""
+    if port.number == OPTIONAL:
+        return None if value is None else [(port.elem[0], value)]
+    if port.number == MAP:
+        if not isinstance(value, dict):
+            raise Error(2, f"input '{port.name}': {type(value).__name__}, expected a dict")
+        return [(port.elem[0], list(value.keys())), (port.elem[1], list(value.values()))]
+    if not isinstance(value, (list, tuple)):
+        raise Error(2, f"input '{port.name}': {type(value).__name__}, expected a list")
+    return [(port.elem[0], v) for v in value]
+
+
+def to_list(port, value):
+    items = items_of(port, value)
+    if items is None:
+        return Tensor(), None
+    pairs = [to_tensor(p, v) for p, v in items]
+    elements = (Tensor * max(len(pairs), 1))(*[t for t, _ in pairs])
+    tensor = Tensor(dtype=port.number, rank=1, data=ctypes.addressof(elements))
+    tensor.dims[0] = len(pairs)
+    return tensor, (elements, pairs)
+
+
 def to_tensor(port, value):
     """`value` as the port wants it, and what must live while the tensor is used."""
+    if port.number in LISTS:
+        return to_list(port, value)
     want = numpy_dtype(port.number)
     array = np.asarray(value)
     if port.number != STRING and array.dtype != want:
@@ -164,6 +206,13 @@ def to_tensor(port, value):
 
 def from_tensor(tensor):
     """A copy: the instance takes its memory back at the next run."""
+    if tensor.dtype in LISTS or tensor.dtype == 0:
+        count = tensor.dims[0] if tensor.dtype else 0
+        elements = ctypes.cast(tensor.data, ctypes.POINTER(Tensor))
+        items = [from_tensor(elements[i]) for i in range(count)]
+        if tensor.dtype == MAP:
+            return dict(zip(items[0].tolist(), items[1]))
+        return items if tensor.dtype == SEQUENCE else items[0] if items else None
     shape = tuple(tensor.dims[:tensor.rank])
     dtype = numpy_dtype(tensor.dtype)
     size = int(np.prod(shape, dtype=np.int64))
@@ -209,7 +258,7 @@ class Model:
         tensors, held = (Tensor * len(self.inputs))(), []
         for i, port in enumerate(self.inputs):
             value = inputs.get(port.name)
-            if value is None:
+            if value is None and port.number != OPTIONAL:
                 if not port.optional:
                     raise Error(2, f"input '{port.name}' is missing: {port}")
                 continue
