@@ -80,7 +80,7 @@ static Stage side_stage(Arena *a, const Stage *s, const Sx *value)
     y.extent = ARENA_ARRAY(a, Dim, y.rank);
     for (int i = 0; i < y.rank; i++)
         y.extent[i] = index_extent(s, i);
-    *o = (StageOut){.dtype = DT_F32, .value = value, .result = -1};
+    *o = (StageOut){.dtype = value->dtype, .value = value, .result = -1};
     y.out = o;
     return y;
 }
@@ -91,7 +91,8 @@ static Stage result_stage(Arena *a, SxTable *t, const Stage *s)
 
     y.n_reduce = 0;
     y.acc = ARENA_NEW(a, Acc);
-    *y.acc = (Acc){.monoid = MONOID_SUM, .dtype = DT_F32, .body = sx_const_bits(t, DT_F32, 0)};
+    DType d = s->acc[0].dtype;
+    *y.acc = (Acc){.monoid = MONOID_SUM, .dtype = d, .body = sx_const_bits(t, d, 0)};
     return y;
 }
 
@@ -152,7 +153,10 @@ static bool shape_taken(const CpuGemm *g, bool constant_b)
 static int most_rows(const CpuGemm *g, const CpuIsa *isa, int vectors)
 {
     int left = isa->registers - vectors - (isa->registers >= 32 ? 1 : isa->fma ? 1 : 2);
-    int rows = left / vectors;
+    int rows;
+
+    if (g->bytes && !isa->vnni) left -= vectors + 3; /* halves of B and of a broadcast */
+    rows = left / vectors;
 
     return rows > g->most_rows ? g->most_rows : rows < 1 ? 1 : rows;
 }
@@ -224,6 +228,11 @@ static void cut_rows(CpuGemm *g, int64_t cuts)
     g->blocks_m = dim_ceil_div(t, g->size_m, dim_const(t, g->block_m));
 }
 
+static int64_t packed_depth(const CpuGemm *g)
+{
+    return g->bytes ? g->depth : nest_guess(g->size_k);
+}
+
 /* Into how many parts the rows may be cut so that each is worth it. */
 static int64_t most_cuts(const CpuGemm *g)
 {
@@ -251,7 +260,7 @@ static void cut_columns(CpuGemm *g, int64_t wide)
 static void choose_blocks(CpuGemm *g)
 {
     DimTable *t = &g->nest->module->dims;
-    int64_t n = nest_guess(g->size_n), k = nest_guess(g->size_k), o = nest_guess(g->size_o), tasks;
+    int64_t n = nest_guess(g->size_n), k = packed_depth(g), o = nest_guess(g->size_o), tasks;
 
     g->block_m = 0;
     g->blocks_m = dim_const(t, 1);
@@ -311,9 +320,11 @@ static void find_lines(CpuGemm *g, const Affine *x, const int *m, int n_m)
 static void find_in_place(CpuGemm *g)
 {
     const NestStage *s = &g->nest->stage[STAGE_A];
-    const Sx *e = s->value[0];
-    const Affine *x =
-        e->op == SX_LOAD && !e->guarded && e->dtype == DT_F32 ? map_get(&s->address, e) : NULL;
+    const Sx *e = g->bytes ? g->a_load : s->value[0];
+    int unit = g->bytes ? 1 : 4;
+    const Affine *x = g->bytes || (e->op == SX_LOAD && !e->guarded && e->dtype == DT_F32)
+                          ? map_get(&s->address, e)
+                          : NULL;
     int m[NEST_INDICES], k[NEST_INDICES], n_m, n_k;
 
     if (!x || x->n_term || e->src < 0) return;
@@ -332,7 +343,7 @@ static void find_in_place(CpuGemm *g)
         g->a.k_extent[i] = s->loop[k[i]].extent;
         g->a.k_step[i] = step_of(g, x, k[i]);
     }
-    if (g->a.row && g->a.row * 4 % SET_STRIDE == 0) g->most_rows = SET_WAYS;
+    if (g->a.row && g->a.row * unit % SET_STRIDE == 0) g->most_rows = SET_WAYS;
     find_lines(g, x, m, n_m);
 }
 
@@ -444,7 +455,7 @@ static void set_abi(CpuGemm *g)
     KernelAbi *abi = &g->nest->abi;
     Dim tasks = dim_mul(t, g->size_o, dim_mul(t, g->blocks_m, g->blocks_n));
     Dim rows = rows_of_task(g);
-    double work = (double)nest_guess(g->size_k) * (double)g->block_n * (double)nest_guess(rows);
+    double work = (double)packed_depth(g) * (double)g->block_n * (double)nest_guess(rows);
 
     if (g->size_m->lo < 1) tasks = dim_mul(t, tasks, dim_min(t, g->size_m, dim_const(t, 1)));
     abi->tasks = tasks;
@@ -467,7 +478,8 @@ Status cpu_gemm_prepare(Arena *arena, Nest *n, const CpuIsa *isa, Diag *d, CpuGe
     *out = NULL;
     if (!isa->vector_bytes || n->kernel->n_stage != 1 || !simple_results(s)) return OK;
     if (!kernel_contraction(&n->module->sx, s, &c)) return OK;
-    if (s->order != ORDER_CHAIN || s->acc[0].dtype != DT_F32 || !c.n) return OK;
+    if (s->order != ORDER_CHAIN || !c.n) return OK;
+    if (s->acc[0].dtype != DT_F32 && s->acc[0].dtype != DT_I32) return OK;
     last = innermost(s);
     if (last < 0 || !(c.n >> last & 1)) return OK;
     g = ARENA_NEW(arena, CpuGemm);
@@ -492,21 +504,27 @@ Status cpu_gemm_prepare(Arena *arena, Nest *n, const CpuIsa *isa, Diag *d, CpuGe
     g->size_m = set_size(g, t, SET_M);
     g->size_n = set_size(g, t, SET_N);
     g->size_k = set_size(g, t, SET_K);
+    g->bytes = s->acc[0].dtype == DT_I32;
+    if (g->bytes && !gemm_bytes_fit(g)) return OK;
     bool constant_b = gemm_constant(g, STAGE_B), constant_a = gemm_constant(g, STAGE_A);
     if (constant_b && !dim_is_const(g->size_n)) constant_b = false;
     if (!shape_taken(g, constant_b)) return OK;
     g->lanes = isa->vector_bytes / 4;
     g->most_rows = MOST_ROWS;
-    constant_a = constant_a && dim_is_const(g->size_m);
+    constant_a = constant_a && dim_is_const(g->size_m) && !g->bytes;
     g->line = g->size_m;
     g->lines = dim_const(t, 1);
     if (!constant_a) find_in_place(g);
+    if (g->bytes && !gemm_bytes_rows(g)) return OK;
     g->vectors = choose_vectors(g, isa);
     g->nr = g->lanes * g->vectors;
     choose_rows(g, isa);
     note_uses(g, STAGE_A, &g->a);
     note_uses(g, STAGE_B, &g->b);
-    if (constant_b) TRY(gemm_pack_constant(g, STAGE_B, d));
+    if (g->bytes)
+        TRY(gemm_pack_bytes(g, d));
+    else if (constant_b)
+        TRY(gemm_pack_constant(g, STAGE_B, d));
     if (constant_a) TRY(gemm_pack_constant(g, STAGE_A, d));
     if (g->a.pack < 0 && !g->a.in_place) choose_a_pitch(g);
     choose_blocks(g);

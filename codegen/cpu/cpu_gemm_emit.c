@@ -138,14 +138,16 @@ static void rows_in_place(Task *t, GemmTile *x, LLVMValueRef m)
     CpuFn *f = t->f;
     const CpuGemm *g = t->g;
     const NestStage *s = &g->nest->stage[STAGE_A];
-    LLVMValueRef base = cpu_ptr(f, s->value[0]->src), at;
+    const Sx *load = g->bytes ? g->a_load : s->value[0];
+    LLVMValueRef base = cpu_ptr(f, load->src), at;
 
     gemm_stage(f, g, STAGE_A);
     gemm_place(f, g, STAGE_A, SET_O, t->o);
     gemm_place(f, g, STAGE_A, SET_M, m);
     gemm_place(f, g, STAGE_A, SET_K, cpu_i64(f->m, 0));
     gemm_place(f, g, STAGE_A, SET_N, cpu_i64(f->m, 0));
-    at = cpu_offset(f, map_get(&s->address, s->value[0]), 0);
+    at = cpu_offset(f, map_get(&s->address, load), 0);
+    if (g->a_zero) x->zero = cpu_value(f, g->a_zero, 0);
     x->n_k = g->a.n_k;
     for (int i = 0; i < g->a.n_k; i++) {
         x->k_extent[i] = cpu_dim(f, g->a.k_extent[i]);
@@ -154,7 +156,7 @@ static void rows_in_place(Task *t, GemmTile *x, LLVMValueRef m)
     for (int r = 0; r < x->rows; r++)
         x->row_at[r] = g->run ? r / g->run * g->run_step + r % g->run * g->a.row : r * g->a.row;
     cpu_at(f, f->level);
-    x->a = gemm_float_at(f, base, at);
+    x->a = LLVMBuildGEP2(f->b, g->bytes ? f->m->i8 : f->m->f32, base, &at, 1, "");
 }
 
 /* A(m, 0) and its steps. */
@@ -236,7 +238,8 @@ static LLVMValueRef load_tile(Task *t, LLVMValueRef row, LLVMValueRef column, in
 {
     CpuFn *f = t->f;
     LLVMValueRef p = tile_at(t, row, column);
-    LLVMValueRef v = LLVMBuildLoad2(f->b, cpu_lanes_type(f->m->f32, lanes), p, "");
+    LLVMTypeRef one = t->g->bytes ? f->m->i32 : f->m->f32;
+    LLVMValueRef v = LLVMBuildLoad2(f->b, cpu_lanes_type(one, lanes), p, "");
 
     LLVMSetAlignment(v, 4);
     return v;
@@ -593,7 +596,7 @@ Status cpu_gemm_emit(CpuModule *m, const CpuGemm *g, const char *name)
     cpu_fn_open(f, m, g->nest, name);
     f->s = &g->nest->stage[STAGE_OUT];
     f->acc = ARENA_ARRAY(f->arena, LLVMValueRef, CPU_UNROLL);
-    t.k = cpu_dim(f, g->size_k);
+    t.k = g->bytes ? cpu_i64(m, g->depth) : cpu_dim(f, g->size_k);
     t.M = cpu_dim(f, g->size_m);
     t.N = cpu_dim(f, g->size_n);
     t.tile = cpu_stack(f, m->f32, g->rows[0] * g->nr);

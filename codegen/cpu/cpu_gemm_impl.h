@@ -59,6 +59,12 @@ struct CpuGemm {
     int64_t pitch;   /* B packed at run time: columns between k */
     int64_t a_pitch; /* A packed at run time as [row][a_pitch]; 0: as panels */
     Dim a_at;        /* rows packed at run time: bytes from the start of scratch */
+    /* 8-bit integers (cpu_gemm_bytes.c): steps of A are bytes, elements of B four of them */
+    bool bytes;
+    const Sx *a_load, *a_zero, *b_load; /* a_zero NULL: 0 */
+    int b_zero;
+    int64_t k_run; /* k that are contiguous in A */
+    int64_t depth; /* rows of a packed panel of B */
 };
 
 static inline bool gemm_in(const CpuGemm *g, int set, int index)
@@ -87,11 +93,20 @@ typedef struct GemmTile {
     LLVMValueRef k_extent[GEMM_K_LOOPS], k_step[GEMM_K_LOOPS];
     LLVMValueRef ahead, ahead_step; /* each k fetches the line at ahead[k * ahead_step], in bytes;
                                      * NULL: none */
+    LLVMValueRef zero; /* bytes: the zero point of A, or NULL */
 } GemmTile;
 void gemm_emit_tile(CpuFn *f, const CpuGemm *g, const GemmTile *t, LLVMValueRef *acc);
 /* Into memory, as [row][nr]. */
 void gemm_spill_tile(CpuFn *f, const CpuGemm *g, const GemmTile *t, const LLVMValueRef *acc,
                      LLVMValueRef to);
+
+/* cpu_gemm_bytes.c: contractions of 8-bit integers. */
+/* Whether the operands are for it; finds a_load and the like. */
+bool gemm_bytes_fit(CpuGemm *g);
+/* Whether the rows found in place are; finds k_run and depth. */
+bool gemm_bytes_rows(CpuGemm *g);
+Status gemm_pack_bytes(CpuGemm *g, Diag *d) MUST_USE;
+void gemm_emit_bytes(CpuFn *f, const CpuGemm *g, const GemmTile *t, LLVMValueRef *acc);
 
 /* cpu_gemm.c */
 /* Loops of stage s that belong to `set` stand at the point whose row-major number within the set is

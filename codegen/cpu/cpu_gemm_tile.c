@@ -97,6 +97,10 @@ void gemm_emit_tile(CpuFn *f, const CpuGemm *g, const GemmTile *t, LLVMValueRef 
 {
     LLVMTypeRef type = cpu_lanes_type(f->m->f32, g->lanes);
 
+    if (g->bytes) {
+        gemm_emit_bytes(f, g, t, acc);
+        return;
+    }
     for (int i = 0; i < t->rows * t->vectors; i++)
         acc[i] = LLVMConstNull(type);
     cpu_at(f, f->level);

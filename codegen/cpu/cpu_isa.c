@@ -8,8 +8,8 @@
 #include "ingot/ingot_rt.h"
 
 static const CpuIsa rows[] = {
-#define ISA(NAME, text, cpu, bytes, regs, fma, f16, scale, mask32, mask_any, features)             \
-    {text, cpu, bytes, regs, fma, f16, scale, mask32, mask_any, features},
+#define ISA(NAME, text, cpu, more, bytes, regs, fma, f16, scale, mask32, mask_any, vnni, features) \
+    {text, cpu, more, bytes, regs, fma, f16, scale, mask32, mask_any, vnni, features},
 #include "codegen/cpu/cpu_isa.def"
 #undef ISA
 };
@@ -30,6 +30,7 @@ uint64_t cpu_isa_here(void)
         __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512cd") &&
         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
         have |= INGOT_CPU_AVX512;
+    if ((have & INGOT_CPU_AVX512) && __builtin_cpu_supports("avx512vnni")) have |= INGOT_CPU_VNNI;
 #endif
     return have;
 }
@@ -51,8 +52,8 @@ Status codegen_target(const char *name, TargetInfo *out, Diag *d)
 
     if (!isa)
         return diag(d, ERR_TARGET, (Where){0},
-                    "unknown target '%s'; there are native, x86-64-v4, x86-64-v3, x86-64-v2, "
-                    "scalar",
+                    "unknown target '%s'; there are native, x86-64-v4-vnni, x86-64-v4, x86-64-v3, "
+                    "x86-64-v2, scalar",
                     name);
     *out = (TargetInfo){.name = isa->name,
                         .vector_bytes = isa->vector_bytes,

@@ -10,10 +10,10 @@
 
 typedef struct CpuIsa {
     const char *name;
-    const char *llvm_cpu;
+    const char *llvm_cpu, *llvm_features;
     int vector_bytes;
     int registers;
-    bool fma, f16, scale, mask32, mask_any;
+    bool fma, f16, scale, mask32, mask_any, vnni;
     uint64_t features; /* INGOT_CPU_... of ingot_rt.h */
 } CpuIsa;
 

@@ -65,7 +65,7 @@ static Status open_machine(CpuModule *m)
         return s;
     }
     m->machine =
-        LLVMCreateTargetMachine(target, triple, m->isa->llvm_cpu, "",
+        LLVMCreateTargetMachine(target, triple, m->isa->llvm_cpu, m->isa->llvm_features,
                                 m->level > 0 ? LLVMCodeGenLevelDefault : LLVMCodeGenLevelNone,
                                 LLVMRelocPIC, LLVMCodeModelDefault);
     if (!m->machine)

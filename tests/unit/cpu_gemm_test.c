@@ -70,6 +70,38 @@ static void batches(Run *r)
                 "%%y = MatMulInteger(%%a, %%b, %%z)\noutput %%y");
 }
 
+/* Products of bytes: weights of the two signs, zero points known, data or left out, runs of k that
+ * are no multiple of four. */
+static void bytes(Run *r)
+{
+    static const char *const shapes[][3] = {
+        {"13", "41", "32"}, {"1", "64", "17"}, {"2", "33", "3"},  {"14", "32", "4"},
+        {"29", "5", "66"},  {"m", "48", "31"}, {"130", "9", "7"}, {"3", "130", "64"}};
+
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+        for (int form = 0; form < 6; form++) {
+            const char *m = shapes[i][0], *n = shapes[i][1], *k = shapes[i][2];
+            bool minus = form & 1;
+            const char *zero = form / 2 == 0 ? ""
+                               : form / 2 == 1
+                                   ? (minus ? "const %z : i8[] {-5}\n" : "const %z : u8[] {131}\n")
+                                   : (minus ? "input %z : i8[]\n" : "input %z : u8[]\n");
+            GRAPH(arena_printf(r->arena, "bytes %s %s %s, %d", m, n, k, form),
+                  "input %%a : %s[%s,%s]\nconst %%b : i8[%s,%s] {0 ...}\n%s"
+                  "%%y = MatMulInteger(%%a, %%b%s)\noutput %%y",
+                  minus ? "i8" : "u8", m, k, k, n, zero, *zero ? ", %z" : "");
+        }
+    GRAPH("weights above their zero point",
+          "input %%a : u8[9,12]\nconst %%b : u8[12,20] {128 ...}\nconst %%z : u8[] {128}\n"
+          "const %%w : u8[] {128}\n%%y = MatMulInteger(%%a, %%b, %%z, %%w)\noutput %%y");
+    GRAPH("batch of bytes", "input %%a : i8[b,3,9,12]\nconst %%b : i8[3,12,20] {0 ...}\n"
+                            "%%y = MatMulInteger(%%a, %%b)\noutput %%y");
+    GRAPH("requantised", "input %%a : u8[m,24]\nconst %%b : i8[24,40] {0 ...}\n"
+                         "const %%z : u8[] {3}\n%%h = MatMulInteger(%%a, %%b, %%z)\n"
+                         "%%i = Cast(%%h) {to=1}\n"
+                         "%%j = Mul(%%i, %%i)\n%%y = Cast(%%j) {to=2}\noutput %%y");
+}
+
 static void gemms(Run *r)
 {
     for (int i = 0; i < 16; i++) {
@@ -127,10 +159,10 @@ static void mathematics(Run *r)
 
 int main(void)
 {
-    static void (*const exact[])(Run *) = {matmuls, batches, gemms, epilogues};
+    static void (*const exact[])(Run *) = {matmuls, batches, gemms, epilogues, bytes};
     static void (*const rounding[])(Run *) = {mathematics};
 
-    graph_run_groups(4, exact, 60, true);
+    graph_run_groups(5, exact, 108, true);
     graph_run_groups(1, rounding, 2, false);
     return check_result();
 }

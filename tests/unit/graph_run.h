@@ -16,11 +16,16 @@ static void whole_weights(Run *r, Module *m)
         for (int i = 0; i < n->n_in; i++) {
             const Tensor *old = n->in[i] ? n->in[i]->data : NULL;
             Tensor *t;
-            if (!old || !dtype_is_float(old->dtype) || old->count < 2) continue;
+            bool bytes = old && (old->dtype == DT_U8 || old->dtype == DT_I8);
+            if (!old || (!dtype_is_float(old->dtype) && !bytes) || old->count < 2) continue;
             t = tensor_new(r->arena, old->dtype, old->rank, old->dim);
-            for (int64_t k = 0; k < t->count; k++)
-                dtype_store_double(t->dtype, tensor_at(t, k),
-                                   (double)(run_random(&state) >> 40 & 7) - 3, true);
+            for (int64_t k = 0; k < t->count; k++) {
+                uint64_t x = run_random(&state) >> 40;
+                if (bytes)
+                    tensor_set_int(t, k, (int64_t)(x & 255) - (t->dtype == DT_I8 ? 128 : 0));
+                else
+                    dtype_store_double(t->dtype, tensor_at(t, k), (double)(x & 7) - 3, true);
+            }
             n->in[i]->data = t;
         }
 }
@@ -53,7 +58,8 @@ static void graph_add(Run *r, const char *name, const char *text)
  */
 static inline int graph_run_groups(int count, void (*const *group)(Run *), int tiled, bool whole)
 {
-    static const char *const levels[] = {"x86-64-v4", "x86-64-v3", "x86-64-v2", "scalar"};
+    static const char *const levels[] = {"x86-64-v4-vnni", "x86-64-v4", "x86-64-v3", "x86-64-v2",
+                                         "scalar"};
     static const int64_t edges[] = {37, 1, 8, 0};
     Run *r = run_new();
 
@@ -62,7 +68,7 @@ static inline int graph_run_groups(int count, void (*const *group)(Run *), int t
     r->whole = whole;
     for (int i = 0; i < count; i++)
         group[i](r);
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < 5; i++) {
         const CpuIsa *isa = cpu_isa_find(levels[i]);
         r->tiled = 0;
         run_level(r, levels[i]);
