@@ -19,6 +19,10 @@ typedef enum Quant {
     QUANT_CONTRACT /* i8 x i8 -> i32, requantised in the epilogue: Conv, MatMul, Gemm */
 } Quant;
 
+/* What passes may ask of the two operators between floats and quantised integers: inputs are value,
+ * scale, zero point (or NULL), with the attributes axis and block_size. */
+typedef enum QuantRole { QUANT_NONE, QUANT_QUANTISE, QUANT_DEQUANTISE } QuantRole;
+
 typedef enum Trait {
     OP_PURE = 1 << 0, /* no state, no randomness: may be folded, shared, dropped */
     OP_COMMUTES = 1 << 1,
@@ -26,7 +30,8 @@ typedef enum Trait {
     OP_MONOTONE = 1 << 3,   /* x <= y implies f(x) <= f(y) */
     OP_IN_PLACE = 1 << 4,   /* out[0] may share the memory of in[0] */
     OP_VIEW = 1 << 5,       /* moves or repeats elements of in[0], changes none */
-    OP_ANY_RANK = 1 << 6    /* also takes and gives tensors of unknown rank */
+    OP_ANY_RANK = 1 << 6,   /* also takes and gives tensors of unknown rank */
+    OP_FILLS = 1 << 7       /* puts zeros, or an operand, beside elements of in[0] */
 } Trait;
 
 typedef struct AttrDef {
@@ -98,6 +103,12 @@ struct OpDef {
     const AttrDef *attr;     /* ends with a nameless one; NULL when there are none */
     unsigned traits;
     Quant quant;
+    QuantRole role;
+    /* QUANT_CONTRACT: the same product, without a third operand, of 8-bit integers less their zero
+     * points (NULL: 0), in i32. Scales of in[1] stand along its axis `w_axis`; *axis is the axis of
+     * the result that they belong to. NULL without a failure: n has no such form. */
+    Value *(*integer)(Build *b, const Node *n, Value *const *in, Value *const *zero, int w_axis,
+                      int *axis);
 
     /* Sets n->out[k]->type (and contents) of every output that is not NULL; checks attributes and
      * shapes. Must work with open dims; with unknown rank where it can. */

@@ -8,8 +8,9 @@
  * its readers look behind the frame's edge. Where the maker cannot (an input, a concatenation, a
  * call) or another reader would not know of the frame, the convolution reads a padded copy: one
  * copy costs little beside reading each element often, except to depthwise convolutions, which keep
- * the guard. Only guards that ask exactly for the operand's bounds are taken. Works for open
- * extents too.
+ * the guard. Bytes that a zero point is taken from, select(inside, i32(x) - z, 0), read a copy with
+ * a border of that: i32(p) - z. Only guards that ask exactly for the operand's bounds are taken.
+ * Works for open extents too.
  *
  * Ends: each change removes a guard. Runs after layout: the channels are the last axis. */
 #include "passes/fuse_inline.h"
@@ -23,6 +24,7 @@ typedef struct Frame { /* around value `of` */
     Value *of, *v;     /* v: the padded copy, once there is one */
     int64_t before[MAX_RANK];
     Dim dims[MAX_RANK];
+    int64_t border; /* what stands around the value; frames that the maker leaves hold 0 */
 } Frame;
 
 /* A convolution that wants one. */
@@ -193,18 +195,45 @@ static bool frame_of(Halo *h, const Stage *s, const Sx *load, const Type *type, 
 
 /* ---- wants ---- */
 
-/* The guarded load of a contraction, when that is the whole of its side. */
-static const Sx *guarded_side(const Node *n)
+/* The load of i32(load), or of select(its guard, i32(load) + c, 0): then -c is its border. */
+static const Sx *byte_load(const Sx *e, int64_t *border)
+{
+    const Sx *guard = NULL;
+
+    if (e->op == SX_SELECT && e->arg[2]->op == SX_CONST && e->arg[2]->bits == 0) {
+        guard = e->arg[0];
+        e = e->arg[1];
+        if (e->op != SX_ADD || e->arg[1]->op != SX_CONST) return NULL;
+        *border = -(int64_t)(int32_t)e->arg[1]->bits;
+        e = e->arg[0];
+    }
+    if (e->op != SX_CAST || e->dtype != DT_I32 || e->arg[0]->op != SX_LOAD) return NULL;
+    e = e->arg[0];
+    if (!e->guarded || (guard && e->arg[e->n - 1] != guard)) return NULL;
+    if (e->dtype == DT_U8) return *border < 0 || *border > 255 ? NULL : e;
+    return e->dtype != DT_I8 || *border < -128 || *border > 127 ? NULL : e;
+}
+
+/* One side of a contraction: the guarded load that is the whole of it, or all but the conversion of
+ * bytes. */
+typedef struct Side {
+    const Sx *load, *whole;
+    int64_t border;
+} Side;
+
+static Side guarded_side(const Node *n)
 {
     const Acc *acc = &n->kernel->stage[0].acc[0];
     const Sx *side[] = {acc->body, acc->body2};
 
     for (int i = 0; i < 2; i++) {
-        const Sx *e = side[i];
-        if (e->op == SX_LOAD && e->guarded && !e->flat && e->src >= 0 && !n->in[e->src]->data)
-            return e;
+        Side y = {side[i], side[i], 0};
+        if (y.load->op != SX_LOAD) y.load = byte_load(side[i], &y.border);
+        if (y.load && y.load->guarded && !y.load->flat && y.load->src >= 0 &&
+            !n->in[y.load->src]->data)
+            return y;
     }
-    return NULL;
+    return (Side){0};
 }
 
 /* Weights of their own for every output channel: else an element is read too seldom for a copy. */
@@ -212,6 +241,7 @@ static bool reads_often(SxTable *t, const Stage *s, const Sx *load)
 {
     const Sx *other = s->acc[0].body == load ? s->acc[0].body2 : s->acc[0].body;
 
+    if (s->acc[0].dtype == DT_I32) return true; /* copies of bytes cost less than guards */
     for (int i = 0; i < s->rank; i++)
         if (sx_uses_index(t, other, i) && !sx_uses_index(t, load, i)) return true;
     return false;
@@ -223,14 +253,17 @@ static Status note_want(void *context, Node *n)
     SxTable *t = &h->m->sx;
     Want w = {.n = n};
     const Sx *load;
+    Side side;
 
     if (n->kind != NODE_KERNEL || n->kernel->n_stage != 1) return OK;
     const Stage *s = &n->kernel->stage[0];
     if (s->n_acc != 1 || s->acc[0].monoid != MONOID_DOT || s->order != ORDER_CHAIN ||
-        s->acc[0].dtype != DT_F32)
+        (s->acc[0].dtype != DT_F32 && s->acc[0].dtype != DT_I32))
         return OK;
-    load = guarded_side(n);
+    side = guarded_side(n);
+    load = side.load;
     if (!load) return OK;
+    w.frame.border = side.border;
     w.frame.of = n->in[load->src];
     w.often = reads_often(t, s, load);
     if (!asks_for_bounds(t, load->arg[load->n - 1], load, &w.frame.of->type)) return OK;
@@ -245,7 +278,8 @@ typedef struct Shift {
     SxTable *t;
     int src, to;           /* loads of src become loads of `to`, */
     const int64_t *before; /* so much further */
-    const Sx *open;        /* this one loses its guard */
+    const Sx *open;        /* this one loses its guard, */
+    const Sx *whole;       /* as does the select around it */
 } Shift;
 
 static const Sx *shift_leaf(void *context, const Sx *e)
@@ -265,7 +299,7 @@ static const Sx *shift_leaf(void *context, const Sx *e)
 static const Sx *shift_expr(void *context, const Sx *e)
 {
     Shift *w = context;
-    return sx_rewrite(w->t, e, shift_leaf, w);
+    return sx_rewrite(w->t, e == w->whole && e->op == SX_SELECT ? e->arg[1] : e, shift_leaf, w);
 }
 
 static void shift_loads(Halo *h, Node *n, const Shift *w)
@@ -303,8 +337,9 @@ static Value *build_padded(Halo *h, const Frame *f, Status *s)
         g = sx_inside(&b, idx[i], v->type.dim[i], v->type.rank, f->dims);
         guard = guard && g ? sx_and(b.sx, guard, g) : g ? g : guard;
     }
-    y = build_map(&b, "pad", 1, &v, v->type.dtype, v->type.rank, f->dims,
-                  sx_at_guarded(&b, 0, v, idx, guard));
+    const Sx *e = sx_at_guarded(&b, 0, v, idx, guard);
+    if (guard && f->border) e = sx_select(b.sx, guard, e, sx_const_int(b.sx, e->dtype, f->border));
+    y = build_map(&b, "pad", 1, &v, v->type.dtype, v->type.rank, f->dims, e);
     *s = b.status;
     if (y && is_view(v)) fuse_inline(y->def, 0, v->def);
     return y;
@@ -314,7 +349,8 @@ static bool same_frame(const Frame *a, const Frame *b)
 {
     int rank = a->of->type.rank;
 
-    return a->of == b->of && memcmp(a->dims, b->dims, sizeof(Dim) * (size_t)rank) == 0 &&
+    return a->of == b->of && a->border == b->border &&
+           memcmp(a->dims, b->dims, sizeof(Dim) * (size_t)rank) == 0 &&
            memcmp(a->before, b->before, sizeof(int64_t) * (size_t)rank) == 0;
 }
 
@@ -331,7 +367,9 @@ static Value *padded(Halo *h, const Frame *want, Status *s)
 
 static Status read_copy(Halo *h, const Want *w)
 {
-    Shift shift = {.t = &h->m->sx, .before = w->frame.before, .open = guarded_side(w->n)};
+    Side side = guarded_side(w->n);
+    Shift shift = {
+        .t = &h->m->sx, .before = w->frame.before, .open = side.load, .whole = side.whole};
     Status s = OK;
     Value *v;
     Operands o;
@@ -381,7 +419,7 @@ static bool join_frames(Halo *h, const Value *v, Frame *f)
 
     for (int i = 0; i < h->n_want; i++) {
         const Frame *w = &h->want[i].frame;
-        if (w->of != v) continue;
+        if (w->of != v || w->border) continue;
         for (int a = 0; a < v->type.rank; a++) {
             int64_t more = first ? w->before[a] : w->before[a] - f->before[a];
             Dim behind = dim_sub(t, w->dims[a], dim_const(t, w->before[a])), now;
@@ -402,7 +440,8 @@ static bool join_frames(Halo *h, const Value *v, Frame *f)
 static const Sx *open_load(const Halo *h, const Node *n, const Value *v)
 {
     for (int i = 0; i < h->n_want; i++)
-        if (h->want[i].n == n && h->want[i].frame.of == v) return guarded_side(n);
+        if (h->want[i].n == n && h->want[i].frame.of == v && !h->want[i].frame.border)
+            return guarded_side(n).load;
     return NULL;
 }
 
@@ -443,10 +482,11 @@ static void set_frame(Halo *h, Value *v, const Frame *f)
 static Status settle(Halo *h, const Want *w)
 {
     Value *v = w->frame.of;
+    const Sx *load = guarded_side(w->n).load;
     Frame f = {0};
 
-    if (!guarded_side(w->n) || w->n->in[guarded_side(w->n)->src] != v) return OK; /* done */
-    if (can_frame(h, v) && join_frames(h, v, &f)) {
+    if (!load || w->n->in[load->src] != v) return OK; /* done */
+    if (!w->frame.border && can_frame(h, v) && join_frames(h, v, &f)) {
         if (pass_accept(h->cx)) set_frame(h, v, &f);
         return OK;
     }

@@ -159,7 +159,9 @@ bool layout_convolution(const Node *n, ConvOrder *c)
     *c = (ConvOrder){.src = x.load->src, .weights = w.load->src};
     order_domain(s, in_data & ~in_weight, in_data & in_weight, c);
     order_reduction(s, uses, operand_rank(x.load), in_data & ~in_weight, &c->reduce);
-    c->few = few_channels(s, uses, operand_rank(x.load), in_data & ~in_weight);
+    /* of bytes, four neighbours are one element of the product: rows are worth it always */
+    c->few = dtype_is_float(s->acc[0].dtype) &&
+             few_channels(s, uses, operand_rank(x.load), in_data & ~in_weight);
     c->data = sorted(x.load, uses, in_data & ~in_weight);
     c->depthwise = !(in_weight & ~in_data) && (in_data & in_weight);
     if (c->depthwise && reads_plainly(t, s, w.load, weight_uses)) {

@@ -67,6 +67,7 @@ Status pass_run_one(Module *m, const char *name, const PassOptions *o, bool *cha
                     Diag *d) MUST_USE;
 
 Status pass_dims(PassContext *cx, Module *m, bool *changed); /* --dim into types */
+Status pass_qdq(PassContext *cx, Module *m, bool *changed);  /* floats between 8-bit integers */
 Status pass_fold(PassContext *cx, Module *m, bool *changed); /* constants, by the evaluator */
 Status pass_simplify(PassContext *cx, Module *m,
                      bool *changed);                        /* what equals a value that is there */

@@ -93,7 +93,7 @@ typedef struct GemmTile {
     LLVMValueRef k_extent[GEMM_K_LOOPS], k_step[GEMM_K_LOOPS];
     LLVMValueRef ahead, ahead_step; /* each k fetches the line at ahead[k * ahead_step], in bytes;
                                      * NULL: none */
-    LLVMValueRef zero; /* bytes: the zero point of A, or NULL */
+    LLVMValueRef zero;              /* bytes: the zero point of A, or NULL */
 } GemmTile;
 void gemm_emit_tile(CpuFn *f, const CpuGemm *g, const GemmTile *t, LLVMValueRef *acc);
 /* Into memory, as [row][nr]. */

@@ -276,6 +276,31 @@ static Status lower_matmul_integer(Build *b, const Node *n, Value **out)
     return b->status;
 }
 
+/* Weights of rank 2, scales along their columns. */
+static Value *integer_matmul(Build *b, const Node *n, Value *const *in, Value *const *zero,
+                             int w_axis, int *axis)
+{
+    if (in[1]->type.rank != 2 || w_axis != 1 || in[0]->type.rank < 2) return NULL;
+    *axis = n->out[0]->type.rank - 1;
+    return build_op(b, "MatMulInteger", 4, (Value *[]){in[0], in[1], zero[0], zero[1]}, 0, NULL);
+}
+
+static Value *integer_gemm(Build *b, const Node *n, Value *const *in, Value *const *zero,
+                           int w_axis, int *axis)
+{
+    bool tb = attr_int(n, "transB", 0) != 0;
+    Value *w = in[1];
+
+    if (attr_int(n, "transA", 0) || attr_float(n, "alpha", 1) != 1 ||
+        (has_in(n, 2) && attr_float(n, "beta", 1) != 1) || w_axis != !tb)
+        return NULL;
+    *axis = 1;
+    if (tb)
+        w = build_op(b, "Transpose", 1, &w, 1,
+                     (Attr[]){attr_of_ints("perm", 2, (int64_t[]){1, 0})});
+    return build_op(b, "MatMulInteger", 4, (Value *[]){in[0], w, zero[0], zero[1]}, 0, NULL);
+}
+
 /* ---- Gemm: alpha A' B' + beta C ---- */
 
 static Status infer_gemm(Infer *cx, Node *n)
@@ -370,6 +395,7 @@ const OpDef contract_ops[] = {
      ROW_OUT({"Y", T_PRODUCT, "T"}),
      .traits = OP_PURE,
      .quant = QUANT_CONTRACT,
+     .integer = integer_matmul,
      .infer = infer_matmul,
      .eval = eval_matmul,
      .lower = lower_matmul},
@@ -393,6 +419,7 @@ const OpDef contract_ops[] = {
      ROW_ATTRS(ATTR_F("alpha", 1), ATTR_F("beta", 1), ATTR_I("transA", 0), ATTR_I("transB", 0)),
      .traits = OP_PURE,
      .quant = QUANT_CONTRACT,
+     .integer = integer_gemm,
      .infer = infer_gemm,
      .eval = eval_gemm,
      .lower = lower_gemm},

@@ -6,6 +6,7 @@
  * group (depthwise) needs none. */
 #include <string.h>
 
+#include "ir/ops/compose.h"
 #include "ir/ops/dot.h"
 #include "ir/ops/family.h"
 #include "ir/ops/window.h"
@@ -242,6 +243,18 @@ static Status lower_conv_integer(Build *b, const Node *n, Value **out)
     d.b = centred(b, conv_weight(b, &c, &y, 1, n->in[1]), zw);
     out[0] = join_groups(b, n, &y, build_dot(b, &d));
     return b->status;
+}
+
+static Value *integer_conv(Build *b, const Node *n, Value *const *in, Value *const *zero,
+                           int w_axis, int *axis)
+{
+    static const char *const attrs[] = {"auto_pad", "dilations", "group", "kernel_shape",
+                                        "pads",     "strides",   NULL};
+    Value *all[4] = {in[0], in[1], zero[0], zero[1]};
+
+    if (w_axis != 0) return NULL;
+    *axis = 1;
+    return make_like(b, n, "ConvInteger", 4, all, attrs);
 }
 
 /* ---- evaluation ---- */
@@ -712,6 +725,7 @@ const OpDef conv_ops[] = {
      CONV_ATTRS,
      .traits = OP_PURE,
      .quant = QUANT_CONTRACT,
+     .integer = integer_conv,
      .infer = infer_conv,
      .eval = eval_conv,
      .lower = lower_conv},

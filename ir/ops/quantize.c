@@ -286,6 +286,56 @@ static Status lower_dequantize(Build *b, const Node *n, Value **out)
     return b->status;
 }
 
+/* ---- Requantize: what passes make of DequantizeLinear (from i32) and QuantizeLinear ---- */
+
+static Status infer_requantize(Infer *cx, Node *n)
+{
+    Scaling s;
+
+    TRY(infer_ranked(cx, n, 0));
+    TRY(infer_ranked(cx, n, 1));
+    TRY(scaling_of(n, cx->diag, in_type(n, 0)->rank, in_type(n, 1)->rank, is_one(in_type(n, 1)),
+                   &s));
+    TRY(check_scale_dim(cx, n, &s, in_type(n, 0), in_type(n, 1)));
+    infer_out(cx, n, 0, in_type(n, 2)->dtype, in_type(n, 0)->rank, in_type(n, 0)->dim);
+    return OK;
+}
+
+static Status eval_requantize(Eval *cx, const Node *n, const Tensor *const *in, Tensor **out)
+{
+    int64_t index[MAX_RANK] = {0};
+    Scaling s;
+
+    TRY(scaling_of(n, cx->diag, in[0]->rank, in[1]->rank, in[1]->count == 1, &s));
+    if (s.grain == PER_AXIS && in[1]->count != in[0]->dim[s.axis])
+        return op_error(n, cx->diag, "factor", "Requantize: %lld factors for %lld indices",
+                        (long long)in[1]->count, (long long)in[0]->dim[s.axis]);
+    TRY(eval_out(cx, n, &out[0], in[2]->dtype, in[0]->rank, in[0]->dim));
+    for (int64_t i = 0; i < in[0]->count; i++, eval_next(in[0]->rank, in[0]->dim, index)) {
+        float factor = (float)tensor_double(in[1], scale_place(&s, in[1], index));
+        double v = (double)((float)tensor_int(in[0], i) * factor);
+        tensor_set_double(out[0], i, mathd_rint(v) + tensor_double(in[2], 0));
+    }
+    return OK;
+}
+
+static Status lower_requantize(Build *b, const Node *n, Value **out)
+{
+    const Type *to = &n->out[0]->type;
+    SxTable *t = b->sx;
+    const Sx *v;
+    Scaling s;
+
+    TRY(scaling_of(n, b->diag, to->rank, in_type(n, 1)->rank, is_one(in_type(n, 1)), &s));
+    require_scale(b, n, &s, 1);
+    build_require_one(b, n->in[2]);
+    v = sx_cast(t, sx_operand(b, 0, n->in[0], to->rank, to->dim), DT_F32);
+    v = sx_mul(t, v, scale_sx(b, 1, n->in[1], &s));
+    out[0] = build_map(b, "requantise", 3, n->in, to->dtype, to->rank, to->dim,
+                       quantize_sx(b, v, sx_scalar(b, 2, n->in[2]), to->dtype, true));
+    return b->status;
+}
+
 /* ---- DynamicQuantizeLinear: to u8, with the range of the data and 0 ---- */
 
 static Status infer_dynamic(Infer *cx, Node *n)
@@ -417,6 +467,7 @@ const OpDef quantize_ops[] = {
      OUT(PORT("y", T_QUANT)),
      ATTRS(ATTR_I("axis", 1), ATTR_I("saturate", 1), ATTR_I("block_size", 0),
            ATTR_I("output_dtype", 0), ATTR_I("precision", 0)),
+     .role = QUANT_QUANTISE,
      ROW(quantize)},
     {.name = "DequantizeLinear",
      .since = 25,
@@ -426,7 +477,17 @@ const OpDef quantize_ops[] = {
         {.name = "x_zero_point", .types = T_QUANT | DT_BIT(DT_I32), .var = "T1", .optional = true}),
      OUT(PORT("y", T_FLOAT)),
      ATTRS(ATTR_I("axis", 1), ATTR_I("block_size", 0), ATTR_I("output_dtype", 0)),
+     .role = QUANT_DEQUANTISE,
      ROW(dequantize)},
+    {.name = "Requantize",
+     .domain = "ingot",
+     .since = 1,
+     .about = "saturate(round(f32(x) * factor) + zero point): a sum of products to 8 bits",
+     IN(PORT("x", DT_BIT(DT_I32)), PORT("factor", DT_BIT(DT_F32)),
+        PORT("zero_point", DT_BIT(DT_U8) | DT_BIT(DT_I8))),
+     OUT(PORT("y", DT_BIT(DT_U8) | DT_BIT(DT_I8))),
+     ATTRS(ATTR_I("axis", 1)),
+     ROW(requantize)},
     {.name = "DynamicQuantizeLinear",
      .since = 11,
      .about = "to u8, by the range of the data",

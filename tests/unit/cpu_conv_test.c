@@ -55,6 +55,37 @@ static void convolutions(Run *r)
                         "{pads=ints [1,1,1,1]}\noutput %%y");
 }
 
+static void add_bytes(Run *r, const char *name, const char *x, const char *w, const char *attrs)
+{
+    GRAPH(arena_printf(r->arena, "bytes, %s", name),
+          "input %%x : u8[%s]\nconst %%w : i8[%s] {0 ...}\nconst %%z : u8[] {131}\n"
+          "%%y = ConvInteger(%%x, %%w, %%z) {%s}\noutput %%y",
+          x, w, attrs);
+    GRAPH(arena_printf(r->arena, "signed bytes, %s", name),
+          "input %%x : i8[%s]\nconst %%w : i8[%s] {0 ...}\n"
+          "%%y = ConvInteger(%%x, %%w) {%s}\noutput %%y",
+          x, w, attrs);
+}
+
+static void byte_convolutions(Run *r)
+{
+    add_bytes(r, "1x1", "2,16,7,9", "24,16,1,1", "");
+    add_bytes(r, "1x1 by 2", "1,6,7,9", "24,6,1,1", "strides=ints [2,2]");
+    add_bytes(r, "3x3", "1,8,9,11", "40,8,3,3", "pads=ints [1,1,1,1]");
+    add_bytes(r, "3x3 of three channels", "1,3,9,11", "17,3,3,3",
+              "pads=ints [1,1,1,1], strides=ints [2,2]");
+    add_bytes(r, "dilated", "1,5,12,13", "6,5,3,3", "pads=ints [2,2,2,2], dilations=ints [2,2]");
+    add_bytes(r, "groups", "2,12,6,7", "8,3,3,3", "group=4, pads=ints [1,1,1,1]");
+    add_bytes(r, "depthwise", "2,12,6,17", "12,1,3,3", "group=12, pads=ints [1,1,1,1]");
+    add_bytes(r, "open image", "b,3,m,n", "7,3,3,3", "pads=ints [1,1,1,1]");
+    GRAPH("quantised", "input %%x : u8[1,8,9,11]\nconst %%w : i8[20,8,3,3] {0 ...}\n"
+                       "const %%s : f32[] {0.5}\nconst %%z : u8[] {7}\n"
+                       "%%f = DequantizeLinear(%%x, %%s, %%z)\n"
+                       "%%g = DequantizeLinear(%%w, %%s)\n"
+                       "%%c = Conv(%%f, %%g) {pads=ints [1,1,1,1]}\n"
+                       "%%y = QuantizeLinear(%%c, %%s, %%z)\noutput %%y");
+}
+
 static void add_transposed(Run *r, const char *name, const char *x, const char *w,
                            const char *attrs)
 {
@@ -78,8 +109,8 @@ static void transposed(Run *r)
 
 int main(void)
 {
-    static void (*const groups[])(Run *) = {convolutions, transposed};
+    static void (*const groups[])(Run *) = {convolutions, byte_convolutions, transposed};
 
-    graph_run_groups(2, groups, 20, true);
+    graph_run_groups(3, groups, 34, true);
     return check_result();
 }
