@@ -241,6 +241,17 @@ static void at_point(void *context, const Sx *e)
         x->yes = false;
 }
 
+/* Bytes that n makes wider for one reader, which can do so itself from a quarter of the memory. */
+static bool widens_bytes(const Node *p, const Node *n)
+{
+    const Value *v = n->out[0];
+
+    if (dtype_bits(p->out[0]->type.dtype) != 8 || dtype_bits(v->type.dtype) <= 8) return false;
+    for (int i = 0; i < n->parent->n_result; i++)
+        if (value_resolve(n->parent->result[i]) == v) return false;
+    return v->uses == 1;
+}
+
 static const char *why_apart(SxTable *t, const Node *n, int src, const Node *p)
 {
     const Stage *s = &n->kernel->stage[0], *q;
@@ -257,6 +268,7 @@ static const char *why_apart(SxTable *t, const Node *n, int src, const Node *p)
     sx_visit(t, s->out[0].value, at_point, &x);
     if (!x.yes) return "the result is read at other points";
     if (n->n_in + p->n_in - 1 > MAX_OPERANDS) return "too many operands";
+    if (widens_bytes(p, n)) return "its one reader widens the bytes";
     return NULL;
 }
 

@@ -3,7 +3,7 @@
  * layout is drawn in cpu_gemm_impl.h. */
 #include "codegen/cpu/cpu_gemm_impl.h"
 
-enum { SHORT_EPILOGUE = 16 }; /* operations */
+enum { SHORT_EPILOGUE = 16, SHORT_FOR_BYTES = 24 }; /* operations */
 
 LLVMValueRef gemm_mul(CpuFn *f, LLVMValueRef a, LLVMValueRef b)
 {
@@ -381,7 +381,9 @@ static void fetch_ahead(Task *t, GemmTile *x, LLVMValueRef m, LLVMValueRef n)
 /* Whether the epilogue is so short that rows are written out. */
 static bool is_short(Task *t)
 {
-    return t->g->lanes > 1 && t->g->nest->stage[STAGE_OUT].n_node <= SHORT_EPILOGUE;
+    int most = t->g->bytes ? SHORT_FOR_BYTES : SHORT_EPILOGUE;
+
+    return t->g->lanes > 1 && t->g->nest->stage[STAGE_OUT].n_node <= most;
 }
 
 static void full_tile(Task *t, GemmTile *x, LLVMValueRef m, LLVMValueRef n)
