@@ -256,6 +256,11 @@ static Status convolution(Layouts *x, Node *n, ConvOrder *c)
         c->data = plain;
         c->reduce = plain_order(c->reduce.n);
     }
+    if (c->thin) {
+        c->out = plain_order(c->out.n);
+        c->data = plain;
+        c->reduce = plain_order(c->reduce.n);
+    }
     bool settled = order_is_plain(&c->out) && order_is_plain(&c->reduce) &&
                    same_order(have ? have : &plain, &c->data);
 

@@ -27,6 +27,7 @@ typedef struct ConvOrder {
     Order out, data, reduce;
     int src, weights;
     bool few;       /* channels of data: rows of them are too short to be worth a transposition */
+    bool thin;      /* a window for few features: positions fill the lanes better than they do */
     bool depthwise; /* no index belongs to the weights alone: they are read along the lanes */
     Order weight;   /* depthwise: order wanted of the weights */
 } ConvOrder;

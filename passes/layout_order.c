@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-enum { FEW_CHANNELS = 4 };
+enum { FEW_CHANNELS = 4, FEW_FEATURES = 8 };
 
 /* Indices of a kernel's only stage that an expression uses. */
 static uint32_t indices_of(SxTable *t, const Stage *s, const Sx *e)
@@ -122,6 +122,27 @@ static bool few_channels(const Stage *s, const uint32_t *uses, int rank, uint32_
     return n <= FEW_CHANNELS;
 }
 
+/* Features and taps come from the weights' dims; of positions only whether they are one. */
+static bool is_thin(const Stage *s, const uint32_t *uses, int rank, uint32_t data, uint32_t weight)
+{
+    uint32_t window = 0;
+    int64_t features = 1, taps = 1;
+    bool one_position = true;
+
+    for (int i = 0; i < rank; i++) {
+        if (!(uses[i] & data & ~weight) || !(uses[i] >> s->rank)) continue;
+        window |= uses[i] >> s->rank;
+        for (int k = 0; k < s->rank; k++)
+            if ((uses[i] & data & ~weight) >> k & 1) one_position &= dim_is(s->extent[k], 1);
+    }
+    for (int i = 0; i < s->rank; i++)
+        if ((weight & ~data) >> i & 1)
+            features *= dim_is_const(s->extent[i]) ? s->extent[i]->value : FEW_FEATURES + 1;
+    for (int i = 0; i < s->n_reduce; i++)
+        if (window >> i & 1) taps *= dim_is_const(s->reduce[i]) ? s->reduce[i]->value : 1;
+    return features <= FEW_FEATURES && taps > 1 && !one_position && !(data & weight);
+}
+
 static bool is_window(const Stage *s, const uint32_t *uses, int rank)
 {
     for (int i = 0; i < rank; i++)
@@ -162,6 +183,8 @@ bool layout_convolution(const Node *n, ConvOrder *c)
     /* of bytes, four neighbours are one element of the product: rows are worth it always */
     c->few = dtype_is_float(s->acc[0].dtype) &&
              few_channels(s, uses, operand_rank(x.load), in_data & ~in_weight);
+    c->thin = dtype_is_float(s->acc[0].dtype) &&
+              is_thin(s, uses, operand_rank(x.load), in_data, in_weight);
     c->data = sorted(x.load, uses, in_data & ~in_weight);
     c->depthwise = !(in_weight & ~in_data) && (in_data & in_weight);
     if (c->depthwise && reads_plainly(t, s, w.load, weight_uses)) {
