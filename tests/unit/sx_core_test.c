@@ -168,7 +168,7 @@ static void test_scale(void)
         for (size_t j = 0; j < sizeof by / sizeof *by; j++) {
             const Sx *a = f32((double)edge[i]), *b = f32((double)by[j]);
             const Sx *slow = sx_expand(&t, sx_scale_f32(&t, a, b), (SxHas){0});
-            double v, w;
+            double v = 0, w = 0;
 
             CHECK(sx_is_const(sx_scale(&t, a, b), &v) && sx_is_const(slow, &w));
             CHECK(v == w ? signbit(v) == signbit(w) : v != v && w != w);
