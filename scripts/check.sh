@@ -348,7 +348,7 @@ step_resnet50()
     $PYTHON tests/artifacts/resnet50_check.py $INGOT build/resnet50
 }
 
-step_bench_nets()
+step_bench-nets()
 {
     need_ingot
     need_python
