@@ -43,6 +43,20 @@ void kernel_map_exprs(Arena *a, Kernel *k, ExprMap map, void *context)
     }
 }
 
+void stage_visit_exprs(SxTable *t, const Stage *s, SxVisit visit, void *context)
+{
+    for (int j = 0; j < s->n_acc; j++) {
+        sx_visit(t, s->acc[j].body, visit, context);
+        if (s->acc[j].body2) sx_visit(t, s->acc[j].body2, visit, context);
+    }
+    for (int j = 0; j < s->n_out; j++) {
+        sx_visit(t, s->out[j].value, visit, context);
+        if (s->out[j].dst_guard) sx_visit(t, s->out[j].dst_guard, visit, context);
+        for (int q = 0; q < s->out[j].n_dst; q++)
+            sx_visit(t, s->out[j].dst[q], visit, context);
+    }
+}
+
 /* A LOAD or CHECK again, of another operand. */
 static const Sx *with_src(SxTable *t, const Sx *e, int src)
 {

@@ -37,5 +37,7 @@ int expression_cost(SxTable *t, const Sx *e); /* rough: operations, mathematics 
 /* Every expression of a kernel, once; `e` may be replaced by the callback's result. */
 typedef const Sx *(*ExprMap)(void *context, const Sx *e);
 void kernel_map_exprs(Arena *a, Kernel *k, ExprMap map, void *context);
+/* Every distinct expression node of a stage, of each of its expressions. */
+void stage_visit_exprs(SxTable *t, const Stage *s, SxVisit visit, void *context);
 
 #endif

@@ -78,23 +78,6 @@ static void plain_load(void *context, const Sx *e)
         p->yes &= e->op == SX_LOAD && !e->flat;
 }
 
-static void visit_kernel(SxTable *t, const Kernel *k, SxVisit visit, void *context)
-{
-    for (int i = 0; i < k->n_stage; i++) {
-        const Stage *s = &k->stage[i];
-        for (int j = 0; j < s->n_acc; j++) {
-            sx_visit(t, s->acc[j].body, visit, context);
-            if (s->acc[j].body2) sx_visit(t, s->acc[j].body2, visit, context);
-        }
-        for (int j = 0; j < s->n_out; j++) {
-            sx_visit(t, s->out[j].value, visit, context);
-            if (s->out[j].dst_guard) sx_visit(t, s->out[j].dst_guard, visit, context);
-            for (int q = 0; q < s->out[j].n_dst; q++)
-                sx_visit(t, s->out[j].dst[q], visit, context);
-        }
-    }
-}
-
 /* Whether all that the kernel reads of operand src are loads at indices. */
 static bool reads_by_index(Halo *h, const Node *n, int src)
 {
@@ -105,7 +88,8 @@ static bool reads_by_index(Halo *h, const Node *n, int src)
         for (int j = 0; j < n->kernel->stage[i].n_out; j++)
             if (n->kernel->stage[i].out[j].dst && n->kernel->stage[i].out[j].init == src)
                 return false;
-    visit_kernel(&h->m->sx, n->kernel, plain_load, &p);
+    for (int i = 0; i < n->kernel->n_stage; i++)
+        stage_visit_exprs(&h->m->sx, &n->kernel->stage[i], plain_load, &p);
     return p.yes;
 }
 

@@ -290,20 +290,6 @@ static void flat_loads(void *context, const Sx *e)
         f->plain[e->src] = true;
 }
 
-static void visit_stage(SxTable *t, const Stage *s, SxVisit visit, void *context)
-{
-    for (int j = 0; j < s->n_acc; j++) {
-        sx_visit(t, s->acc[j].body, visit, context);
-        if (s->acc[j].body2) sx_visit(t, s->acc[j].body2, visit, context);
-    }
-    for (int j = 0; j < s->n_out; j++) {
-        sx_visit(t, s->out[j].value, visit, context);
-        if (s->out[j].dst_guard) sx_visit(t, s->out[j].dst_guard, visit, context);
-        for (int q = 0; q < s->out[j].n_dst; q++)
-            sx_visit(t, s->out[j].dst[q], visit, context);
-    }
-}
-
 static bool any_ordered(Layouts *x, const Node *n)
 {
     for (int i = 0; i < n->n_in; i++)
@@ -330,7 +316,7 @@ static Status kernel(Layouts *x, Node *n)
     if (layout_convolution(n, &c)) return convolution(x, n, &c);
     if (!any_ordered(x, n)) return OK;
     if (!is_free(k)) return operands_plain(x, n);
-    visit_stage(&x->m->sx, &k->stage[0], flat_loads, &f);
+    stage_visit_exprs(&x->m->sx, &k->stage[0], flat_loads, &f);
     for (int i = 0; i < n->n_in; i++)
         if (f.plain[i]) TRY(operand_plain(x, &n->in[i]));
     domain = layout_following(n, order_of, x);

@@ -5,7 +5,7 @@
  * compile at the same time. It never ends the process and writes nothing but the artifact (and what
  * options ask for); running the artifact is ingot_rt.h's business.
  *
- *     const char *options[] = {"--emit=shared", "--output=/tmp/digits.so", "--dim=batch=8"};
+ *     const char *options[] = {"--emit=shared", "--output=digits.so", "--dim=batch=8"};
  *     char *messages;
  *     int32_t status = ingot_compile("digits.onnx", 3, options, &messages);
  *     if (messages) fputs(messages, stderr);

@@ -173,3 +173,13 @@ Value *make_slice(Build *b, Value *x, int axis, int64_t begin, int64_t end, int6
 
     return build_op(b, "Slice", 5, in, 0, NULL);
 }
+
+Value *make_moved_channels(Build *b, Value *v, bool last)
+{
+    int perm[MAX_RANK], rank = v ? v->type.rank : 0;
+
+    if (rank < 3) return v;
+    for (int i = 0; i < rank; i++)
+        perm[i] = last ? (i == rank - 1 ? 1 : i ? i + 1 : 0) : (i == 1 ? rank - 1 : i ? i - 1 : 0);
+    return build_transpose(b, v, perm);
+}

@@ -37,5 +37,7 @@ Value *make_gather(Build *b, Value *x, Value *index, int64_t axis);
 Value *make_unsqueeze(Build *b, Value *x, int64_t axis);
 /* x[..., begin:end:step, ...] on one axis; end INT64_MAX: all of the rest */
 Value *make_slice(Build *b, Value *x, int axis, int64_t begin, int64_t end, int64_t step);
+/* [N, C, ...] -> [N, ..., C] with `last`, else back; v itself below rank 3. */
+Value *make_moved_channels(Build *b, Value *v, bool last);
 
 #endif

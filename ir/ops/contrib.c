@@ -67,24 +67,13 @@ static Status lower_fused_conv(Build *b, const Node *n, Value **out)
     return b->status;
 }
 
-/* [N, C, ...] <-> [N, ..., C] */
-static Value *move_channels(Build *b, Value *v, bool last)
-{
-    int perm[MAX_RANK], rank = v ? v->type.rank : 0;
-
-    if (rank < 3) return v;
-    for (int i = 0; i < rank; i++)
-        perm[i] = last ? (i == rank - 1 ? 1 : i ? i + 1 : 0) : (i == 1 ? rank - 1 : i ? i - 1 : 0);
-    return build_transpose(b, v, perm);
-}
-
 static Status lower_nhwc_conv(Build *b, const Node *n, Value **out)
 {
     static const char *const attrs[] = {"auto_pad", "dilations", "group", "kernel_shape",
                                         "pads",     "strides",   NULL};
-    Value *in[3] = {move_channels(b, n->in[0], false), n->in[1], input(n, 2)};
+    Value *in[3] = {make_moved_channels(b, n->in[0], false), n->in[1], input(n, 2)};
 
-    out[0] = move_channels(b, make_like(b, n, "Conv", 3, in, attrs), true);
+    out[0] = make_moved_channels(b, make_like(b, n, "Conv", 3, in, attrs), true);
     return b->status;
 }
 

@@ -31,37 +31,26 @@ static Status lower_cdist(Build *b, const Node *n, Value **out)
 
 /* ---- channels last ---- */
 
-/* [N, C, ...] <-> [N, ..., C] */
-static Value *move_channels(Build *b, Value *v, bool last)
-{
-    int perm[MAX_RANK], rank = v ? v->type.rank : 0;
-
-    if (rank < 3) return v;
-    for (int i = 0; i < rank; i++)
-        perm[i] = last ? (i == rank - 1 ? 1 : i ? i + 1 : 0) : (i == 1 ? rank - 1 : i ? i - 1 : 0);
-    return build_transpose(b, v, perm);
-}
-
 static Status lower_nhwc_max_pool(Build *b, const Node *n, Value **out)
 {
     static const char *const attrs[] = {"auto_pad", "ceil_mode", "dilations", "kernel_shape",
                                         "pads",     "strides",   NULL};
-    Value *x = move_channels(b, n->in[0], false);
+    Value *x = make_moved_channels(b, n->in[0], false);
 
-    out[0] = move_channels(b, make_like(b, n, "MaxPool", 1, &x, attrs), true);
+    out[0] = make_moved_channels(b, make_like(b, n, "MaxPool", 1, &x, attrs), true);
     return b->status;
 }
 
 /* FusedConv does the rest. */
 static Status lower_nhwc_fused_conv(Build *b, const Node *n, Value **out)
 {
-    Value *in[4] = {move_channels(b, n->in[0], false), n->in[1], input(n, 2),
-                    move_channels(b, input(n, 3), false)};
+    Value *in[4] = {make_moved_channels(b, n->in[0], false), n->in[1], input(n, 2),
+                    make_moved_channels(b, input(n, 3), false)};
     Node *y;
 
     if (b->status != OK) return b->status;
     y = build_op_node(b, "com.microsoft", "FusedConv", 4, in, 1, n->n_attr, n->attr);
-    out[0] = move_channels(b, y ? y->out[0] : NULL, true);
+    out[0] = make_moved_channels(b, y ? y->out[0] : NULL, true);
     return b->status;
 }
 

@@ -152,17 +152,6 @@ static Status lower_binary(Build *b, const Node *n, Value **out)
     return b->status;
 }
 
-/* [N, C, ...] <-> [N, ..., C] */
-static Value *move_channels(Build *b, Value *v, bool last)
-{
-    int perm[MAX_RANK], rank = v ? v->type.rank : 0;
-
-    if (rank < 3) return v;
-    for (int i = 0; i < rank; i++)
-        perm[i] = last ? (i == rank - 1 ? 1 : i ? i + 1 : 0) : (i == 1 ? rank - 1 : i ? i - 1 : 0);
-    return build_transpose(b, v, perm);
-}
-
 static Status lower_pool(Build *b, const Node *n, Value **out)
 {
     static const char *const attrs[] = {
@@ -170,9 +159,9 @@ static Status lower_pool(Build *b, const Node *n, Value **out)
     bool last = attr_int(n, "channels_last", 0) != 0;
     Value *x = dequantised(b, n, 0);
 
-    if (last) x = move_channels(b, x, false);
+    if (last) x = make_moved_channels(b, x, false);
     x = make_like(b, n, n->op->name + strlen("QLinear"), 1, &x, attrs);
-    if (last) x = move_channels(b, x, true);
+    if (last) x = make_moved_channels(b, x, true);
     out[0] = quantised(b, n, x, 3);
     return b->status;
 }
