@@ -18,7 +18,7 @@
 #include "support/jobs.h"
 #include "support/vec.h"
 
-enum { MOST_GROUPS = 32, KERNELS_A_GROUP = 4, WEIGHT_ALIGN = 64 };
+enum { MOST_GROUPS = 32, KERNELS_A_GROUP = 4, WEIGHT_ALIGN = 64, FEW_LAUNCHES = 64 };
 
 /* One function. */
 typedef struct Function {
@@ -294,9 +294,10 @@ static void close_jobs(Compile *c)
 }
 
 /* The host program is written before the jobs start: it makes new dims, which jobs must not see.
- * -O0: see cpu_entry.c. */
+ * With few launches it is optimised a little, with many not at all: see cpu_entry.c. */
 static Status write_host(Compile *c)
 {
+    int level = c->o->level > 0 && c->n_name <= FEW_LAUNCHES ? 1 : 0;
     Job *j = &c->job[0];
     EntryInput in = {.graph = c->m,
                      .plan = &c->out->plan,
@@ -308,7 +309,7 @@ static Status write_host(Compile *c)
                      .symbol = c->symbol,
                      .flush_subnormals = c->o->flush_subnormals};
 
-    TRY(cpu_module_open(j->arena, c->isa, 0, c->diag, &j->module));
+    TRY(cpu_module_open(j->arena, c->isa, level, c->diag, &j->module));
     return cpu_entry_emit(j->module, &in, c->diag);
 }
 

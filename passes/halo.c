@@ -389,9 +389,15 @@ static StageOut *maker_of(const Value *v)
 
 static bool can_frame(Halo *h, const Value *v)
 {
-    if (!maker_of(v) || readers_of(h, v)->others) return false;
+    return maker_of(v) && !readers_of(h, v)->others;
+}
+
+/* The first task of the maker writes the zeros. Where no axis with a frame can be empty there is a
+ * first task, or nothing of the frame either. */
+static bool made_with_zeros(const Value *v, const Frame *f)
+{
     for (int i = 0; i < v->type.rank; i++)
-        if (v->type.dim[i]->lo < 1) return false;
+        if (f->dims[i] != v->type.dim[i] && v->type.dim[i]->lo < 1) return false;
     return true;
 }
 
@@ -470,7 +476,7 @@ static Status settle(Halo *h, const Want *w)
     Frame f = {0};
 
     if (!load || w->n->in[load->src] != v) return OK; /* done */
-    if (!w->frame.border && can_frame(h, v) && join_frames(h, v, &f)) {
+    if (!w->frame.border && can_frame(h, v) && join_frames(h, v, &f) && made_with_zeros(v, &f)) {
         if (pass_accept(h->cx)) set_frame(h, v, &f);
         return OK;
     }

@@ -5,9 +5,12 @@
  *     outputs that were not made in place are copied; dims of the outputs are stored
  *
  * Where something goes wrong the function returns at once. It is long, and does little between two
- * launches: it is compiled without optimisation, which costs the machine a few nanoseconds a launch
- * and would cost the compiler, with thousands of launches, more than all kernels together. */
+ * launches: with many of them it is compiled without optimisation, which costs the machine a few
+ * nanoseconds a launch and would cost the compiler more than all kernels together. With few it is
+ * compiled for size: in a small model's program it would outweigh the kernels. */
 #include "codegen/cpu/cpu_entry.h"
+
+#include <string.h>
 
 #include "codegen/cpu/cpu_host.h"
 
@@ -114,6 +117,14 @@ static void outputs(Host *h)
 
 /* ---- the function ---- */
 
+static void for_size(Host *h, const char *attribute)
+{
+    unsigned kind = LLVMGetEnumAttributeKindForName(attribute, strlen(attribute));
+
+    LLVMAddAttributeAtIndex(h->run, (LLVMAttributeIndex)LLVMAttributeFunctionIndex,
+                            LLVMCreateEnumAttribute(h->m->cx, kind, 0));
+}
+
 static void open_function(Host *h)
 {
     CpuModule *m = h->m;
@@ -122,6 +133,8 @@ static void open_function(Host *h)
     h->run = cpu_function(m, arena_printf(h->arena, "%s_host", h->in->symbol),
                           LLVMFunctionType(m->i32, &m->ptr, 1, 0), true);
     h->call = LLVMGetParam(h->run, 0);
+    for_size(h, "optsize");
+    for_size(h, "minsize");
     /* its frame may be larger than the page that guards the stack */
     LLVMAddAttributeAtIndex(h->run, (LLVMAttributeIndex)LLVMAttributeFunctionIndex,
                             LLVMCreateStringAttribute(m->cx, "probe-stack", 11, "inline-asm", 10));

@@ -409,6 +409,7 @@ static void part_tile(Task *t, GemmTile *x, LLVMValueRef m, LLVMValueRef n)
     int64_t left = known ? g->size_n->value % g->nr : 0;
 
     x->vectors = known ? (int)((left + g->lanes - 1) / g->lanes) : g->vectors;
+    if (known && t->pack_b && !g->bytes) x->b_step = cpu_i64(t->f->m, gemm_last_width(g));
     gemm_emit_tile(t->f, t->g, x, acc);
     if (known && is_short(t) && (left % g->lanes == 0 || cpu_can_mask(t->f))) {
         rows_written_out(t, x, acc, m, n, left % g->lanes);

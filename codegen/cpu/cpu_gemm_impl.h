@@ -76,6 +76,8 @@ static inline bool gemm_in(const CpuGemm *g, int set, int index)
 /* Whether side (STAGE_A or STAGE_B) is made of constants alone, and its packed bytes. */
 bool gemm_constant(const CpuGemm *g, int side);
 Status gemm_pack_constant(CpuGemm *g, int side, Diag *d) MUST_USE;
+/* Columns of the last panel of B as it is packed while compiling: N is known. */
+int64_t gemm_last_width(const CpuGemm *g);
 /* Emit packing of the block of columns [n0, n1) / the panel rows [m0, m0 + rows). */
 void gemm_emit_pack_b(CpuFn *f, const CpuGemm *g, LLVMValueRef to, LLVMValueRef n0,
                       LLVMValueRef n1);

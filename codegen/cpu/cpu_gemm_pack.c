@@ -1,7 +1,8 @@
 /* cpu_gemm_pack.c: operands into the layout that tiles stream.
  *
  *     A: panels of rows, [k][row]; panel p of rows [m, m + r) starts at element m * K
- *     B while compiling: panels of nr columns, [k][column], the last one filled with zeros
+ *     B while compiling: panels of nr columns, [k][column]; the last one has eights of columns,
+ *     filled with zeros, and what its last vector reads beyond them belongs to the next k
  *     B at run time: one block of columns, [k][pitch]
  *     A at run time: [row][a_pitch] where k is contiguous in memory, else panels as above
  *
@@ -152,7 +153,7 @@ static int64_t height_at(const CpuGemm *g, int64_t m, int64_t M)
 }
 
 /* One panel, [k][line], of `lines` rows or columns, `width` apart: a block of k after the other. */
-enum { K_BLOCK = 512, LINES = 64 };
+enum { K_BLOCK = 512, LINES = 64, EIGHT = 8 };
 
 static void panel_of_f32(const char *from, int64_t K, const int64_t *k, int64_t lines,
                          const int64_t *line, int64_t width, float *to)
@@ -219,12 +220,20 @@ static void pack_rows(Reader *r, float *to)
     }
 }
 
+int64_t gemm_last_width(const CpuGemm *g)
+{
+    int64_t left = g->size_n->value % g->nr;
+
+    return left ? (left + EIGHT - 1) / EIGHT * EIGHT : g->nr;
+}
+
 static void pack_columns(Reader *r, float *to)
 {
-    int64_t N = r->g->size_n->value, K = r->g->size_k->value, nr = r->g->nr;
+    int64_t N = r->g->size_n->value, K = r->g->size_k->value, nr = r->g->nr, c = 0;
 
-    for (int64_t c = 0; c < N; c += nr)
-        pack_panel(r, SET_N, c, N - c < nr ? N - c : nr, nr, to + c * K);
+    for (; c + nr <= N; c += nr)
+        pack_panel(r, SET_N, c, nr, nr, to + c * K);
+    if (c < N) pack_panel(r, SET_N, c, N - c, gemm_last_width(r->g), to + c * K);
 }
 
 static void fill_pack(const void *context, void *to)
@@ -243,13 +252,21 @@ static Status no_memory(const CpuGemm *g, Diag *d)
     return diag(d, ERR_LIMIT, node_where(g->nest->node), "no memory for packed weights");
 }
 
-/* Bytes of all copies; false when there are too many. */
+/* Bytes of all copies; false when there are too many. Behind the last k of a narrow panel a vector
+ * may follow. */
 static bool pack_bytes(const CpuGemm *g, Reader *r, size_t *bytes)
 {
-    int64_t K = g->size_k->value, lines = g->size_m->value, all;
+    int64_t K = g->size_k->value, lines = g->size_m->value, all, beyond = 0;
 
-    if (r->side != STAGE_A) lines = (g->size_n->value + g->nr - 1) / g->nr * g->nr;
+    if (r->side != STAGE_A) {
+        lines = g->size_n->value / g->nr * g->nr;
+        if (lines < g->size_n->value) {
+            lines += gemm_last_width(g);
+            if (lines % g->lanes) beyond = g->lanes;
+        }
+    }
     return !__builtin_mul_overflow(lines, K, &r->size) &&
+           !__builtin_add_overflow(r->size, beyond, &r->size) &&
            !__builtin_mul_overflow(r->size, r->copies, &all) &&
            !__builtin_mul_overflow((size_t)all, sizeof(float), bytes);
 }
