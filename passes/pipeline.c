@@ -22,6 +22,7 @@ const Pass pass_pipeline[] = {
     {"dce", "what nobody reads", 0, true, true, STAGE_LOWERED, pass_dce},
     {"layout", "order of axes in memory", 1, false, false, STAGE_LOWERED, pass_layout},
     {"fuse", "which primitives share a kernel", 1, false, true, STAGE_FUSED, pass_fuse},
+    {"widen", "16-bit floats that are read often as f32", 1, false, false, STAGE_FUSED, pass_widen},
     {"halo", "windows of convolutions without guards", 1, false, false, STAGE_FUSED, pass_halo},
     {"dce", "what nobody reads", 0, true, true, STAGE_FUSED, pass_dce},
     {0},

@@ -351,7 +351,8 @@ static LLVMValueRef half(CpuFn *f, LLVMValueRef a, bool to_f32)
 
     if (to_f32) {
         h = LLVMBuildBitCast(f->b, a, shaped(a, f->m->f16), "");
-        return LLVMBuildFPExt(f->b, h, shaped(a, f->m->f32), "");
+        h = LLVMBuildFPExt(f->b, h, shaped(a, f->m->f32), "");
+        return cpu_call1(f, "llvm.arithmetic.fence", h);
     }
     h = LLVMBuildFPTrunc(f->b, a, shaped(a, f->m->f16), "");
     return LLVMBuildBitCast(f->b, h, shaped(a, f->m->i16), "");
