@@ -101,6 +101,10 @@ Status nest_build(Arena *arena, Module *m, const Node *n, NestRewrite rewrite, v
 /* The same, keeping indices of different groups apart; see Nest.group. */
 Status nest_build_grouped(Arena *arena, Module *m, const Node *n, const uint8_t *group,
                           NestRewrite rewrite, void *context, Diag *d, Nest **out) MUST_USE;
+/* Whether some result has a frame around it; which is written even where there is no point: then
+ * there is at least one task. */
+bool nest_is_framed(const NestStage *s);
+Dim nest_tasks(Nest *n, const NestStage *s, Dim tasks);
 /* The emitted code will ask for d: it joins abi.dim unless it is constant. */
 void nest_need(Nest *n, Dim d);
 /* The loop whose value INDEX k is, or -1 for 0. */

@@ -347,6 +347,20 @@ static int64_t weight(Nest *n)
     return nodes / n->kernel->n_stage;
 }
 
+bool nest_is_framed(const NestStage *s)
+{
+    for (int j = 0; j < s->stage->n_out; j++)
+        if (s->stage->out[j].before) return true;
+    return false;
+}
+
+Dim nest_tasks(Nest *n, const NestStage *s, Dim tasks)
+{
+    DimTable *t = &n->module->dims;
+
+    return nest_is_framed(s) ? dim_max(t, tasks, dim_const(t, 1)) : tasks;
+}
+
 static void count_tasks(Nest *n)
 {
     DimTable *t = &n->module->dims;
@@ -361,6 +375,7 @@ static void count_tasks(Nest *n)
         n->abi.tasks = dim_mul(t, n->abi.tasks, n->blocks);
         points = sat(points_inside(n, n->n_task + 1), n->block);
     }
+    n->abi.tasks = nest_tasks(n, s, n->abi.tasks);
     points = sat(points, weight(n));
     n->abi.grain = points >= WORTH_A_THREAD ? 1 : WORTH_A_THREAD / (points ? points : 1);
 }

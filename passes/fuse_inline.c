@@ -345,6 +345,17 @@ typedef struct Tidy {
     bool changed;
 } Tidy;
 
+/* One number, or a vector of one number: zero points of channels, biases of zeros. */
+static bool is_uniform(const Tensor *t)
+{
+    size_t size = (size_t)dtype_bytes(t->dtype);
+
+    if (t->dtype == DT_STRING || dtype_kind(t->dtype) == KIND_COMPLEX) return false;
+    if (t->count == 1) return true;
+    return t->rank == 1 && t->count > 1 &&
+           memcmp(t->data, (const char *)t->data + size, size * (size_t)(t->count - 1)) == 0;
+}
+
 static uint64_t element_bits(const Tensor *t)
 {
     return dtype_is_int(t->dtype) ? (uint64_t)dtype_load_int(t->dtype, t->data)
@@ -394,8 +405,7 @@ static const Sx *tidy_leaf(void *context, const Sx *e)
 
     if (e->op != SX_LOAD || e->src < 0) return NULL;
     v = x->n->in[e->src];
-    if (v->data && v->data->count == 1 && !e->guarded && v->data->dtype != DT_STRING &&
-        dtype_kind(v->data->dtype) != KIND_COMPLEX)
+    if (v->data && !e->guarded && is_uniform(v->data))
         r = sx_const_bits(x->t, e->dtype, element_bits(v->data));
     else if (v->def && v->def->kind == NODE_RESHAPE)
         r = load_source(x, e, v->def);

@@ -137,6 +137,11 @@ static Dim reach(DimTable *t, const Stage *s, const Sx *e, bool greatest)
         if (e->arg[1]->op != SX_CONST || (int64_t)e->arg[1]->bits < 0) return NULL;
         a = reach(t, s, e->arg[0], greatest);
         return a ? dim_mul_c(t, a, (int64_t)e->arg[1]->bits) : NULL;
+    case SX_DIV: /* several channels for one of the operand's */
+        if (e->arg[1]->op != SX_CONST || (int64_t)e->arg[1]->bits < 1) return NULL;
+        a = reach(t, s, e->arg[0], greatest);
+        if (!a || a->lo < 0) return NULL;
+        return dim_div(t, a, dim_const(t, (int64_t)e->arg[1]->bits));
     default:
         return NULL;
     }
@@ -179,7 +184,8 @@ static bool frame_of(Halo *h, const Stage *s, const Sx *load, const Type *type, 
 
 /* ---- wants ---- */
 
-/* The load of i32(load), or of select(its guard, i32(load) + c, 0): then -c is its border. */
+/* The load of i32(load), or of select(its guard, i32(load) + c, 0): then -c is its border. Without
+ * c it is 0. */
 static const Sx *byte_load(const Sx *e, int64_t *border)
 {
     const Sx *guard = NULL;
@@ -187,9 +193,10 @@ static const Sx *byte_load(const Sx *e, int64_t *border)
     if (e->op == SX_SELECT && e->arg[2]->op == SX_CONST && e->arg[2]->bits == 0) {
         guard = e->arg[0];
         e = e->arg[1];
-        if (e->op != SX_ADD || e->arg[1]->op != SX_CONST) return NULL;
-        *border = -(int64_t)(int32_t)e->arg[1]->bits;
-        e = e->arg[0];
+        if (e->op == SX_ADD && e->arg[1]->op == SX_CONST) {
+            *border = -(int64_t)(int32_t)e->arg[1]->bits;
+            e = e->arg[0];
+        }
     }
     if (e->op != SX_CAST || e->dtype != DT_I32 || e->arg[0]->op != SX_LOAD) return NULL;
     e = e->arg[0];
@@ -392,15 +399,6 @@ static bool can_frame(Halo *h, const Value *v)
     return maker_of(v) && !readers_of(h, v)->others;
 }
 
-/* The first task of the maker writes the zeros. Where no axis with a frame can be empty there is a
- * first task, or nothing of the frame either. */
-static bool made_with_zeros(const Value *v, const Frame *f)
-{
-    for (int i = 0; i < v->type.rank; i++)
-        if (f->dims[i] != v->type.dim[i] && v->type.dim[i]->lo < 1) return false;
-    return true;
-}
-
 /* One frame for all that want one of v. */
 static bool join_frames(Halo *h, const Value *v, Frame *f)
 {
@@ -427,12 +425,12 @@ static bool join_frames(Halo *h, const Value *v, Frame *f)
     return !first;
 }
 
-static const Sx *open_load(const Halo *h, const Node *n, const Value *v)
+static Side open_side(const Halo *h, const Node *n, const Value *v)
 {
     for (int i = 0; i < h->n_want; i++)
         if (h->want[i].n == n && h->want[i].frame.of == v && !h->want[i].frame.border)
-            return guarded_side(n).load;
-    return NULL;
+            return guarded_side(n);
+    return (Side){0};
 }
 
 /* The maker's stages are its own before they change. */
@@ -447,6 +445,14 @@ static StageOut *own_maker(Halo *h, Value *v)
     return maker_of(v);
 }
 
+/* Where a guard was never needed, the frame is no wider than the value. */
+static bool widens(const Value *v, const Frame *f)
+{
+    for (int i = 0; i < v->type.rank; i++)
+        if (v->type.dim[i] != f->dims[i]) return true;
+    return false;
+}
+
 static void set_frame(Halo *h, Value *v, const Frame *f)
 {
     Readers *r = readers_of(h, v);
@@ -454,7 +460,8 @@ static void set_frame(Halo *h, Value *v, const Frame *f)
 
     for (int i = 0; i < r->n; i++) {
         Node *n = r->node[i];
-        Shift shift = {.t = &h->m->sx, .before = f->before, .open = open_load(h, n, v)};
+        Side side = open_side(h, n, v);
+        Shift shift = {.t = &h->m->sx, .before = f->before, .open = side.load, .whole = side.whole};
         bool again = false;
         for (int j = 0; j < i; j++)
             again |= r->node[j] == n;
@@ -464,7 +471,8 @@ static void set_frame(Halo *h, Value *v, const Frame *f)
             shift_loads(h, n, &shift);
         }
     }
-    own_maker(h, v)->before = arena_copy(h->m->arena, f->before, sizeof(int64_t) * rank);
+    if (widens(v, f))
+        own_maker(h, v)->before = arena_copy(h->m->arena, f->before, sizeof(int64_t) * rank);
     v->type.dim = arena_copy(h->m->arena, f->dims, sizeof(Dim) * rank);
     h->changed = true;
 }
@@ -476,7 +484,7 @@ static Status settle(Halo *h, const Want *w)
     Frame f = {0};
 
     if (!load || w->n->in[load->src] != v) return OK; /* done */
-    if (!w->frame.border && can_frame(h, v) && join_frames(h, v, &f) && made_with_zeros(v, &f)) {
+    if (!w->frame.border && can_frame(h, v) && join_frames(h, v, &f)) {
         if (pass_accept(h->cx)) set_frame(h, v, &f);
         return OK;
     }

@@ -41,8 +41,9 @@ static void first_load(void *context, const Sx *e)
 
 typedef struct AllConstant {
     const Node *n;
-    int src;
+    int src; /* of the load with the most indices: the weights, not their zero points */
     bool yes;
+    int most;
 } AllConstant;
 
 static void constants_only(void *context, const Sx *e)
@@ -52,7 +53,9 @@ static void constants_only(void *context, const Sx *e)
     if (e->op == SX_CHECK) x->yes = false;
     if (e->op != SX_LOAD) return;
     if (e->src < 0 || !x->n->in[e->src]->data) x->yes = false;
+    if (x->src >= 0 && e->n <= x->most) return;
     x->src = e->src;
+    x->most = e->n;
 }
 
 static int operand_rank(const Sx *load)
@@ -161,7 +164,7 @@ bool layout_convolution(const Node *n, ConvOrder *c)
     for (int j = 0; j < s->n_out; j++)
         if (s->out[j].dst) return false;
     const Sx *data = s->acc[0].body, *weight = s->acc[0].body2;
-    AllConstant left = {n, -1, true}, right = {n, -1, true};
+    AllConstant left = {n, -1, true, 0}, right = {n, -1, true, 0};
     sx_visit(t, data, constants_only, &left);
     sx_visit(t, weight, constants_only, &right);
     if (left.yes == right.yes) return false;

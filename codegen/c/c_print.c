@@ -314,6 +314,16 @@ static void edges(CPrint *p)
     }
 }
 
+/* A frame is made even around no points: then there is no task to find. */
+static void leave_if_empty(CPrint *p)
+{
+    const NestStage *s = &p->nest->stage[0];
+
+    for (int l = 0; nest_is_framed(s) && l < s->n_domain; l++)
+        if (s->loop[l].extent->lo < 1)
+            c_line(p, "if (%s < 1) return;", c_dim_text(p, s->loop[l].extent));
+}
+
 static void copies(CPrint *p)
 {
     for (int i = 0; i < p->nest->kernel->n_stage; i++) {
@@ -339,7 +349,7 @@ static void make_points(Nest *n)
         tasks = dim_mul(&n->module->dims, tasks, s->loop[l].extent);
     n->block = 0;
     n->blocks = NULL;
-    n->abi.tasks = tasks;
+    n->abi.tasks = tasks = nest_tasks(n, s, tasks);
     n->abi.grain = 1;
     nest_need(n, tasks);
     nest_need(n, n->abi.scratch);
@@ -361,6 +371,7 @@ Status c_print_function(const CDialect *dialect, Arena *arena, Module *m, const 
     locals(&p);
     copies(&p);
     edges(&p);
+    leave_if_empty(&p);
     tasks(&p);
     c_close(&p);
     text_char(out, '\n');

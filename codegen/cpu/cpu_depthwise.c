@@ -18,6 +18,7 @@ enum {
     FEW_TAPS = 9,
     MOST_POSITIONS = 6,   /* written out, with few taps */
     SOME_POSITIONS = 4,   /* with more */
+    MOST_NODES = 8,       /* of a side: a load, conversions of bytes */
     WORK_OF_GRAIN = 60000 /* multiply-adds that are worth a thread */
 };
 enum { GROUP_OUTER, GROUP_ROW, GROUP_CHANNEL, GROUP_TAP /* and one more for each reduction */ };
@@ -47,12 +48,37 @@ static int last_above(const Stage *s, int below)
     return i;
 }
 
-/* A load alone, next to each other along `channel`. */
-static bool reads_channels(const NestStage *s, const Sx *e, int channel)
+typedef struct Reads {
+    const Nest *n;
+    int channel, nodes;
+    bool yes;
+} Reads;
+
+/* Elements next to each other along `channel`, each for one channel or for several in a row; or the
+ * same for all. No guard asks for the channel. */
+static void reads_channels(void *context, const Sx *e)
 {
+    Reads *r = context;
+    const NestStage *s = &r->n->stage[0];
     const Affine *x = e->op == SX_LOAD && e->src >= 0 ? map_get(&s->address, e) : NULL;
 
-    return x && !x->n_term && affine_is_coef(x, channel, 1);
+    if (e->dtype != DT_I64 && e->dtype != DT_BOOL) r->nodes++;
+    if (e->op == SX_CHECK) r->yes = false;
+    if (e->op != SX_LOAD) return;
+    if (e->guarded && sx_uses_index(&r->n->module->sx, e->arg[e->n - 1], r->channel))
+        r->yes = false;
+    if (!x ||
+        (!nest_period(r->n, s, r->channel, e, x).by &&
+         (x->n_term || !(affine_is_coef(x, r->channel, 1) || affine_is_coef(x, r->channel, 0)))))
+        r->yes = false;
+}
+
+static bool side_taken(SxTable *t, const Nest *n, const Sx *e, int channel)
+{
+    Reads r = {n, channel, 0, true};
+
+    sx_visit(t, e, reads_channels, &r);
+    return r.yes && r.nodes <= MOST_NODES;
 }
 
 static bool form_taken(SxTable *t, const Nest *n, int channel)
@@ -70,9 +96,7 @@ static bool form_taken(SxTable *t, const Nest *n, int channel)
         taps *= s->reduce[i]->value;
         if (taps > MOST_TAPS) return false;
     }
-    if (!reads_channels(ns, a->body, channel) || !reads_channels(ns, a->body2, channel))
-        return false;
-    return !a->body->guarded || !sx_uses_index(t, a->body->arg[a->body->n - 1], channel);
+    return side_taken(t, n, a->body, channel) && side_taken(t, n, a->body2, channel);
 }
 
 static bool stage_taken(const Nest *n)
@@ -80,7 +104,8 @@ static bool stage_taken(const Nest *n)
     const Stage *s = &n->kernel->stage[0];
 
     return n->kernel->n_stage == 1 && s->n_acc == 1 && s->acc[0].monoid == MONOID_DOT &&
-           s->acc[0].dtype == DT_F32 && s->order == ORDER_CHAIN && s->scan_axis < 0;
+           (s->acc[0].dtype == DT_F32 || s->acc[0].dtype == DT_I32) && s->order == ORDER_CHAIN &&
+           s->scan_axis < 0;
 }
 
 /* ---- plan ---- */
@@ -130,6 +155,7 @@ static void set_abi(CpuDepthwise *w)
     abi->tasks = dim_const(t, 1);
     for (int i = 0; i < w->n_outer; i++)
         abi->tasks = dim_mul(t, abi->tasks, s->loop[w->outer[i]].extent);
+    abi->tasks = nest_tasks(w->nest, s, abi->tasks);
     if (w->row >= 0) work *= nest_guess(s->loop[w->row].extent);
     abi->grain = work > WORK_OF_GRAIN ? 1 : WORK_OF_GRAIN / (work + 1) + 1;
     abi->scratch = dim_const(t, 0);
@@ -207,7 +233,7 @@ static void sum_of_taps(CpuFn *f, const CpuDepthwise *w, LLVMValueRef first, int
                         LLVMValueRef *acc)
 {
     const Acc *a = &f->s->stage->acc[0];
-    LLVMTypeRef type = cpu_lanes_type(f->m->f32, f->lanes);
+    LLVMTypeRef type = cpu_lanes_type(cpu_mem_type(f->m, a->dtype), f->lanes);
 
     for (int64_t r = 0; r < n; r++)
         acc[r] = LLVMConstNull(type);
@@ -220,7 +246,7 @@ static void sum_of_taps(CpuFn *f, const CpuDepthwise *w, LLVMValueRef first, int
             place_position(f, w, first, r);
             x = cpu_vector(f, a->body, 0);
             cpu_at(f, f->level);
-            acc[r] = cpu_fma(f, DT_F32, x, weight, acc[r]);
+            acc[r] = cpu_fma(f, a->dtype, x, weight, acc[r]);
             cpu_turn_close(f);
         }
         cpu_turn_close(f);
@@ -335,16 +361,20 @@ static void place_task(CpuFn *f, const CpuDepthwise *w, LLVMValueRef number)
 Status cpu_depthwise_emit(CpuModule *m, const CpuDepthwise *w, const char *name)
 {
     CpuFn *f = ARENA_NEW(m->arena, CpuFn);
+    LLVMBasicBlockRef leave;
     CpuLoop l;
 
     cpu_fn_open(f, m, w->nest, name);
+    leave = cpu_block(f);
     f->s = &w->nest->stage[0];
     f->acc = ARENA_ARRAY(f->arena, LLVMValueRef, CPU_UNROLL);
     cpu_zero_frames(f, f->s);
+    cpu_leave_if_empty(f, f->s, f->s->n_domain, leave);
     l = cpu_loop_open(f, f->begin, f->end, 1, 0, NULL);
     f->stage_level = f->level;
     place_task(f, w, l.index);
     row(f, w);
     cpu_loop_close(f, &l, NULL);
+    cpu_leave(f, leave);
     return cpu_fn_close(f);
 }

@@ -152,6 +152,10 @@ int cpu_tile_lanes(const CpuFn *f);
 void cpu_tile_points(CpuFn *f);
 /* ---- cpu_frame.c: the frames of results, by the first task. In front of all loops. */
 void cpu_zero_frames(CpuFn *f, const NestStage *s);
+/* To `leave` when one of the first n loops is empty: behind this, loads of operands are safe
+ * anywhere in front of the loops. cpu_leave ends the code before the way out. */
+void cpu_leave_if_empty(CpuFn *f, const NestStage *s, int n, LLVMBasicBlockRef leave);
+void cpu_leave(CpuFn *f, LLVMBasicBlockRef leave);
 /* ---- cpu_kernel.c */
 void cpu_store_point(CpuFn *f);
 int cpu_native_lanes(const CpuFn *f);

@@ -1,5 +1,5 @@
 /* cpu_frame.c: the zeros around a framed result: what no point of the stage writes. The call that
- * holds the first task writes them all; they are few. */
+ * holds the first task writes them all; they are few. And the way out where there is no point. */
 #include "codegen/cpu/cpu_emit.h"
 
 static void zero_edge(CpuFn *f, const NestStage *s, const NestEdge *e)
@@ -29,4 +29,27 @@ void cpu_zero_frames(CpuFn *f, const NestStage *s)
     for (int i = 0; i < s->n_edge; i++)
         zero_edge(f, s, &s->edge[i]);
     cpu_if_close(f, &c);
+}
+
+void cpu_leave_if_empty(CpuFn *f, const NestStage *s, int n, LLVMBasicBlockRef leave)
+{
+    for (int l = 0; l < n; l++) {
+        LLVMBasicBlockRef on;
+        LLVMValueRef extent, empty;
+
+        if (s->loop[l].extent->lo >= 1) continue;
+        on = cpu_block(f);
+        extent = cpu_dim(f, s->loop[l].extent);
+        cpu_at(f, 0);
+        empty = LLVMBuildICmp(f->b, LLVMIntSLT, extent, cpu_i64(f->m, 1), "");
+        LLVMBuildCondBr(f->b, empty, leave, on);
+        cpu_move(f, 0, on);
+    }
+}
+
+void cpu_leave(CpuFn *f, LLVMBasicBlockRef leave)
+{
+    cpu_at(f, 0);
+    LLVMBuildBr(f->b, leave);
+    cpu_move(f, 0, leave);
 }

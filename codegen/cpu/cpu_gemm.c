@@ -458,7 +458,7 @@ static void set_abi(CpuGemm *g)
     double work = (double)packed_depth(g) * (double)g->block_n * (double)nest_guess(rows);
 
     if (g->size_m->lo < 1) tasks = dim_mul(t, tasks, dim_min(t, g->size_m, dim_const(t, 1)));
-    abi->tasks = tasks;
+    abi->tasks = nest_tasks(g->nest, &g->nest->stage[STAGE_OUT], tasks);
     abi->grain = work > 200000 ? 1 : (int64_t)(200000 / (work + 1)) + 1;
     g->a_at = g->b.pack < 0 ? align64(t, dim_mul_c(t, g->size_k, 4 * g->pitch)) : dim_const(t, 0);
     nest_need(g->nest, g->a_at);

@@ -594,9 +594,11 @@ Status cpu_gemm_emit(CpuModule *m, const CpuGemm *g, const char *name)
 {
     CpuFn *f = ARENA_NEW(m->arena, CpuFn);
     Task t = {.f = f, .g = g};
+    LLVMBasicBlockRef leave;
     CpuLoop l;
 
     cpu_fn_open(f, m, g->nest, name);
+    leave = cpu_block(f);
     f->s = &g->nest->stage[STAGE_OUT];
     f->acc = ARENA_ARRAY(f->arena, LLVMValueRef, CPU_UNROLL);
     t.k = g->bytes ? cpu_i64(m, g->depth) : cpu_dim(f, g->size_k);
@@ -608,8 +610,10 @@ Status cpu_gemm_emit(CpuModule *m, const CpuGemm *g, const char *name)
     cpu_at(f, 0);
     t.scratch_a = LLVMBuildGEP2(f->b, m->i8, f->scratch, &at, 1, "");
     cpu_zero_frames(f, f->s);
+    cpu_leave_if_empty(f, f->s, f->s->n_domain, leave);
     l = cpu_loop_open(f, f->begin, f->end, 1, 0, NULL);
     one_task(&t, l.index);
     cpu_loop_close(f, &l, NULL);
+    cpu_leave(f, leave);
     return cpu_fn_close(f);
 }

@@ -457,27 +457,6 @@ static void copy_inits(CpuFn *f)
     }
 }
 
-/* Nothing to do when a loop of the domain is empty: behind this, loads of operands are safe
- * anywhere in front of the loops. */
-static void leave_if_empty(CpuFn *f, LLVMBasicBlockRef leave)
-{
-    const NestStage *s = &f->nest->stage[0];
-    int n = f->nest->kernel->n_stage > 1 ? f->nest->n_outer : s->n_domain;
-
-    for (int l = 0; l < n; l++) {
-        LLVMBasicBlockRef on;
-        LLVMValueRef extent, empty;
-
-        if (s->loop[l].extent->lo >= 1) continue;
-        on = cpu_block(f);
-        extent = cpu_dim(f, s->loop[l].extent);
-        cpu_at(f, 0);
-        empty = LLVMBuildICmp(f->b, LLVMIntSLT, extent, cpu_i64(f->m, 1), "");
-        LLVMBuildCondBr(f->b, empty, leave, on);
-        cpu_move(f, 0, on);
-    }
-}
-
 static LLVMValueRef kernel_function(CpuModule *m, const char *name)
 {
     LLVMTypeRef params[] = {m->ptr, m->i64, m->i64, m->ptr};
@@ -516,17 +495,17 @@ Status cpu_kernel_emit(CpuModule *m, const CpuKernel *k, const char *name)
 {
     CpuFn *f = ARENA_NEW(m->arena, CpuFn);
     LLVMBasicBlockRef leave;
+    const NestStage *s;
 
     if (k->gemm) return cpu_gemm_emit(m, k->gemm, name);
     if (k->depthwise) return cpu_depthwise_emit(m, k->depthwise, name);
     cpu_fn_open(f, m, k->nest, name);
     leave = cpu_block(f);
     copy_inits(f);
-    leave_if_empty(f, leave);
-    cpu_zero_frames(f, &k->nest->stage[0]);
+    s = &k->nest->stage[0];
+    cpu_zero_frames(f, s);
+    cpu_leave_if_empty(f, s, k->nest->kernel->n_stage > 1 ? k->nest->n_outer : s->n_domain, leave);
     tasks(f);
-    cpu_at(f, 0);
-    LLVMBuildBr(f->b, leave);
-    cpu_move(f, 0, leave);
+    cpu_leave(f, leave);
     return cpu_fn_close(f);
 }

@@ -508,8 +508,8 @@ static void phases_layout(Build *b, const Conv *c, Phases *p)
         p->dims[k++] = dim_const(t, c->w.stride[i]);
     p->dims[k++] = dim_const(t, c->features);
     for (int i = 0; i < n; i++) {
-        Dim last = dim_add_c(t, dim_add(t, c->w.before[i], c->w.out[i]), -1);
-        p->dims[k++] = dim_add_c(t, dim_div(t, last, dim_const(t, c->w.stride[i])), 1);
+        Dim end = dim_add(t, c->w.before[i], c->w.out[i]);
+        p->dims[k++] = dim_ceil_div(t, end, dim_const(t, c->w.stride[i]));
     }
     p->rank = k;
     p->n_reduce = n + 1;
@@ -585,7 +585,7 @@ static bool has_phases(const Conv *c)
 
     for (int i = 0; i < c->w.n; i++) {
         phases *= c->w.stride[i];
-        if (c->w.dilation[i] != 1 || c->w.before[i]->lo < 0 || c->w.out[i]->lo < 1) return false;
+        if (c->w.dilation[i] != 1 || c->w.before[i]->lo < 0) return false;
     }
     return c->group == 1 && phases > 1 && 3 + 2 * c->w.n <= MAX_RANK;
 }

@@ -25,6 +25,7 @@ static void convolutions(Run *r)
     add_conv(r, "groups", "2,12,6,7", "8,3,3,3", "group=4, pads=ints [1,1,1,1]");
     add_conv(r, "depthwise", "2,12,6,17", "12,1,3,3", "group=12, pads=ints [1,1,1,1]");
     add_conv(r, "depthwise twice", "1,6,6,17", "12,1,3,3", "group=6, pads=ints [1,1,1,1]");
+    add_conv(r, "depthwise four times", "1,5,6,7", "20,1,3,3", "group=5, pads=ints [1,1,1,1]");
     add_conv(r, "depthwise by 2", "1,40,9,11", "40,1,3,3",
              "group=40, pads=ints [1,1,1,1], strides=ints [2,2]");
     add_conv(r, "depthwise 5x5", "2,24,8,7", "24,1,5,5", "group=24, pads=ints [2,2,2,2]");
@@ -41,6 +42,10 @@ static void convolutions(Run *r)
     add_conv(r, "open width", "2,3,5,n", "7,3,3,3", "pads=ints [1,1,1,1]");
     add_conv(r, "one point", "1,3,5,5", "40,3,5,5", "");
     add_conv(r, "one column", "1,3,9,1", "10,3,3,1", "pads=ints [1,0,1,0]");
+    GRAPH("frame around open sizes", "input %%x : f32[b,3,m,n]\nconst %%v : f32[9,3,1,1] {0 ...}\n"
+                                     "const %%w : f32[18,1,4,4] {0 ...}\n%%h = Conv(%%x, %%v)\n"
+                                     "%%i = Conv(%%h, %%w) {group=9, pads=ints [2,2,2,2]}\n"
+                                     "%%y = Relu(%%i)\noutput %%y");
     GRAPH("conv of inputs", "input %%x : f32[1,3,9,11]\ninput %%w : f32[8,3,3,3]\n"
                             "input %%b : f32[8]\n%%h = Conv(%%x, %%w, %%b) {pads=ints [1,1,1,1]}\n"
                             "%%y = Relu(%%h)\noutput %%y");
@@ -50,6 +55,11 @@ static void convolutions(Run *r)
                                 "%%i = Add(%%h, %%x)\n%%y = Relu(%%i)\noutput %%y");
     GRAPH("conv of f16", "input %%x : f16[1,8,9,11]\nconst %%w : f16[9,8,3,3] {0 ...}\n"
                          "%%y = Conv(%%x, %%w) {pads=ints [1,1,1,1]}\noutput %%y");
+    GRAPH("convs of f16", "input %%x : f16[1,8,9,11]\nconst %%v : f16[20,8,1,1] {0 ...}\n"
+                          "const %%w : f16[9,28,3,3] {0 ...}\n%%g = Conv(%%x, %%v)\n"
+                          "%%h = Relu(%%g)\n%%i = Concat(%%h, %%x) {axis=1}\n"
+                          "%%j = MaxPool(%%i) {kernel_shape=ints [3,3], pads=ints [1,1,1,1]}\n"
+                          "%%y = Conv(%%j, %%w) {pads=ints [1,1,1,1]}\noutput %%y");
     GRAPH("conv of u8", "input %%x : u8[1,4,9,11]\nconst %%w : u8[9,4,3,3] {1 ...}\n"
                         "input %%z : u8[]\n%%y = ConvInteger(%%x, %%w, %%z) "
                         "{pads=ints [1,1,1,1]}\noutput %%y");
@@ -77,6 +87,9 @@ static void byte_convolutions(Run *r)
     add_bytes(r, "dilated", "1,5,12,13", "6,5,3,3", "pads=ints [2,2,2,2], dilations=ints [2,2]");
     add_bytes(r, "groups", "2,12,6,7", "8,3,3,3", "group=4, pads=ints [1,1,1,1]");
     add_bytes(r, "depthwise", "2,12,6,17", "12,1,3,3", "group=12, pads=ints [1,1,1,1]");
+    add_bytes(r, "depthwise twice", "1,6,6,17", "12,1,3,3", "group=6, pads=ints [1,1,1,1]");
+    add_bytes(r, "depthwise by 2", "1,40,9,11", "40,1,3,3",
+              "group=40, pads=ints [1,1,1,1], strides=ints [2,2]");
     add_bytes(r, "open image", "b,3,m,n", "7,3,3,3", "pads=ints [1,1,1,1]");
     GRAPH("quantised", "input %%x : u8[1,8,9,11]\nconst %%w : i8[20,8,3,3] {0 ...}\n"
                        "const %%s : f32[] {0.5}\nconst %%z : u8[] {7}\n"
@@ -102,6 +115,7 @@ static void transposed(Run *r)
                    "strides=ints [2,2], pads=ints [1,1,1,1], output_padding=ints [1,1]");
     add_transposed(r, "transposed 4x4", "1,3,m,n", "3,8,4,4",
                    "strides=ints [2,2], pads=ints [1,1,1,1]");
+    add_transposed(r, "transposed to one", "b,24,m,n", "24,1,2,2", "strides=ints [2,2]");
     add_transposed(r, "transposed groups", "1,6,5,6", "6,4,3,3", "group=2, strides=ints [1,2]");
     add_transposed(r, "transposed dilated", "1,3,5,6", "3,8,3,3", "dilations=ints [2,1]");
     add_transposed(r, "transposed 1d", "b,4,20", "4,8,5", "strides=ints [3]");
