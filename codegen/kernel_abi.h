@@ -7,8 +7,8 @@
  *   dim[k]                       the value of KernelAbi.dim[k]; constants are never passed
  *
  * Every task is done exactly once; tasks write disjoint memory. The result of a kernel of one stage
- * without accumulators, that has one result, may lie where an operand lies that it reads at the
- * domain point alone: the loads of a point come before its store. */
+ * that has one result may lie where an operand lies that it reads at the domain point alone, behind
+ * all sums: the loads of a point come before its store. */
 #ifndef INGOT_CODEGEN_KERNEL_ABI_H
 #define INGOT_CODEGEN_KERNEL_ABI_H
 

@@ -395,20 +395,35 @@ static void plan_concats(Planner *p, const Region *r)
 
 typedef struct PointScan {
     int src, rank;
-    bool other; /* a load away from the domain point */
+    const int64_t *before; /* of the frame around the result, or NULL */
+    bool anywhere;         /* there is no one point at which the loads happen */
+    bool other;            /* a load away from the element that is written */
 } PointScan;
+
+/* i + before */
+static bool is_written_index(const PointScan *s, const Sx *e, int i)
+{
+    int64_t before = s->before ? s->before[i] : 0;
+
+    if (before) {
+        if (e->op != SX_ADD || e->arg[1]->op != SX_CONST) return false;
+        if ((int64_t)e->arg[1]->bits != before) return false;
+        e = e->arg[0];
+    }
+    return e->op == SX_INDEX && e->index == i;
+}
 
 static void scan_load(void *context, const Sx *e)
 {
     PointScan *s = context;
 
     if (e->op != SX_LOAD || e->src != s->src) return;
-    if (e->flat || e->n - (e->guarded ? 1 : 0) != s->rank) {
+    if (s->anywhere || e->flat || e->n - (e->guarded ? 1 : 0) != s->rank) {
         s->other = true;
         return;
     }
     for (int i = 0; i < s->rank; i++)
-        s->other |= e->arg[i]->op != SX_INDEX || e->arg[i]->index != i;
+        s->other |= !is_written_index(s, e->arg[i], i);
 }
 
 static bool same_layout(const Value *a, const Value *b, const Stage *s)
@@ -416,22 +431,28 @@ static bool same_layout(const Value *a, const Value *b, const Stage *s)
     if (a->type.rank != s->rank || b->type.rank != s->rank) return false;
     if (dtype_bytes(a->type.dtype) != dtype_bytes(b->type.dtype)) return false;
     for (int i = 0; i < s->rank; i++)
-        if (a->type.dim[i] != b->type.dim[i] || a->type.dim[i] != s->extent[i]) return false;
+        if (a->type.dim[i] != b->type.dim[i]) return false;
     return true;
 }
 
 /* Whether the kernel may write its result over the buffer: all that it reads of it is read at the
- * point that is written. */
+ * point that is written, behind the last sum. Where both have a frame, it holds zeros in both. */
 static bool overwrites(Planner *p, const Node *n, int buffer)
 {
     const Stage *s = &n->kernel->stage[0];
+    SxTable *t = &p->m->sx;
 
     for (int k = 0; k < n->n_in; k++) {
-        PointScan scan = {.src = k, .rank = s->rank};
+        PointScan scan = {.src = k, .rank = s->rank, .before = s->out[0].before};
         const Value *v = n->in[k] ? plan_root(n->in[k]) : NULL;
         if (!v || v->data || life_of(p, v)->buffer != buffer) continue;
         if (!same_layout(n->in[k], n->out[0], s) || life_of(p, v)->offset != 0) return false;
-        sx_visit(&p->m->sx, s->out[0].value, scan_load, &scan);
+        sx_visit(t, s->out[0].value, scan_load, &scan);
+        scan.anywhere = true;
+        for (int j = 0; j < s->n_acc; j++) {
+            sx_visit(t, s->acc[j].body, scan_load, &scan);
+            if (s->acc[j].body2) sx_visit(t, s->acc[j].body2, scan_load, &scan);
+        }
         if (scan.other) return false;
     }
     return true;
@@ -441,8 +462,8 @@ static void plan_in_place(Planner *p, const Node *n)
 {
     const Stage *s = &n->kernel->stage[0];
 
-    if (n->kernel->n_stage != 1 || s->n_acc || s->scan_axis >= 0 || s->n_out != 1 ||
-        s->out[0].dst || n->n_out != 1 || !n->out[0] || life_of(p, n->out[0])->buffer >= 0)
+    if (n->kernel->n_stage != 1 || s->scan_axis >= 0 || s->n_out != 1 || s->out[0].dst ||
+        n->n_out != 1 || !n->out[0] || life_of(p, n->out[0])->buffer >= 0)
         return;
     for (int k = 0; k < n->n_in; k++) {
         const Value *v = n->in[k] ? plan_root(n->in[k]) : NULL;

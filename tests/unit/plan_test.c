@@ -57,6 +57,21 @@ static Value *spread(World *w, Value *const *x, int64_t rows)
     return build_map(&w->b, "spread", 3, x, DT_F32, 2, dim, e);
 }
 
+/* The sum of a row of x, and r at the point; else at the row's first. */
+static Value *residual(World *w, Value *x, Value *r, bool at_point)
+{
+    SxTable *t = w->b.sx;
+    Dim sum = dim_const(&w->m->dims, 16);
+    const Sx *row[] = {sx_index(t, 0), sx_index(t, 2)}, *at[] = {sx_index(t, 0), sx_i64(&w->b, 0)};
+    const Sx *e;
+    Acc a = {.monoid = MONOID_SUM, .dtype = DT_F32, .body = sx_at(&w->b, 0, x, row)};
+
+    if (at_point) at[1] = sx_index(t, 1);
+    e = sx_add(t, sx_acc(t, 0, DT_F32), sx_at(&w->b, 1, r, at));
+    return build_reduce(&w->b, "residual", 2, (Value *[]){x, r}, 2, x->type.dim, 1, &sum,
+                        ORDER_CHAIN, a, DT_F32, e);
+}
+
 static const Place *place(const World *w, const Value *v)
 {
     return &w->plan.place[v->id];
@@ -98,6 +113,29 @@ static void test_still_read(void)
     CHECK(place(&w, a)->offset != place(&w, b)->offset);
     CHECK_EQ(w.plan.n_in_place, 0);
     CHECK_EQ(w.plan.peak, 512);
+    arena_free(w.arena);
+}
+
+/* A sum is written over what its epilogue reads at the point, never over what it sums. */
+static void test_residual(void)
+{
+    World w;
+    Value *x, *a, *b, *c, *d, *e;
+
+    world_open(&w);
+    x = input(&w, 4);
+    a = step(&w, x);
+    b = residual(&w, x, a, true);
+    c = residual(&w, b, b, true);
+    d = residual(&w, x, c, false);
+    e = residual(&w, d, x, true);
+    region_add_result(w.m->main, step(&w, e));
+    world_plan(&w);
+    CHECK_EQ(place(&w, b)->offset, place(&w, a)->offset);
+    CHECK(place(&w, c)->offset != place(&w, b)->offset);
+    CHECK(place(&w, d)->offset != place(&w, c)->offset);
+    CHECK(place(&w, e)->offset != place(&w, d)->offset);
+    CHECK_EQ(w.plan.n_in_place, 1);
     arena_free(w.arena);
 }
 
@@ -211,6 +249,7 @@ int main(void)
 {
     test_chain();
     test_still_read();
+    test_residual();
     test_concat();
     test_open();
     for (uint32_t seed = 0; seed < 30; seed++)
