@@ -39,8 +39,7 @@ Status session_passes(const Options *o, TargetInfo *target, PassOptions *out, Di
                          .bisect = o->bisect_pass.given ? o->bisect_pass.value : -1,
                          .no_fold = o->no_fold,
                          .target = target};
-    if (o->math && strcmp(o->math, "exact") != 0)
-        return diag(d, ERR_UNSUPPORTED, (Where){0}, "--math %s is not there; exact is", o->math);
+    if (o->math) TRY(math_parse(o->math, o->arena, out, d));
     TRY(level_of(o, &out->level, d));
     TRY(parse_fixes(o, out, d));
     return codegen_target(o->target, target, d);

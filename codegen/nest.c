@@ -88,6 +88,7 @@ static Monoid monoid_of(Combine c)
     switch (c) {
     case COMBINE_SET:
     case COMBINE_ADD:
+    case COMBINE_PLACE:
         return MONOID_SUM;
     case COMBINE_MUL:
         return MONOID_PROD;
@@ -111,7 +112,7 @@ static const Sx *stored_value(Copy *c, const StageOut *o)
     DType d = is_storage_float(o->dtype) ? DT_F32 : o->dtype;
     const Sx *old, *e;
 
-    if (!o->dst || o->combine == COMBINE_SET) return o->value;
+    if (!o->dst || o->combine == COMBINE_SET || o->combine == COMBINE_PLACE) return o->value;
     old = sx_cast(t, sx_acc(t, NEST_OLD, o->dtype), d);
     e = monoid_combine(t, monoid_of(o->combine), old, sx_cast(t, o->value, d));
     return copy_sx(c, sx_cast(t, e, o->dtype));

@@ -107,6 +107,11 @@ bool nest_is_framed(const NestStage *s);
 Dim nest_tasks(Nest *n, const NestStage *s, Dim tasks);
 /* The emitted code will ask for d: it joins abi.dim unless it is constant. */
 void nest_need(Nest *n, Dim d);
+/* What is placed has no order. */
+static inline bool nest_scatters(const StageOut *o)
+{
+    return o->dst && o->combine != COMBINE_PLACE;
+}
 /* The loop whose value INDEX k is, or -1 for 0. */
 static inline int nest_loop_of(const NestStage *s, int k)
 {

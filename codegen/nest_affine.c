@@ -209,7 +209,12 @@ static Affine *store_address(Walk *w, int j)
     Dim stride = dim_const(dims_of(n), 1);
 
     if (o->dst) {
-        affine_rows(n, s, x, o->n_dst, n->node->out[o->result]->type.dim, 0, o->dst);
+        const Dim *dim = n->node->out[o->result]->type.dim;
+        affine_rows(n, s, x, o->n_dst, dim, 0, o->dst);
+        for (int i = o->n_dst - 1; o->before && i >= 0; i--) {
+            x->base = dim_add(dims_of(n), x->base, dim_mul_c(dims_of(n), stride, o->before[i]));
+            stride = dim_mul(dims_of(n), stride, dim[i]);
+        }
         for (int i = 0; i < x->n_term; i++)
             walk(w, x->term[i].e);
         return x;

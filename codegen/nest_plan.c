@@ -111,7 +111,7 @@ static bool scatter_allows(Nest *n, const NestStage *s, int loop)
     int index = s->loop[loop].last;
 
     for (int j = 0; j < s->stage->n_out; j++) {
-        if (!s->stage->out[j].dst) continue;
+        if (!nest_scatters(&s->stage->out[j])) continue;
         if (loop != s->n_domain - 1 || !affine_is_coef(s->store[j], index, 1)) return false;
         if (term_varies(n, s->store[j], index)) return false;
     }
@@ -407,12 +407,13 @@ static void frame_edges(Nest *n, NestStage *s, int out)
     const StageOut *o = &s->stage->out[out];
     const Dim *dim = n->node->out[o->result]->type.dim;
     DimTable *t = &n->module->dims;
-    int rank = s->stage->rank;
+    const Dim *within = o->dst ? o->within : s->stage->extent;
+    int rank = o->dst ? o->n_dst : s->stage->rank;
 
     for (int i = 0; i < rank; i++) {
         Dim inner = dim_product(t, rank - i - 1, dim + i + 1);
         NestEdge e = {.out = out, .count = dim_product(t, i, dim), .at = dim_const(t, 0)};
-        Dim begin = dim_const(t, o->before[i]), end = dim_add(t, begin, s->stage->extent[i]);
+        Dim begin = dim_const(t, o->before[i]), end = dim_add(t, begin, within[i]);
 
         e.pitch = dim_mul(t, inner, dim[i]);
         e.size = dim_mul(t, inner, begin);
@@ -423,11 +424,17 @@ static void frame_edges(Nest *n, NestStage *s, int out)
     }
 }
 
+/* Results placed into one value have one frame. */
+static bool same_frame(const Stage *s, int j)
+{
+    return j > 0 && s->out[j - 1].result == s->out[j].result;
+}
+
 static void need_stage(Nest *n, NestStage *s)
 {
-    s->edge = ARENA_ARRAY(n->arena, NestEdge, s->stage->n_out * s->stage->rank * 2);
+    s->edge = ARENA_ARRAY(n->arena, NestEdge, s->stage->n_out * MAX_RANK * 2);
     for (int j = 0; j < s->stage->n_out; j++)
-        if (s->stage->out[j].before) frame_edges(n, s, j);
+        if (s->stage->out[j].before && !same_frame(s->stage, j)) frame_edges(n, s, j);
     size_t i = 0;
     const void *key;
     void *x;
@@ -440,7 +447,7 @@ static void need_stage(Nest *n, NestStage *s)
     for (int j = 0; j < s->stage->n_out; j++) {
         const StageOut *o = &s->stage->out[j];
         need_affine(n, s, s->store[j]);
-        if (!o->dst) continue;
+        if (!nest_scatters(o)) continue;
         s->copied[j] = type_count(&n->module->dims, &n->node->out[o->result]->type);
         nest_need(n, s->copied[j]);
     }
@@ -450,7 +457,7 @@ static bool has_scatter(const Nest *n)
 {
     for (int i = 0; i < n->kernel->n_stage; i++) {
         for (int j = 0; j < n->stage[i].stage->n_out; j++) {
-            if (n->stage[i].stage->out[j].dst) return true;
+            if (nest_scatters(&n->stage[i].stage->out[j])) return true;
         }
     }
     return false;

@@ -58,21 +58,33 @@ typedef struct Acc {
 /* How a result is written. Normal: dst == NULL, at the domain point. Scatter: the operand `init` is
  * copied to the result first (the result's dims are its own), then for each domain point in
  * row-major order result[dst...] = combine(result[dst...], value), skipped where dst_guard is
- * false. */
-typedef enum Combine { COMBINE_SET, COMBINE_ADD, COMBINE_MUL, COMBINE_MIN, COMBINE_MAX } Combine;
+ * false. Place: result[dst...] = value, skipped likewise; no element is written twice, each one
+ * outside of a frame once, so that the order of points is free and nothing is copied first.
+ * Several results of a stage may be placed into one value. */
+typedef enum Combine {
+    COMBINE_SET,
+    COMBINE_ADD,
+    COMBINE_MUL,
+    COMBINE_MIN,
+    COMBINE_MAX,
+    COMBINE_PLACE
+} Combine;
 
 typedef struct StageOut {
     DType dtype;
     const Sx *value;
     int result; /* index of the node's output, or -1: local to the kernel */
-    int n_dst;  /* scatter: rank of the result; 0 with dst == NULL otherwise */
+    int n_dst;  /* with dst: rank of the result; 0 with dst == NULL otherwise */
     const Sx **dst;
     const Sx *dst_guard; /* NULL: always */
     Combine combine;
-    int init; /* scatter: operand copied first */
+    int init; /* scatter: operand copied first; place: -1 */
     /* NULL, or [rank]: a frame of zeros around the result. Domain point p is element p + before;
-     * the result's dims are its own. Only in kernels of one stage, without dst. */
+     * the result's dims are its own. Only in kernels of one stage, and not of scatters. Where
+     * results are placed, element dst + before is meant, and `within` [rank] are the dims of what
+     * they fill. */
     const int64_t *before;
+    const Dim *within;
 } StageOut;
 
 typedef struct Stage {

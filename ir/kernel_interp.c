@@ -189,6 +189,7 @@ static Monoid monoid_of(Combine c)
     switch (c) {
     case COMBINE_SET:
     case COMBINE_ADD:
+    case COMBINE_PLACE:
         return MONOID_SUM;
     case COMBINE_MUL:
         return MONOID_PROD;
@@ -207,7 +208,7 @@ static void scatter(Interp *x, const StageOut *o, Tensor *t, const uint64_t *acc
 
     if (o->dst_guard && !value(x, o->dst_guard, acc)) return;
     for (int i = 0; i < o->n_dst; i++) {
-        int64_t q = (int64_t)value(x, o->dst[i], acc);
+        int64_t q = (int64_t)value(x, o->dst[i], acc) + (o->before ? o->before[i] : 0);
         if (q < 0 || q >= t->dim[i]) {
             x->failed =
                 diag(x->diag, ERR_BUG, (Where){.node = x->k->label}, "a store is out of bounds");
@@ -216,7 +217,7 @@ static void scatter(Interp *x, const StageOut *o, Tensor *t, const uint64_t *acc
         at = at * t->dim[i] + q;
     }
     v = value(x, o->value, acc);
-    if (o->combine != COMBINE_SET) {
+    if (o->combine != COMBINE_SET && o->combine != COMBINE_PLACE) {
         DType d = compute_dtype(t->dtype);
         uint64_t old = dtype_is_int(t->dtype) ? (uint64_t)dtype_load_int(t->dtype, tensor_at(t, at))
                                               : dtype_load_bits(t->dtype, tensor_at(t, at));
@@ -249,7 +250,7 @@ static void write_results(Interp *x, const Stage *s, Tensor *const *out, int64_t
             scatter(x, o, t, acc);
         else
             store(t, o->before ? framed(x, o, t) : point, value(x, o->value, acc));
-        if (j == 0 && o->result >= 0 && x->local[stage] && x->local[stage] != t)
+        if (j == 0 && !o->dst && o->result >= 0 && x->local[stage] && x->local[stage] != t)
             store(x->local[stage], point, value(x, o->value, acc));
     }
 }
@@ -280,7 +281,7 @@ static void run_stage(Interp *x, const Stage *s, int stage, Tensor *const *out, 
     if (!extents(x, s->rank, s->extent, domain) || !extents(x, s->n_reduce, s->reduce, reduce))
         return;
     for (int j = 0; j < s->n_out; j++)
-        if (s->out[j].dst && out[s->out[j].result]->bytes)
+        if (s->out[j].dst && s->out[j].init >= 0 && out[s->out[j].result]->bytes)
             memcpy(out[s->out[j].result]->data, x->in[s->out[j].init]->data,
                    out[s->out[j].result]->bytes);
     for (int j = 0; j < s->n_out; j++)

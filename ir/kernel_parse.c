@@ -44,11 +44,17 @@ static bool read_combine(Reader *r, Combine *out)
     return reader_fail(r, "expected set, add, mul, min or max");
 }
 
-static bool read_scatter(Reader *r, StageOut *o)
+static bool read_scatter(Reader *r, bool place, StageOut *o)
 {
     const Sx *dst[MAX_RANK];
-    if (!read_combine(r, &o->combine) || !reader_need(r, "init")) return false;
-    if (!reader_small(r, 0, MAX_OPERANDS, &o->init) || !reader_need(r, "[")) return false;
+    o->init = -1;
+    if (place) {
+        o->combine = COMBINE_PLACE;
+    } else if (!read_combine(r, &o->combine) || !reader_need(r, "init") ||
+               !reader_small(r, 0, MAX_OPERANDS, &o->init)) {
+        return false;
+    }
+    if (!reader_need(r, "[")) return false;
     while (!reader_at(r, "]")) {
         if (o->n_dst == MAX_RANK) return reader_fail(r, "more than %d indices", MAX_RANK);
         if (o->n_dst && !reader_need(r, ",")) return false;
@@ -72,7 +78,12 @@ static bool read_frame(Reader *r, int rank, StageOut *o)
         before[i] = n;
     }
     o->before = before;
-    return reader_need(r, "]");
+    if (!reader_need(r, "]")) return false;
+    Dim *within;
+    if (!reader_eat(r, "of")) return true;
+    if (!reader_dims(r, &within, &rank)) return false;
+    o->within = within;
+    return rank == o->n_dst || reader_fail(r, "expected %d dims", o->n_dst);
 }
 
 static bool read_out(Reader *r, int rank, StageOut *o)
@@ -82,8 +93,9 @@ static bool read_out(Reader *r, int rank, StageOut *o)
     else if (!reader_small(r, 0, MAX_OPERANDS, &o->result))
         return false;
     if (!read_dtype(r, &o->dtype) || !reader_sx(r, &o->value)) return false;
-    if (reader_eat(r, "frame")) return read_frame(r, rank, o);
-    return !reader_eat(r, "scatter") || read_scatter(r, o);
+    if (reader_eat(r, "scatter")) return read_scatter(r, false, o);
+    if (reader_eat(r, "place") && !read_scatter(r, true, o)) return false;
+    return !reader_eat(r, "frame") || read_frame(r, o->dst ? o->n_dst : rank, o);
 }
 
 static bool read_stage_body(Reader *r, Stage *s)

@@ -9,14 +9,15 @@
  *
  * `outer` is left out when 0, `reduce` when there is none, the order when it is chain. `scan K`
  * stands where the running axis is K. A result that stays inside is `out local`; a scatter is out 0
- * f32 VALUE scatter add init 2 [i0,i1] guard COND The label and the reasons are for people and no
- * part of the meaning: kernel_print leaves them out, so that kernels of one text are one function.
- * Expressions have the form of sx_print. */
+ * f32 VALUE scatter add init 2 [i0,i1] guard COND; what is placed, out 0 f32 VALUE place [i0,i1]
+ * guard COND. `frame [0,1,1,0]` ends a framed result, `frame [0,1,1,0] of [n,56,56,64]` a placed
+ * one. The label and the reasons are for people and no part of the meaning: kernel_print leaves
+ * them out, so that kernels of one text are one function. Expressions have the form of sx_print. */
 #include "ir/graph_text.h"
 
 static const char *const combine_text[] = {
     [COMBINE_SET] = "set", [COMBINE_ADD] = "add", [COMBINE_MUL] = "mul",
-    [COMBINE_MIN] = "min", [COMBINE_MAX] = "max",
+    [COMBINE_MIN] = "min", [COMBINE_MAX] = "max", [COMBINE_PLACE] = "place",
 };
 
 static void print_extents(Text *out, int n, const Dim *d)
@@ -42,7 +43,10 @@ static void print_acc(Text *out, const Acc *a, int indent)
 
 static void print_scatter(Text *out, const StageOut *o)
 {
-    text_f(out, " scatter %s init %d [", combine_text[o->combine], o->init);
+    if (o->combine == COMBINE_PLACE)
+        text_put(out, " place [");
+    else
+        text_f(out, " scatter %s init %d [", combine_text[o->combine], o->init);
     for (int i = 0; i < o->n_dst; i++) {
         if (i) text_put(out, " , ");
         sx_print(out, o->dst[i]);
@@ -55,6 +59,7 @@ static void print_scatter(Text *out, const StageOut *o)
 
 static void print_out(Text *out, const StageOut *o, int rank, int indent)
 {
+    if (o->dst) rank = o->n_dst;
     text_f(out, "%*sout ", indent, "");
     if (o->result < 0)
         text_put(out, "local ");
@@ -66,6 +71,8 @@ static void print_out(Text *out, const StageOut *o, int rank, int indent)
     for (int i = 0; o->before && i < rank; i++)
         text_f(out, "%s%lld", i ? "," : " frame [", (long long)o->before[i]);
     if (o->before) text_char(out, ']');
+    if (o->within) text_put(out, " of ");
+    if (o->within) print_extents(out, o->n_dst, o->within);
     text_char(out, '\n');
 }
 

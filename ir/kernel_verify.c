@@ -161,16 +161,29 @@ static bool check_scatter(Check *c, const StageOut *o, const Type *type)
     return true;
 }
 
+/* Results placed in `type`: indices and guard; that each element is written once, nobody can tell.
+ */
+static bool check_place(Check *c, const StageOut *o, const Type *type)
+{
+    if (o->n_dst != type->rank)
+        return fail(c, "places at %d indices; the rank is %d", o->n_dst, type->rank);
+    if (o->init != -1) return fail(c, "what is placed starts from no operand");
+    for (int i = 0; i < o->n_dst; i++)
+        if (!check_expr(c, o->dst[i], DT_I64, "a place's index", false)) return false;
+    return !o->dst_guard || check_expr(c, o->dst_guard, DT_BOOL, "a place's guard", false);
+}
+
 static bool check_frame(Check *c, const StageOut *o, const Type *type)
 {
     DimTable *t = &c->n->parent->module->dims;
+    const Dim *inner = o->dst ? o->within : c->s->extent;
 
-    if (c->n->kernel->n_stage != 1 || c->s->scan_axis >= 0)
+    if ((!o->dst && c->n->kernel->n_stage != 1) || c->s->scan_axis >= 0)
         return fail(c, "a framed result of more than one stage, or of a scan");
-    if (type->rank != c->s->rank) return fail(c, "a framed result of another rank");
+    if (!inner || type->rank != (o->dst ? o->n_dst : c->s->rank))
+        return fail(c, "a framed result of another rank");
     for (int i = 0; i < type->rank; i++)
-        if (o->before[i] < 0 ||
-            !dim_le(t, dim_add_c(t, c->s->extent[i], o->before[i]), type->dim[i]))
+        if (o->before[i] < 0 || !dim_le(t, dim_add_c(t, inner[i], o->before[i]), type->dim[i]))
             return fail(c, "dim %d of a framed result does not hold the stage's", i);
     return true;
 }
@@ -179,14 +192,19 @@ static bool check_out(Check *c, const StageOut *o, bool *written)
 {
     if (!check_expr(c, o->value, o->dtype, "a result", false)) return false;
     if (!o->dst && o->n_dst) return fail(c, "a scatter has no indices");
+    bool place = o->dst && o->combine == COMBINE_PLACE;
     if (o->result < 0) return !o->dst || fail(c, "a scatter goes to no result");
     if (o->result >= c->n->n_out || !c->n->out[o->result])
         return fail(c, "writes result %d, which is not there", o->result);
-    if (written[o->result]) return fail(c, "result %d is written twice", o->result);
+    if (written[o->result] &&
+        !(place && o > c->s->out && o[-1].result == o->result && o[-1].combine == COMBINE_PLACE))
+        return fail(c, "result %d is written twice", o->result);
     written[o->result] = true;
     const Type *type = &c->n->out[o->result]->type;
     if (type->kind != TYPE_TENSOR || type->dtype != o->dtype)
         return fail(c, "writes %s to result %d, which is not", dtype_text(o->dtype), o->result);
+    if (place && !check_place(c, o, type)) return false;
+    if (place) return !o->before || check_frame(c, o, type);
     if (o->dst) return check_scatter(c, o, type);
     if (o->before) return check_frame(c, o, type);
     if (type->rank != c->s->rank || !same_dims(c, type->rank, type->dim, c->s->extent))

@@ -98,7 +98,7 @@ static void mark_scatter_inits(Renumber *r, Kernel *k)
     for (int i = 0; i < k->n_stage; i++)
         for (int j = 0; j < k->stage[i].n_out; j++) {
             StageOut *o = &k->stage[i].out[j];
-            if (!o->dst) continue;
+            if (!o->dst || o->combine == COMBINE_PLACE) continue;
             int src = r->first[o->init];
             if (!r->number[src]) r->number[src] = ++r->next;
             o->init = r->number[src] - 1;

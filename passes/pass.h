@@ -17,6 +17,20 @@ typedef struct DimFix {
     int64_t value;
 } DimFix;
 
+/* Arithmetic that is asked for by name, faster than exact. */
+typedef enum MathKind {
+    MATH_EXACT,
+    MATH_WINOGRAD, /* fewer products: convolutions of 3 x 3 in another basis */
+    MATH_KINDS
+} MathKind;
+
+/* For kernels whose label, or a node that they come from, fits the pattern (*, ? as in file names);
+ * NULL: all. The last rule that fits holds. */
+typedef struct MathRule {
+    const char *pattern;
+    MathKind how;
+} MathRule;
+
 typedef struct PassOptions {
     int level;         /* -O0 .. -O3; default 2 is the caller's to set */
     const DimFix *fix; /* --dim NAME=VALUE */
@@ -31,6 +45,8 @@ typedef struct PassOptions {
     size_t fold_limit; /* bytes of one folded constant; 0: 64 MiB */
     bool no_fold;
     const TargetInfo *target; /* neutral passes see only what it says */
+    const MathRule *math;
+    int n_math; /* 0: exact */
 } PassOptions;
 
 typedef struct PassContext {
@@ -58,6 +74,11 @@ Status fold_one(PassContext *cx, Node *n, bool *changed) MUST_USE;
  * Dim. */
 void module_substitute(Module *m, const Map *map);
 
+/* `winograd`, or `conv*=winograd,conv1=exact`. */
+Status math_parse(const char *text, Arena *a, PassOptions *out, Diag *d) MUST_USE;
+MathKind math_of(const PassOptions *o, const Node *n);
+const char *math_text(MathKind k);
+
 /* One change about to be made: false when bisecting says no more. */
 bool pass_accept(PassContext *cx);
 /* The whole pipeline: operators in, fused kernels out. */
@@ -78,5 +99,6 @@ Status pass_layout(PassContext *cx, Module *m, bool *changed); /* order of axes 
 Status pass_widen(PassContext *cx, Module *m, bool *changed);  /* 16-bit floats read often as f32 */
 Status pass_halo(PassContext *cx, Module *m, bool *changed);   /* windows without guards */
 Status pass_fuse(PassContext *cx, Module *m, bool *changed);   /* which primitives share a kernel */
+Status pass_winograd(PassContext *cx, Module *m, bool *changed); /* 3 x 3 in another basis */
 
 #endif

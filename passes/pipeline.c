@@ -24,6 +24,9 @@ const Pass pass_pipeline[] = {
     {"fuse", "which primitives share a kernel", 1, false, true, STAGE_FUSED, pass_fuse},
     {"widen", "16-bit floats that are read often as f32", 1, false, false, STAGE_FUSED, pass_widen},
     {"halo", "windows of convolutions without guards", 1, false, false, STAGE_FUSED, pass_halo},
+    /* behind halo, whose frames its transforms read and fill */
+    {"winograd", "3 x 3 convolutions in another basis, if asked for", 1, false, false, STAGE_FUSED,
+     pass_winograd},
     {"dce", "what nobody reads", 0, true, true, STAGE_FUSED, pass_dce},
     {0},
 };

@@ -146,6 +146,11 @@ static void store(CPrint *p, int j)
         c_line(p, "{");
     c_open(p);
     offset = c_offset(p, p->s->store[j]);
+    if (!nest_scatters(o)) {
+        c_line(p, "%s[%s] = v%d;", to, offset, c_value(p, p->s->value[j]));
+        c_close(p);
+        return;
+    }
     c_line(p, "const %s old = %s[%s]%s;", c_type(o->dtype), to, offset,
            o->dtype == DT_BOOL ? " != 0" : "");
     c_line(p, "(void)old;");
@@ -330,7 +335,7 @@ static void copies(CPrint *p)
         const NestStage *s = &p->nest->stage[i];
         for (int j = 0; j < s->stage->n_out; j++) {
             const StageOut *o = &s->stage->out[j];
-            if (!o->dst) continue;
+            if (!nest_scatters(o)) continue;
             c_line(p, "if (%sout%d != (const void *)in%d)", p->dialect->once, o->result, o->init);
             c_line(p, "    memcpy(out%d, in%d, sizeof *out%d * (uint64_t)%s);", o->result, o->init,
                    o->result, c_dim_text(p, s->copied[j]));

@@ -61,6 +61,13 @@ int cpu_native_lanes(const CpuFn *f)
     return lanes < 4 ? 4 : lanes > 64 ? 64 : lanes;
 }
 
+static LLVMValueRef point_value(CpuFn *f, int j, int u)
+{
+    const Sx *e = f->s->value[j];
+
+    return f->lanes > 1 ? cpu_vector(f, e, u) : cpu_value(f, e, u);
+}
+
 static void scatter_point(CpuFn *f, int j, int u)
 {
     const StageOut *o = &f->s->stage->out[j];
@@ -76,10 +83,36 @@ static void scatter_point(CpuFn *f, int j, int u)
     f->old_level = f->level;
     cpu_restamp(f);
     if (o->combine != COMBINE_SET) f->old[u] = cpu_load_old(f, j, u, mask);
-    v = f->lanes > 1 ? cpu_vector(f, f->s->value[j], u) : cpu_value(f, f->s->value[j], u);
+    v = point_value(f, j, u);
     cpu_store_masked(f, j, v, u, mask);
     if (guard && !lanes) cpu_if_close(f, &branch);
     cpu_drop(f, f->level); /* the next point reads what this one wrote */
+    cpu_restamp(f);
+}
+
+static void place_point(CpuFn *f, int j, int u)
+{
+    const Sx *g = f->s->stage->out[j].dst_guard;
+    LLVMValueRef guard, v;
+    CpuIf branch;
+
+    if (g && f->lanes > 1 && cpu_varies(f, g)) {
+        guard = cpu_vector(f, g, u);
+        v = cpu_vector(f, f->s->value[j], u);
+        cpu_at(f, f->level);
+        if (f->mask[u]) guard = LLVMBuildAnd(f->b, f->mask[u], guard, "");
+        cpu_store_masked(f, j, v, u, guard);
+        return;
+    }
+    if (!g) {
+        cpu_store(f, j, point_value(f, j, u), u);
+        return;
+    }
+    guard = cpu_value(f, g, u);
+    branch = cpu_if_open(f, guard);
+    cpu_restamp(f);
+    cpu_store(f, j, point_value(f, j, u), u);
+    cpu_if_close(f, &branch);
     cpu_restamp(f);
 }
 
@@ -91,13 +124,11 @@ void cpu_store_point(CpuFn *f)
 
     for (int u = 0; u < f->unroll; u++)
         for (int j = 0; j < s->n_out; j++)
-            if (!s->out[j].dst)
-                v[j * CPU_UNROLL + u] = f->lanes > 1 ? cpu_vector(f, f->s->value[j], u)
-                                                     : cpu_value(f, f->s->value[j], u);
+            if (!s->out[j].dst) v[j * CPU_UNROLL + u] = point_value(f, j, u);
     for (int u = 0; u < f->unroll; u++)
         for (int j = 0; j < s->n_out; j++) {
             if (s->out[j].dst)
-                scatter_point(f, j, u);
+                (nest_scatters(&s->out[j]) ? scatter_point : place_point)(f, j, u);
             else if (j == 0 && cpu_in_register(f, f->s))
                 f->local[f->s - f->nest->stage] = v[0];
             else
@@ -444,7 +475,7 @@ static void copy_inits(CpuFn *f)
             const StageOut *o = &s->stage->out[j];
             LLVMValueRef from, to, bytes, is_same;
 
-            if (!o->dst) continue;
+            if (!nest_scatters(o)) continue;
             from = cpu_ptr(f, o->init);
             to = cpu_ptr(f, f->nest->abi.n_in + o->result);
             bytes = cpu_dim(f, s->copied[j]);

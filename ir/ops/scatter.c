@@ -26,6 +26,7 @@ static int64_t combine_int(Combine c, int64_t a, int64_t x, DType t)
 
     switch (c) {
     case COMBINE_SET:
+    case COMBINE_PLACE:
         return x;
     case COMBINE_ADD:
         return (int64_t)((uint64_t)a + (uint64_t)x);
@@ -43,6 +44,7 @@ static double combine_double(Combine c, double a, double x)
 {
     switch (c) {
     case COMBINE_SET:
+    case COMBINE_PLACE:
         return x;
     case COMBINE_ADD:
         return a + x;

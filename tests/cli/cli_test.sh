@@ -54,7 +54,7 @@ says 2 '0 to 3' compile "$model" -o "$here/out" -O7
 says 2 'usage' compile
 says 2 'say where' compile "$model"
 says 2 'emit' compile "$model" -o "$here/out" --emit wood
-says 3 'exact' compile "$model" -o "$here/out" --math bf16
+says 2 'exact' compile "$model" -o "$here/out" --math bf16
 says 7 'sparc' compile "$model" -o "$here/out" --target sparc
 says 7 'no-such-cc' compile "$model" -o "$here/out" --linker no-such-cc
 says 2 'no open dim' compile "$model" -o "$here/out" --dim sheep=8
@@ -126,6 +126,13 @@ says 0 '11 tensors agree' check "$model" --tensors -O3 --target x86-64-v2
 says 1 "FAIL .*tensor '" check "$model" --rtol 0 --atol 0
 says 0 '0 failed' check "$model" --bits
 says 0 '11 tensors agree' check "$model" --c --tensors --target x86-64-v3
+
+# arithmetic by name
+says 0 'tensors agree' check "$model" --math winograd
+says 0 '0 failed' check "$model" --math winograd --bits
+says 0 'tensors agree' check "$model" --math winograd --c
+says 0 'winograd products' compile "$model" --math 'conv+*=winograd' --emit kernels
+says 2 'is no arithmetic' compile "$model" --math 'conv*=roman' --emit kernels
 
 # inspect, pass
 says 0 'Conv 3' inspect "$model"

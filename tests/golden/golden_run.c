@@ -8,6 +8,7 @@
  *     print STAGE              parse, verify as imported, inferred, lowered or fused, print
  *     pass NAME [n=8]...       one pass; names with = fix dims
  *     pass all [n=8]...        the whole pipeline
+ *     pass NAME --math RULES   other arithmetic than exact
  *
  * Held besides, without being written down: the result verifies, it parses back to the same text,
  * and the pass changes nothing when it runs again. --update rewrites what is expected. */
@@ -91,6 +92,11 @@ static bool command_parse(Case *c, Command *k)
     k->options = (PassOptions){.level = 2, .bisect = -1, .verify_each = true, .fix = k->fix};
     for (char *word = strtok(NULL, " "); word; word = strtok(NULL, " ")) {
         char *value = strchr(word, '=');
+        if (strcmp(word, "--math") == 0) {
+            const char *rules = strtok(NULL, " ");
+            if (!rules || math_parse(rules, c->arena, &k->options, &c->diag) != OK) return false;
+            continue;
+        }
         if (!value || k->options.n_fix == MAX_FIX) return false;
         *value = 0;
         if (!parse_i64(value + 1, &k->fix[k->options.n_fix].value)) return false;

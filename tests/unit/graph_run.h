@@ -30,9 +30,11 @@ static void whole_weights(Run *r, Module *m)
         }
 }
 
-static void graph_add(Run *r, const char *name, const char *text)
+/* In the arithmetic of `how`. */
+static void graph_add_as(Run *r, const char *name, MathKind how, const char *text)
 {
-    PassOptions o = {.level = 2, .bisect = -1, .no_fold = true};
+    MathRule rule = {.how = how};
+    PassOptions o = {.level = 2, .bisect = -1, .no_fold = true, .math = &rule, .n_math = 1};
     Module *m;
 
     if (graph_parse(r->arena, text, name, &m, &r->diag) != OK) {
@@ -48,6 +50,11 @@ static void graph_add(Run *r, const char *name, const char *text)
         c->module = m;
         c->rounds = true;
     }
+}
+
+static inline void graph_add(Run *r, const char *name, const char *text)
+{
+    graph_add_as(r, name, MATH_EXACT, text);
 }
 
 #define DIMS             "dim b 0..3\ndim m 0..40\ndim n 0..70\ndim k 0..40\n"
