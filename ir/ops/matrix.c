@@ -33,34 +33,43 @@ static Status infer_inverse(Infer *cx, Node *n)
 
 /* ---- evaluation ---- */
 
-/* a[size][width] to an upper triangle (all: the unit matrix) in its first `size` columns; the
- * determinant of those. A column without a pivot is left. */
-static double eliminate(double *a, int64_t size, int64_t width, bool all)
+/* a[size][width] to an upper triangle in its first `size` columns, by Householder's reflections:
+ * not the elimination of the runtime, which this judges. The determinant; v[size] is workspace. */
+static double reflect(double *a, int64_t size, int64_t width, double *v)
 {
     double det = 1;
 
     for (int64_t c = 0; c < size; c++) {
-        int64_t best = c;
-        for (int64_t r = c + 1; r < size; r++)
-            if (fabs(a[r * width + c]) > fabs(a[best * width + c])) best = r;
-        for (int64_t k = 0; k < width && best != c; k++) {
-            double swap = a[c * width + k];
-            a[c * width + k] = a[best * width + k];
-            a[best * width + k] = swap;
+        double norm = 0, corner = a[c * width + c], length;
+        for (int64_t r = c; r < size; r++)
+            norm = hypot(norm, v[r] = a[r * width + c]);
+        length = corner > 0 ? -norm : norm;
+        det *= -length;
+        if (norm == 0) continue;
+        v[c] -= length;
+        for (int64_t k = c; k < width; k++) {
+            double along = 0;
+            for (int64_t r = c; r < size; r++)
+                along += v[r] * a[r * width + k];
+            along /= -length * v[c]; /* v v / 2 */
+            for (int64_t r = c; r < size; r++)
+                a[r * width + k] -= along * v[r];
         }
-        double pivot = a[c * width + c];
-        det *= best != c ? -pivot : pivot;
-        if (pivot == 0 && !all) continue;
-        for (int64_t r = all ? 0 : c + 1; r < size; r++) {
-            double factor = a[r * width + c] / pivot;
-            if (r == c) continue;
-            for (int64_t k = c; k < width; k++)
-                a[r * width + k] -= factor * a[c * width + k];
-        }
-        for (int64_t k = 0; k < width && all; k++)
-            a[c * width + k] /= pivot;
+        a[c * width + c] = length;
     }
     return det;
+}
+
+/* The columns behind the triangle divided by it. */
+static void substitute(double *a, int64_t size, int64_t width)
+{
+    for (int64_t k = size; k < width; k++)
+        for (int64_t r = size - 1; r >= 0; r--) {
+            double sum = a[r * width + k];
+            for (int64_t c = r + 1; c < size; c++)
+                sum -= a[r * width + c] * a[c * width + k];
+            a[r * width + k] = sum / a[r * width + r];
+        }
 }
 
 static Status eval_matrices(Eval *cx, const Node *n, const Tensor *x, int drop, Tensor **out)
@@ -75,14 +84,15 @@ static Status eval_matrices(Eval *cx, const Node *n, const Tensor *x, int drop, 
     TRY(eval_out(cx, n, out, x->dtype, x->rank - drop, x->dim));
     for (int i = 0; i < x->rank - 2; i++)
         count *= x->dim[i];
-    a = arena_try(cx->arena, (size_t)(size * width) + 1, sizeof *a);
+    a = arena_try(cx->arena, (size_t)(size * (width + 1)) + 1, sizeof *a);
     if (!a) return diag(cx->diag, ERR_LIMIT, node_where(n), "%s: no memory", n->op->name);
     for (int64_t m = 0; m < count; m++) {
         for (int64_t r = 0; r < size; r++)
             for (int64_t k = 0; k < width; k++)
                 a[r * width + k] =
                     k < size ? tensor_double(x, (m * size + r) * size + k) : k - size == r;
-        double det = eliminate(a, size, width, !drop);
+        double det = reflect(a, size, width, a + size * width);
+        substitute(a, size, width);
         if (drop) tensor_set_double(*out, m, det);
         for (int64_t r = 0; r < size && !drop; r++)
             for (int64_t k = 0; k < size; k++)
