@@ -75,6 +75,8 @@ typedef struct Fixes {
 
 /* What the options say of the passes; `target` is kept. */
 Status session_passes(const Options *o, TargetInfo *target, PassOptions *out, Diag *d) MUST_USE;
+/* The head of the passes: pass_run_quantised. */
+Status session_quantise(const Options *o, Module *m, bool *changed, Diag *d) MUST_USE;
 /* Load the model and run all passes: a fused graph. frontend_close(&out) whatever the status. */
 Status session_load(const Options *o, const char *model, Loaded *out, Diag *d) MUST_USE;
 Status session_fuse(const Options *o, Module *m, Diag *d) MUST_USE;

@@ -74,6 +74,15 @@ Status session_fuse(const Options *o, Module *m, Diag *d)
     return pass_run_all(m, &p, d);
 }
 
+Status session_quantise(const Options *o, Module *m, bool *changed, Diag *d)
+{
+    TargetInfo target;
+    PassOptions p;
+
+    TRY(session_passes(o, &target, &p, d));
+    return pass_run_quantised(m, &p, changed, d);
+}
+
 Status session_codegen(const Options *o, Module *m, const char *symbol, Code *out, Diag *d)
 {
     CodegenOptions c = {.target = o->target,

@@ -10,6 +10,7 @@
  * numbers within the tolerance; all else exactly. */
 typedef struct Comparison {
     bool cosine; /* similarity of each output of floats, and the same place of the largest */
+    bool whole;  /* with cosine: of integers too, wherever the largest stands */
     double similarity;
     double rtol, atol; /* |got - want| <= atol + rtol * |want| */
     bool scaled;       /* atol is at least 1e-5 of the largest element: for check */

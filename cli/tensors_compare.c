@@ -180,7 +180,7 @@ static bool similar(const Pair *p, const Comparison *c, const char **why)
         if (b > part_at(p, p->want, b_most)) b_most = i;
     }
     cosine = a2 == 0 && b2 == 0 ? 1 : dot / sqrt(a2 * b2);
-    if (cosine >= c->similarity && a_most == b_most) return true;
+    if (cosine >= c->similarity && (c->whole || a_most == b_most)) return true;
     *why = arena_printf(p->arena, "%s: cosine %.6f, at least %g wanted; largest at %lld, want %lld",
                         type_text(p->arena, p->want), cosine, c->similarity, (long long)a_most,
                         (long long)b_most);
@@ -232,7 +232,8 @@ bool tensors_agree(const Comparison *c, const ingot_tensor *got, const ingot_ten
         return false;
     }
     if (c->types_only || p.count == 0) return true;
-    if (!c->bits && c->cosine && dtype_is_float(p.dtype)) return similar(&p, c, why);
+    if (!c->bits && c->cosine && (c->whole ? p.dtype != DT_STRING : dtype_is_float(p.dtype)))
+        return similar(&p, c, why);
     f = !c->bits && dtype_is_float(p.dtype) ? floats(&p, c) : exactly(&p);
     if (!f.count) return true;
     *why = difference_text(&p, c, &f);

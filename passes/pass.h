@@ -83,6 +83,9 @@ const char *math_text(MathKind k);
 bool pass_accept(PassContext *cx);
 /* The whole pipeline: operators in, fused kernels out. */
 Status pass_run_all(Module *m, const PassOptions *o, Diag *d) MUST_USE;
+/* Its head, to the pass that may change results by a step of a quantised type: what the evaluator
+ * makes of the graph then is what generated code has to give. changed: whether that pass did. */
+Status pass_run_quantised(Module *m, const PassOptions *o, bool *changed, Diag *d) MUST_USE;
 /* One pass by name, on a graph in the state that it expects. */
 Status pass_run_one(Module *m, const char *name, const PassOptions *o, bool *changed,
                     Diag *d) MUST_USE;

@@ -116,19 +116,39 @@ static bool wanted(const PassOptions *o, const Pass *p)
     return p->required || (o->level >= p->level && !listed(o->skip, p->name));
 }
 
-Status pass_run_all(Module *m, const PassOptions *o, Diag *d)
+/* Up to the pass `last`, or all; changed: by the last one that ran. */
+static Status run_until(Module *m, const PassOptions *o, const Pass *last, bool *changed, Diag *d)
 {
     PassContext cx;
     Status s;
-    bool changed;
     int step = 0;
 
+    *changed = false;
     TRY(with_context(o, d, &cx));
     s = OK;
-    for (const Pass *p = pass_pipeline; p->name && s == OK; p++, step++)
-        if (wanted(o, p)) s = run_one(&cx, m, p, step, &changed);
+    for (const Pass *p = pass_pipeline; p->name && s == OK; p++, step++) {
+        *changed = false;
+        if (wanted(o, p)) s = run_one(&cx, m, p, step, changed);
+        if (p == last) break;
+    }
     arena_free(cx.scratch);
     return s;
+}
+
+Status pass_run_all(Module *m, const PassOptions *o, Diag *d)
+{
+    bool changed;
+
+    return run_until(m, o, NULL, &changed, d);
+}
+
+Status pass_run_quantised(Module *m, const PassOptions *o, bool *changed, Diag *d)
+{
+    const Pass *p = pass_pipeline;
+
+    while (p->run != pass_qdq)
+        p++;
+    return run_until(m, o, p, changed, d);
 }
 
 Status pass_run_one(Module *m, const char *name, const PassOptions *o, bool *changed, Diag *d)

@@ -41,12 +41,8 @@ SMALL = {
     **{name: OPS[name] for name in ("conv1x1_56x56_64_256", "depthwise_56x56x144", "layernorm_128x768",
                                     "softmax_12x128x128", "gelu_128x3072", "maxpool_112", "transpose_1024")},
 }
-# Of quantised nets the float form: computed in bytes, single results are a step of their scale apart, and `ingot check`
-# asks for equality.
 OPTIONS = {
     "bert_open": ["--dim", "batch=2", "--dim", "sequence=7"],
-    "mobilenetv2_u8s8": ["--skip-pass", "qdq"],
-    "mobilenetv2_s8s8": ["--skip-pass", "qdq"],
 }
 
 
