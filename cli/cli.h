@@ -89,6 +89,9 @@ Status session_link_with(const Options *o, const Module *m, const Code *code, co
 /* Code and weights into the artifact `form` ("exe", "lib", "shared", "obj", "header") at `path`. */
 Status session_link(const Options *o, const Module *m, const Code *code, const char *symbol,
                     const char *form, const char *path, Diag *d) MUST_USE;
+/* user_ops.c: operators of --op, and their objects: out[o->op.n], each file once. */
+Status user_ops_known(const Options *o, FrontendOptions *out, Diag *d) MUST_USE;
+Status user_ops_objects(const Options *o, CodeObject *out, int *n, Diag *d) MUST_USE;
 /* The file's name without folder and ending, as a C identifier. */
 const char *session_symbol(Arena *a, const char *path);
 

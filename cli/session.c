@@ -50,6 +50,7 @@ Status session_load(const Options *o, const char *model, Loaded *out, Diag *d)
     FrontendOptions f = {.external_data = o->external_data};
 
     *out = (Loaded){0};
+    TRY(user_ops_known(o, &f, d));
     if (o->memory_limit.given) {
         if (o->memory_limit.value < 1 || o->memory_limit.value > INT64_MAX >> 20)
             return diag(d, ERR_USAGE, (Where){0}, "--memory-limit takes MiB, at least 1");
@@ -123,19 +124,24 @@ Status session_link_with(const Options *o, const Module *m, const Code *code, co
                          const char *form, const char *path, int n_more, const CodeObject *more,
                          Diag *d)
 {
-    LinkBytes *objects = ARENA_ARRAY(o->arena, LinkBytes, code->n_object + n_more);
+    LinkBytes *objects = ARENA_ARRAY(o->arena, LinkBytes, code->n_object + n_more + o->op.n);
+    CodeObject *own = ARENA_ARRAY(o->arena, CodeObject, o->op.n);
     LinkForm link = link_form(form);
     TargetInfo target;
     LinkInput in;
+    int n_own, n = 0;
 
+    TRY(user_ops_objects(o, own, &n_own, d));
     for (int i = 0; i < code->n_object; i++)
-        objects[i] = (LinkBytes){code->object[i].data, code->object[i].size};
+        objects[n++] = (LinkBytes){code->object[i].data, code->object[i].size};
     for (int i = 0; i < n_more; i++)
-        objects[code->n_object + i] = (LinkBytes){more[i].data, more[i].size};
+        objects[n++] = (LinkBytes){more[i].data, more[i].size};
+    for (int i = 0; i < n_own; i++)
+        objects[n++] = (LinkBytes){own[i].data, own[i].size};
     TRY(codegen_target(o->target, &target, d));
     in = (LinkInput){.name = symbol,
                      .objects = objects,
-                     .n_objects = code->n_object + n_more,
+                     .n_objects = n,
                      .weights = code->weights,
                      .n_inputs = m->main->n_arg,
                      .n_outputs = m->main->n_result,

@@ -10,20 +10,24 @@ set(driver_sources ${runtime_sources})
 list(FILTER driver_sources INCLUDE REGEX "/rt_(main|report|tensor|scalar|npy|npz|pb|pb_list|png|image|inflate)\\.c$")
 set(core_sources ${runtime_sources})
 list(REMOVE_ITEM core_sources ${driver_sources})
+set(call_sources ${core_sources}) # irregular work, where time is spent: an artifact has those that it calls
+list(FILTER call_sources INCLUDE REGEX "/rt_call_[a-z0-9_]+\\.c$")
+list(REMOVE_ITEM core_sources ${call_sources})
 
 # Always optimised, never with a sanitizer or debug information, whatever this build is: artifacts do not depend on it.
-# The driver is compiled for size: it only moves files, and a small model's program is mostly driver.
-function(embedded_runtime name level)
-  add_library(${name} STATIC ${ARGN})
+# Driver and core are compiled for size: they move files and start kernels, and a small model's program is mostly they.
+function(embedded_runtime name kind level)
+  add_library(${name} ${kind} ${ARGN})
   target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE_DIR}/include)
   target_compile_definitions(${name} PRIVATE _GNU_SOURCE NDEBUG INGOT_VERSION="${PROJECT_VERSION}")
   target_compile_options(${name} PRIVATE ${level} -g0 -fPIC -ffunction-sections -fdata-sections -fvisibility=hidden
     -fno-asynchronous-unwind-tables -fcf-protection=none -ffp-contract=off -fno-math-errno -fno-trapping-math)
 endfunction()
-embedded_runtime(ingot_rt_core -Os ${core_sources})
-embedded_runtime(ingot_rt_driver -Os ${driver_sources})
+embedded_runtime(ingot_rt_calls OBJECT -O2 ${call_sources})
+embedded_runtime(ingot_rt_core STATIC -Os ${core_sources} $<TARGET_OBJECTS:ingot_rt_calls>)
+embedded_runtime(ingot_rt_driver STATIC -Os ${driver_sources})
 include(cmake/codecs.cmake)
-embedded_runtime(ingot_rt_codecs -O2 ${codec_sources})
+embedded_runtime(ingot_rt_codecs STATIC -O2 ${codec_sources})
 target_include_directories(ingot_rt_codecs SYSTEM PRIVATE ${codec_includes})
 
 # One file of assembler statements takes the bytes in: symbols as codegen/link/embedded.h declares them.

@@ -5,6 +5,11 @@
 #include "ir/graph.h"
 #include "support/io.h"
 
+/* An operator that the user brings along: a call of the function ingot_call_user_NAME. */
+typedef struct FrontendOp {
+    const char *domain, *name;
+} FrontendOp;
+
 /* Limits on untrusted input; 0 takes the default named in the comment. */
 typedef struct FrontendOptions {
     const char *external_data; /* a trusted folder for external tensors; NULL: the model's own,
@@ -12,6 +17,8 @@ typedef struct FrontendOptions {
     size_t memory_limit;       /* decoded size, payloads not counted: 64 MiB + 1 x file size */
     int max_depth;             /* nesting of graphs, functions and types: 64 */
     int64_t max_nodes;         /* after inlining: 4 million */
+    const FrontendOp *op;
+    int n_op;
 } FrontendOptions;
 
 /* Elements of a tensor that are used where they lie in a file. */

@@ -129,9 +129,15 @@ Value *known_result(Importer *im, const Node *n);
 Status order_nodes(Importer *im, size_t n, Onnx__NodeProto *const *nodes, const Code *code,
                    size_t *order) MUST_USE;
 
+Where origin_where(const Origin *o);
 /* onnx_node.c: one node, or the call of a function, at the end of r. */
 Status import_node(Importer *im, Region *r, const Onnx__NodeProto *p, int64_t index, Scope *scope,
                    const Code *code) MUST_USE;
+
+/* onnx_user.c: operators that the user brings along; out[p->n_output]. x has inputs and attributes.
+ */
+bool user_known(const Importer *im, const char *domain, const char *op);
+Status import_user(Importer *im, const Onnx__NodeProto *p, Draft *x, Value **out) MUST_USE;
 
 /* onnx_types.c */
 Status import_type(Importer *im, const Onnx__TypeProto *p, Where where, Type *out) MUST_USE;

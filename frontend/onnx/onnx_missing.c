@@ -71,7 +71,7 @@ static void search_node(Search *s, const Onnx__NodeProto *p, size_t index, const
 
     if (f) {
         search_function(s, f, code);
-    } else {
+    } else if (!user_known(s->im, domain, op)) {
         int64_t version = opset_version(code, domain);
         if (!upgrade_known(domain, op, version)) note_missing(s, p, index, domain, version);
     }
@@ -101,6 +101,16 @@ static void search_nodes(Search *s, size_t n, Onnx__NodeProto *const *nodes, con
         search_node(s, nodes[i], i, code);
 }
 
+/* Where an operator may be the user's own. */
+static const char *own_hint(Importer *im, const Missing *m)
+{
+    if (!*m->domain) return "";
+    return arena_printf(im->scratch,
+                        "; --op %s:%s=OBJECT.o compiles it in from a C function of yours "
+                        "(docs/USER_OPERATORS.md)",
+                        m->domain, m->op);
+}
+
 static Status tell_missing(Search *s)
 {
     const void *key;
@@ -111,9 +121,9 @@ static Status tell_missing(Search *s)
         const Missing *m = value;
         Where where = {.file = s->im->module->file, .node = m->node, .index = m->index};
         status = diag(s->im->diag, ERR_UNSUPPORTED, where,
-                      "the operator %s of %s, version %lld, is not supported (%lld node%s)", m->op,
-                      *m->domain ? m->domain : "ai.onnx", (long long)m->version,
-                      (long long)m->count, m->count == 1 ? "" : "s");
+                      "the operator %s of %s, version %lld, is not supported (%lld node%s)%s",
+                      m->op, *m->domain ? m->domain : "ai.onnx", (long long)m->version,
+                      (long long)m->count, m->count == 1 ? "" : "s", own_hint(s->im, m));
     }
     return status;
 }

@@ -30,7 +30,7 @@ static const Origin *make_origin(Importer *im, const Onnx__NodeProto *p, int64_t
     return o;
 }
 
-static Where origin_where(const Origin *o)
+Where origin_where(const Origin *o)
 {
     return (Where){.file = o->file, .node = *o->node ? o->node : o->op, .index = o->index};
 }
@@ -227,6 +227,17 @@ static Status import_operator(Importer *im, Region *r, const Onnx__NodeProto *p,
     return OK;
 }
 
+/* An operator of the user's. */
+static Status import_own(Importer *im, Region *r, const Onnx__NodeProto *p, Draft *x,
+                         const Scope *scope, const Code *code, Value **out)
+{
+    Build b = build_at(r, NULL, x->origin, im->diag);
+
+    x->build = &b;
+    TRY(draft_attrs(im, p, scope, code, origin_where(x->origin), x));
+    return import_user(im, p, x, out);
+}
+
 static Status import_results_of(Importer *im, Region *r, const Onnx__NodeProto *p,
                                 const Origin *origin, const Scope *scope, const Code *code,
                                 Value **out, bool *poisoned)
@@ -243,6 +254,7 @@ static Status import_results_of(Importer *im, Region *r, const Onnx__NodeProto *
     *poisoned = any_poison(im, x.n_in, x.in);
     if (*poisoned) return OK;
     if (f) return import_call(im, r, f, p, origin, x.n_in, x.in, scope, code, out);
+    if (user_known(im, x.domain, x.op)) return import_own(im, r, p, &x, scope, code, out);
     if (!*x.domain && strcmp(x.op, "Constant") == 0)
         return import_constant(im, p, scope, code, where, out);
     return import_operator(im, r, p, &x, scope, code, out);
