@@ -33,70 +33,88 @@ static Status infer_inverse(Infer *cx, Node *n)
 
 /* ---- evaluation ---- */
 
-/* a[size][width] to an upper triangle in its first `size` columns, by Householder's reflections:
- * not the elimination of the runtime, which this judges. The determinant; v[size] is workspace. */
-static double reflect(double *a, int64_t size, int64_t width, double *v)
+/* Crout's decomposition in place, row by column (not the elimination of the runtime, which this
+ * judges): U, and below the diagonal L with ones on its own. row[] says where each row came from.
+ * The determinant. */
+static double decompose(double *a, int64_t size, int64_t *row)
 {
     double det = 1;
 
+    for (int64_t i = 0; i < size; i++)
+        row[i] = i;
     for (int64_t c = 0; c < size; c++) {
-        double norm = 0, corner = a[c * width + c], length;
-        for (int64_t r = c; r < size; r++)
-            norm = hypot(norm, v[r] = a[r * width + c]);
-        length = corner > 0 ? -norm : norm;
-        det *= -length;
-        if (norm == 0) continue;
-        v[c] -= length;
-        for (int64_t k = c; k < width; k++) {
-            double along = 0;
-            for (int64_t r = c; r < size; r++)
-                along += v[r] * a[r * width + k];
-            along /= -length * v[c]; /* v v / 2 */
-            for (int64_t r = c; r < size; r++)
-                a[r * width + k] -= along * v[r];
+        int64_t pivot = c, swap;
+        for (int64_t r = 0; r < size; r++)
+            for (int64_t k = 0; k < r && k < c; k++)
+                a[r * size + c] -= a[r * size + k] * a[k * size + c];
+        for (int64_t r = c + 1; r < size; r++)
+            if (fabs(a[r * size + c]) > fabs(a[pivot * size + c])) pivot = r;
+        for (int64_t k = 0; k < size && pivot != c; k++) {
+            double held = a[c * size + k];
+            a[c * size + k] = a[pivot * size + k];
+            a[pivot * size + k] = held;
         }
-        a[c * width + c] = length;
+        swap = row[c], row[c] = row[pivot], row[pivot] = swap;
+        det *= pivot == c ? a[c * size + c] : -a[c * size + c];
+        for (int64_t r = c + 1; r < size && a[c * size + c] != 0; r++)
+            a[r * size + c] /= a[c * size + c];
     }
     return det;
 }
 
-/* The columns behind the triangle divided by it. */
-static void substitute(double *a, int64_t size, int64_t width)
+/* Column `column` of the inverse: L U x = its unit vector, rows in the order of row[]. */
+static void solve(const double *a, int64_t size, const int64_t *row, int64_t column, double *x)
 {
-    for (int64_t k = size; k < width; k++)
-        for (int64_t r = size - 1; r >= 0; r--) {
-            double sum = a[r * width + k];
-            for (int64_t c = r + 1; c < size; c++)
-                sum -= a[r * width + c] * a[c * width + k];
-            a[r * width + k] = sum / a[r * width + r];
-        }
+    for (int64_t r = 0; r < size; r++) {
+        x[r] = row[r] == column;
+        for (int64_t k = 0; k < r; k++)
+            x[r] -= a[r * size + k] * x[k];
+    }
+    for (int64_t r = size - 1; r >= 0; r--) {
+        for (int64_t k = r + 1; k < size; k++)
+            x[r] -= a[r * size + k] * x[k];
+        x[r] /= a[r * size + r];
+    }
+}
+
+typedef struct Square {
+    int64_t size, *row;
+    double *a, *x; /* [size][size], [size] */
+} Square;
+
+static Status square_new(Eval *cx, const Node *n, int64_t size, Square *s)
+{
+    *s = (Square){.size = size,
+                  .row = arena_try(cx->arena, (size_t)size + 1, sizeof *s->row),
+                  .a = arena_try(cx->arena, (size_t)(size * size) + 1, sizeof *s->a),
+                  .x = arena_try(cx->arena, (size_t)size + 1, sizeof *s->x)};
+    if (s->row && s->a && s->x) return OK;
+    return diag(cx->diag, ERR_LIMIT, node_where(n), "%s: no memory", n->op->name);
 }
 
 static Status eval_matrices(Eval *cx, const Node *n, const Tensor *x, int drop, Tensor **out)
 {
-    int64_t size, width, count = 1;
-    double *a;
+    int64_t count = 1, size, all;
+    Square s;
 
     if (x->rank < 2 || x->dim[x->rank - 1] != x->dim[x->rank - 2])
         return op_error(n, cx->diag, "X", "%s: the matrices are not square", n->op->name);
     size = x->dim[x->rank - 1];
-    width = drop ? size : 2 * size;
+    all = size * size;
     TRY(eval_out(cx, n, out, x->dtype, x->rank - drop, x->dim));
     for (int i = 0; i < x->rank - 2; i++)
         count *= x->dim[i];
-    a = arena_try(cx->arena, (size_t)(size * (width + 1)) + 1, sizeof *a);
-    if (!a) return diag(cx->diag, ERR_LIMIT, node_where(n), "%s: no memory", n->op->name);
+    TRY(square_new(cx, n, size, &s));
     for (int64_t m = 0; m < count; m++) {
-        for (int64_t r = 0; r < size; r++)
-            for (int64_t k = 0; k < width; k++)
-                a[r * width + k] =
-                    k < size ? tensor_double(x, (m * size + r) * size + k) : k - size == r;
-        double det = reflect(a, size, width, a + size * width);
-        substitute(a, size, width);
+        for (int64_t i = 0; i < all; i++)
+            s.a[i] = tensor_double(x, m * all + i);
+        double det = decompose(s.a, size, s.row);
         if (drop) tensor_set_double(*out, m, det);
-        for (int64_t r = 0; r < size && !drop; r++)
-            for (int64_t k = 0; k < size; k++)
-                tensor_set_double(*out, (m * size + r) * size + k, a[r * width + size + k]);
+        for (int64_t c = 0; c < size && !drop; c++) {
+            solve(s.a, size, s.row, c, s.x);
+            for (int64_t r = 0; r < size; r++)
+                tensor_set_double(*out, m * all + r * size + c, s.x[r]);
+        }
     }
     return OK;
 }
