@@ -114,6 +114,7 @@ static void note_kernel(Printer *p, const Kernel *k)
         for (int i = 0; i < s->n_acc; i++) {
             note_expr(p, s->acc[i].body);
             note_expr(p, s->acc[i].body2);
+            note_expr(p, s->acc[i].where);
         }
         for (int i = 0; i < s->n_out; i++) {
             note_expr(p, s->out[i].value);

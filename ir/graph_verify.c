@@ -93,6 +93,7 @@ static void need_kernel(Verifier *v, const Kernel *k)
         for (int i = 0; i < s->n_acc; i++) {
             need_expr(v, s->acc[i].body);
             need_expr(v, s->acc[i].body2);
+            need_expr(v, s->acc[i].where);
         }
         for (int i = 0; i < s->n_out; i++) {
             need_expr(v, s->out[i].value);

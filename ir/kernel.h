@@ -53,6 +53,9 @@ typedef struct Acc {
     DType dtype;     /* of the accumulator: f32, f64, i32, i64, u32, u64, bool; i64 for ARG */
     const Sx *body;  /* of dtype (ARG: of any number) */
     const Sx *body2; /* DOT only */
+    /* DOT only, or NULL: which products count. Where it is false, a body is a zero of a frame or of
+     * a padding, and the product may be left out. Of indices alone. */
+    const Sx *where;
 } Acc;
 
 /* How a result is written. Normal: dst == NULL, at the domain point. Scatter: the operand `init` is

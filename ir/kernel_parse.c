@@ -31,7 +31,9 @@ static bool read_acc(Reader *r, Acc *a)
 {
     if (!read_monoid(r, &a->monoid) || !read_dtype(r, &a->dtype) || !reader_sx(r, &a->body))
         return false;
-    return a->monoid != MONOID_DOT || (reader_need(r, ",") && reader_sx(r, &a->body2));
+    if (a->monoid != MONOID_DOT) return true;
+    if (!reader_need(r, ",") || !reader_sx(r, &a->body2)) return false;
+    return !reader_eat(r, "where") || reader_sx(r, &a->where);
 }
 
 static bool read_combine(Reader *r, Combine *out)

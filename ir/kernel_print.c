@@ -38,6 +38,10 @@ static void print_acc(Text *out, const Acc *a, int indent)
         text_put(out, " , ");
         sx_print(out, a->body2);
     }
+    if (a->where) {
+        text_put(out, " where ");
+        sx_print(out, a->where);
+    }
     text_char(out, '\n');
 }
 

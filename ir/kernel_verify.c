@@ -124,6 +124,22 @@ static bool same_dims(Check *c, int n, const Dim *a, const Dim *b)
     return true;
 }
 
+static void any_load(void *context, const Sx *e)
+{
+    if (e->op == SX_LOAD || e->op == SX_CHECK || e->op == SX_ACC) *(bool *)context = true;
+}
+
+static bool check_where(Check *c, const Acc *a)
+{
+    bool loads = false;
+
+    if (!a->where) return true;
+    if (a->monoid != MONOID_DOT) return fail(c, "only dot has products that do not count");
+    sx_visit(c->t, a->where, any_load, &loads);
+    if (loads) return fail(c, "which products count depends on data");
+    return check_expr(c, a->where, DT_BOOL, "which products count", true);
+}
+
 static bool check_acc(Check *c, const Acc *a)
 {
     static const unsigned sums = DT_BIT(DT_F32) | DT_BIT(DT_F64) | DT_BIT(DT_I32) | DT_BIT(DT_I64) |
@@ -139,7 +155,8 @@ static bool check_acc(Check *c, const Acc *a)
     DType body = arg ? a->body->dtype : a->dtype;
     if (!check_expr(c, a->body, body, "the body of an accumulator", true)) return false;
     if ((a->monoid == MONOID_DOT) != (a->body2 != NULL)) return fail(c, "only dot has two bodies");
-    return !a->body2 || check_expr(c, a->body2, a->dtype, "the second body", true);
+    if (a->body2 && !check_expr(c, a->body2, a->dtype, "the second body", true)) return false;
+    return check_where(c, a);
 }
 
 static bool check_scatter(Check *c, const StageOut *o, const Type *type)

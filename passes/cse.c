@@ -81,7 +81,7 @@ static bool same_dims(int n, const Dim *a, const Dim *b)
 static bool same_acc(const Acc *a, const Acc *b)
 {
     return a->monoid == b->monoid && a->dtype == b->dtype && a->body == b->body &&
-           a->body2 == b->body2;
+           a->body2 == b->body2 && a->where == b->where;
 }
 
 static bool same_out(const StageOut *a, const StageOut *b)

@@ -41,6 +41,7 @@ static void mention_kernel(Dce *d, SxTable *t, const Kernel *k)
         for (int j = 0; j < s->n_acc; j++) {
             sx_visit(t, s->acc[j].body, mention_expr, &d->symbols);
             if (s->acc[j].body2) sx_visit(t, s->acc[j].body2, mention_expr, &d->symbols);
+            if (s->acc[j].where) sx_visit(t, s->acc[j].where, mention_expr, &d->symbols);
         }
         for (int j = 0; j < s->n_out; j++) {
             const StageOut *o = &s->out[j];

@@ -62,6 +62,7 @@ static void fix_kernel(const Map *map, Module *m, Kernel *k)
         for (int i = 0; i < s->n_acc; i++) {
             fix_sx(&x, &s->acc[i].body);
             fix_sx(&x, &s->acc[i].body2);
+            fix_sx(&x, &s->acc[i].where);
         }
         for (int i = 0; i < s->n_out; i++) {
             fix_sx(&x, &s->out[i].value);

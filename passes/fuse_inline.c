@@ -31,6 +31,7 @@ void kernel_map_exprs(Arena *a, Kernel *k, ExprMap map, void *context)
         for (int j = 0; j < s->n_acc; j++) {
             s->acc[j].body = map(context, s->acc[j].body);
             if (s->acc[j].body2) s->acc[j].body2 = map(context, s->acc[j].body2);
+            if (s->acc[j].where) s->acc[j].where = map(context, s->acc[j].where);
         }
         for (int j = 0; j < s->n_out; j++) {
             StageOut *o = &s->out[j];

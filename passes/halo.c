@@ -15,6 +15,7 @@
  * Ends: each change removes a guard. Runs after layout: the channels are the last axis. */
 #include "passes/fuse_inline.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "ir/build.h"
@@ -293,11 +294,36 @@ static const Sx *shift_expr(void *context, const Sx *e)
     return sx_rewrite(w->t, e == w->whole && e->op == SX_SELECT ? e->arg[1] : e, shift_leaf, w);
 }
 
+static bool is_finite(const Tensor *t) /* of f32 */
+{
+    const char *at = t->data;
+
+    for (int64_t i = 0; i < t->count; i++, at += sizeof(float)) {
+        float v;
+        memcpy(&v, at, sizeof v);
+        if (!isfinite(v)) return false;
+    }
+    return true;
+}
+
+/* What the guard asked still tells which products are none. Not of weights that are infinite: these
+ * times the zeros of the frame would be NaN, for those who do not leave them out. */
+static bool tells_where(const Node *n, const Sx *open)
+{
+    const Acc *a = &n->kernel->stage[0].acc[0];
+    const Sx *other = a->body == open ? a->body2 : a->body;
+    const Tensor *t = other->op == SX_LOAD && other->src >= 0 ? n->in[other->src]->data : NULL;
+
+    return a->dtype == DT_F32 && t && t->dtype == DT_F32 && is_finite(t);
+}
+
 static void shift_loads(Halo *h, Node *n, const Shift *w)
 {
     Kernel *k = arena_copy(h->m->arena, n->kernel, sizeof *k);
+    const Sx *where = w->open && tells_where(n, w->open) ? w->open->arg[w->open->n - 1] : NULL;
 
     kernel_map_exprs(h->m->arena, k, shift_expr, (void *)(uintptr_t)w);
+    if (where) k->stage[0].acc[0].where = where;
     n->kernel = k;
 }
 

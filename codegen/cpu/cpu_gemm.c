@@ -17,6 +17,8 @@ enum {
     SET_WAYS = 8,             /* which holds so many of them */
     AHEAD_BYTES = 256 << 10,  /* packed weights larger than this are fetched ahead */
     WEIGHT_BYTES = 768 << 10, /* weights that stay in L2 while rows are shared */
+    SOME_ROWS = 6,            /* enough for a tile */
+    MOST_PANELS = 3,          /* of a line whose ends are told apart */
     MIN_COLUMNS = 8,
     MOST_ROWS = 14
 };
@@ -302,12 +304,16 @@ static void find_lines(CpuGemm *g, const Affine *x, const int *m, int n_m)
     const NestLoop *loop = g->nest->stage[STAGE_A].loop;
     DimTable *t = &g->nest->module->dims;
     Dim outer;
+    bool alone;
 
     if (n_m < 2) return;
     g->line = loop[m[n_m - 1]].extent;
+    gemm_find_edges(g);
     outer = step_of(g, x, m[n_m - 2]);
-    if (dim_is_const(g->line) && g->line->value <= g->most_rows / 2 && dim_is_const(outer) &&
-        dim_is_const(loop[m[n_m - 2]].extent)) {
+    /* each leaves out its own rows of the window */
+    alone = g->across.k >= 0 && nest_guess(g->line) >= SOME_ROWS;
+    if (!alone && dim_is_const(g->line) && g->line->value <= g->most_rows / 2 &&
+        dim_is_const(outer) && dim_is_const(loop[m[n_m - 2]].extent)) {
         g->run = g->line->value;
         g->run_step = outer->value;
         g->line = dim_mul(t, g->line, loop[m[n_m - 2]].extent);
@@ -483,9 +489,10 @@ Status cpu_gemm_prepare(Arena *arena, Nest *n, const CpuIsa *isa, Diag *d, CpuGe
     last = innermost(s);
     if (last < 0 || !(c.n >> last & 1)) return OK;
     g = ARENA_NEW(arena, CpuGemm);
-    g->a.pack = g->b.pack = -1;
+    g->a.pack = g->b.pack = g->across.k = g->along.k = -1;
     g->rank = s->rank;
     g->n_index = s->rank + s->n_reduce;
+    g->where = s->acc[0].where;
     for (int i = 0; i < g->n_index; i++)
         g->extent[i] = index_extent(s, i);
     first = first_of_n(s, &c, last);
@@ -519,6 +526,7 @@ Status cpu_gemm_prepare(Arena *arena, Nest *n, const CpuIsa *isa, Diag *d, CpuGe
     g->vectors = choose_vectors(g, isa);
     g->nr = g->lanes * g->vectors;
     choose_rows(g, isa);
+    if (!g->run && gemm_panels_of_line(g) > MOST_PANELS) g->along.k = -1;
     note_uses(g, STAGE_A, &g->a);
     note_uses(g, STAGE_B, &g->b);
     if (g->bytes)

@@ -29,7 +29,7 @@ void gemm_stage(CpuFn *f, const CpuGemm *g, int s)
     cpu_forget(f);
 }
 
-static LLVMValueRef index_value(CpuFn *f, const CpuGemm *g, int set, int index, LLVMValueRef flat)
+LLVMValueRef gemm_index(CpuFn *f, const CpuGemm *g, int set, int index, LLVMValueRef flat)
 {
     LLVMValueRef v = flat;
     bool outermost = true;
@@ -59,7 +59,7 @@ void gemm_place(CpuFn *f, const CpuGemm *g, int stage, int set, LLVMValueRef fla
         for (int i = s->loop[l].first; i <= s->loop[l].last; i++) {
             LLVMValueRef x, extent;
             if (g->group[i] != set || dim_is(g->extent[i], 1)) continue;
-            x = index_value(f, g, set, i, flat);
+            x = gemm_index(f, g, set, i, flat);
             extent = cpu_dim(f, g->extent[i]);
             cpu_at(f, f->level);
             v = v ? gemm_add(f, gemm_mul(f, v, extent), x) : x;
@@ -92,7 +92,7 @@ static LLVMValueRef outer_number(Task *t, uint32_t uses)
     for (int i = 0; i < t->g->n_index; i++) {
         LLVMValueRef x, extent;
         if (!(uses >> i & 1)) continue;
-        x = index_value(f, t->g, SET_O, i, t->o);
+        x = gemm_index(f, t->g, SET_O, i, t->o);
         extent = cpu_dim(f, t->g->extent[i]);
         cpu_at(f, f->level);
         v = gemm_add(f, gemm_mul(f, v, extent), x);
@@ -153,6 +153,7 @@ static void rows_in_place(Task *t, GemmTile *x, LLVMValueRef m)
         x->k_extent[i] = cpu_dim(f, g->a.k_extent[i]);
         x->k_step[i] = cpu_dim(f, g->a.k_step[i]);
     }
+    gemm_lines_counted(f, g, x, m);
     for (int r = 0; r < x->rows; r++)
         x->row_at[r] = g->run ? r / g->run * g->run_step + r % g->run * g->a.row : r * g->a.row;
     cpu_at(f, f->level);
@@ -442,10 +443,10 @@ static void one_tile(Task *t, GemmTile *x, LLVMValueRef m, LLVMValueRef n)
     cpu_if_close(f, &c);
 }
 
-static void panel(Task *t, LLVMValueRef m, int rows)
+static void panel(Task *t, LLVMValueRef m, int rows, int64_t in_line)
 {
     CpuFn *f = t->f;
-    GemmTile x = {.rows = rows};
+    GemmTile x = {.rows = rows, .in_line = in_line};
     CpuLoop l;
 
     if (!t->pack_a && !t->g->a.in_place) {
@@ -470,11 +471,31 @@ static LLVMValueRef panels(Task *t, LLVMValueRef m, LLVMValueRef to, int rows)
     cpu_at(f, f->level);
     last = LLVMBuildSub(f->b, to, cpu_i64(f->m, rows - 1), "");
     l = cpu_loop_open(f, m, last, rows, 1, &next);
-    panel(t, l.index, rows);
+    panel(t, l.index, rows, t->g->run && t->g->along.k >= 0 ? 0 : -1);
     cpu_at(f, f->level);
     next = gemm_add(f, l.index, cpu_i64(f->m, rows));
     cpu_loop_close(f, &l, &next);
     return l.carry[0];
+}
+
+static LLVMValueRef row_of_line(CpuFn *f, LLVMValueRef m0, int64_t row)
+{
+    cpu_at(f, f->level);
+    return gemm_add(f, m0, cpu_i64(f->m, row));
+}
+
+/* A whole known line, the first and the last panel apart from those between. */
+static void panels_with_ends(Task *t, LLVMValueRef m0)
+{
+    CpuFn *f = t->f;
+    const CpuGemm *g = t->g;
+    int64_t row = 0, n = gemm_panels_of_line(g);
+
+    for (int64_t p = 0; p < n; p++) {
+        int rows = g->rows[p < g->tall ? 0 : g->n_rows - 1];
+        panel(t, row_of_line(f, m0, row), rows, p == 0 || p == n - 1 ? row : -1);
+        row += rows;
+    }
 }
 
 /* The rows [m0, m1), which belong to one line. */
@@ -484,6 +505,10 @@ static void line_panels(Task *t, LLVMValueRef m0, LLVMValueRef m1)
     const CpuGemm *g = t->g;
     LLVMValueRef m = m0, to, tall;
 
+    if (g->along.k >= 0 && !g->run) {
+        panels_with_ends(t, m0);
+        return;
+    }
     for (int i = 0; i < g->n_rows; i++) {
         to = m1;
         if (g->tall > 0 && i == 0) {

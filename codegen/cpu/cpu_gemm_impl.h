@@ -35,6 +35,16 @@ typedef struct GemmSide {
     Dim size;      /* elements of one packed matrix */
 } GemmSide;
 
+/* One axis of a window, in place, whose products count where 0 <= at + m * m_step + k * k_step <
+ * end; m is an index of M, k of K. */
+typedef struct GemmEdge {
+    int m, k; /* k -1: there is none */
+    int64_t m_step, k_step, at;
+    Dim end;      /* NULL: as far as it goes */
+    int loop;     /* of k in place: number in k_extent, */
+    int64_t unit; /* which goes on by so many points with each k */
+} GemmEdge;
+
 struct CpuGemm {
     Nest *nest;
     uint8_t group[NEST_INDICES];
@@ -55,10 +65,12 @@ struct CpuGemm {
                          rows; 0: all */
     bool rows_first;  /* neighbouring tasks have the same rows, and other columns */
     Dim blocks_m, blocks_n;
-    bool ahead;      /* tiles fetch a share of the block of B that comes next */
-    int64_t pitch;   /* B packed at run time: columns between k */
-    int64_t a_pitch; /* A packed at run time as [row][a_pitch]; 0: as panels */
-    Dim a_at;        /* rows packed at run time: bytes from the start of scratch */
+    const Sx *where;        /* which products count, or NULL: all */
+    GemmEdge across, along; /* lines; rows within a known line, of few panels */
+    bool ahead;             /* tiles fetch a share of the block of B that comes next */
+    int64_t pitch;          /* B packed at run time: columns between k */
+    int64_t a_pitch;        /* A packed at run time as [row][a_pitch]; 0: as panels */
+    Dim a_at;               /* rows packed at run time: bytes from the start of scratch */
     /* 8-bit integers (cpu_gemm_bytes.c): steps of A are bytes, elements of B four of them */
     bool bytes;
     const Sx *a_load, *a_zero, *b_load; /* a_zero NULL: 0 */
@@ -93,6 +105,8 @@ typedef struct GemmTile {
     int64_t row_at[GEMM_ROWS];
     int n_k;
     LLVMValueRef k_extent[GEMM_K_LOOPS], k_step[GEMM_K_LOOPS];
+    int64_t in_line;                /* number of its first row within the line, or -1: not known */
+    LLVMValueRef k_from;            /* of the first loop, or NULL: 0. It ends at k_extent */
     LLVMValueRef ahead, ahead_step; /* each k fetches the line at ahead[k * ahead_step], in bytes;
                                      * NULL: none */
     LLVMValueRef zero;              /* bytes: the zero point of A, or NULL */
@@ -101,6 +115,15 @@ void gemm_emit_tile(CpuFn *f, const CpuGemm *g, const GemmTile *t, LLVMValueRef 
 /* Into memory, as [row][nr]. */
 void gemm_spill_tile(CpuFn *f, const CpuGemm *g, const GemmTile *t, const LLVMValueRef *acc,
                      LLVMValueRef to);
+
+/* cpu_gemm_skip.c: products that do not count. */
+/* Finds g->across and g->along from what the accumulator says, once rows are found in place. */
+void gemm_find_edges(CpuGemm *g);
+int64_t gemm_panels_of_line(const CpuGemm *g); /* of a line that is not known: INT64_MAX */
+/* The rows of a tile for which column `k` of the window counts; bit r: row r. */
+uint32_t gemm_rows_counted(const CpuGemm *g, const GemmTile *t, int64_t k);
+/* From and to which k of the first loop some row counts of rows m .. m + rows. */
+void gemm_lines_counted(CpuFn *f, const CpuGemm *g, GemmTile *t, LLVMValueRef m);
 
 /* cpu_gemm_bytes.c: contractions of 8-bit integers. */
 /* Whether the operands are for it; finds a_load and the like. */
@@ -111,6 +134,8 @@ Status gemm_pack_bytes(CpuGemm *g, Diag *d) MUST_USE;
 void gemm_emit_bytes(CpuFn *f, const CpuGemm *g, const GemmTile *t, LLVMValueRef *acc);
 
 /* cpu_gemm.c */
+/* Index `index` at the point of `set` whose row-major number is flat. */
+LLVMValueRef gemm_index(CpuFn *f, const CpuGemm *g, int set, int index, LLVMValueRef flat);
 /* Loops of stage s that belong to `set` stand at the point whose row-major number within the set is
  * flat. */
 void gemm_place(CpuFn *f, const CpuGemm *g, int s, int set, LLVMValueRef flat);

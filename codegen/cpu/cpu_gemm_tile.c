@@ -5,7 +5,8 @@
  *
  * The accumulators, the vectors of B and one broadcast fit the registers (cpu_gemm.c chooses so),
  * hence the loop touches no memory but A and B. Where A is read in place, k may be several loops
- * (the rows of a window, and what is contiguous within one); their order is that of the sum. */
+ * (the rows of a window, and what is contiguous within one); their order is that of the sum. What
+ * is known not to count, beyond the edges of an image, is left out (cpu_gemm_skip.c). */
 #include "codegen/cpu/cpu_gemm_impl.h"
 
 static LLVMValueRef load_vector(CpuFn *f, const CpuGemm *g, LLVMValueRef p)
@@ -31,7 +32,8 @@ typedef struct Stand {
     LLVMValueRef a, b, ahead;
 } Stand;
 
-static void one_k(CpuFn *f, const CpuGemm *g, const GemmTile *t, Stand at, LLVMValueRef *acc)
+static void one_k(CpuFn *f, const CpuGemm *g, const GemmTile *t, Stand at, uint32_t on,
+                  LLVMValueRef *acc)
 {
     LLVMValueRef vb[GEMM_VECTORS], a = at.a, b = at.b;
 
@@ -40,9 +42,11 @@ static void one_k(CpuFn *f, const CpuGemm *g, const GemmTile *t, Stand at, LLVMV
     for (int j = 0; j < t->vectors; j++)
         vb[j] = load_vector(f, g, gemm_float_at(f, b, cpu_i64(f->m, (int64_t)j * g->lanes)));
     for (int r = 0; r < t->rows; r++) {
-        LLVMValueRef p = gemm_float_at(f, a, cpu_i64(f->m, t->row_at[r]));
-        LLVMValueRef x = LLVMBuildLoad2(f->b, f->m->f32, p, "");
+        LLVMValueRef p, x;
 
+        if (!(on >> r & 1)) continue;
+        p = gemm_float_at(f, a, cpu_i64(f->m, t->row_at[r]));
+        x = LLVMBuildLoad2(f->b, f->m->f32, p, "");
         LLVMSetAlignment(x, 4);
         x = cpu_splat(f, x, g->lanes);
         for (int j = 0; j < t->vectors; j++) {
@@ -62,22 +66,22 @@ static LLVMValueRef points_within(CpuFn *f, const GemmTile *t, int i)
     return n;
 }
 
-static void k_loops(CpuFn *f, const CpuGemm *g, const GemmTile *t, int i, Stand at,
-                    LLVMValueRef *acc)
+static void k_loops(CpuFn *f, const CpuGemm *g, const GemmTile *t, int i, Stand at, uint32_t on,
+                    LLVMValueRef *acc);
+
+/* Points [from, to) of loop i, for the rows that are on. */
+static void k_part(CpuFn *f, const CpuGemm *g, const GemmTile *t, int i, Stand at, uint32_t on,
+                   LLVMValueRef from, LLVMValueRef to, LLVMValueRef *acc)
 {
     int n = t->rows * t->vectors;
     LLVMValueRef within, b_step, ahead_step = NULL;
     CpuLoop l;
 
-    if (i == t->n_k) {
-        one_k(f, g, t, at, acc);
-        return;
-    }
     cpu_at(f, f->level);
     within = points_within(f, t, i + 1);
     b_step = gemm_mul(f, within, t->b_step);
     if (at.ahead) ahead_step = gemm_mul(f, within, t->ahead_step);
-    l = cpu_loop_open(f, cpu_i64(f->m, 0), t->k_extent[i], 1, n, acc);
+    l = cpu_loop_open(f, from, to, 1, n, acc);
     for (int j = 0; j < n; j++)
         acc[j] = l.carry[j];
     cpu_at(f, f->level);
@@ -87,10 +91,36 @@ static void k_loops(CpuFn *f, const CpuGemm *g, const GemmTile *t, int i, Stand 
         ahead_step = gemm_mul(f, l.index, ahead_step);
         at.ahead = LLVMBuildGEP2(f->b, f->m->i8, at.ahead, &ahead_step, 1, "");
     }
-    k_loops(f, g, t, i + 1, at, acc);
+    k_loops(f, g, t, i + 1, at, on, acc);
     cpu_loop_close(f, &l, acc);
     for (int j = 0; j < n; j++)
         acc[j] = l.carry[j];
+}
+
+/* The loop over columns of the window, in parts for which the same rows count. */
+static void parts_along(CpuFn *f, const CpuGemm *g, const GemmTile *t, int i, Stand at,
+                        LLVMValueRef *acc)
+{
+    int64_t unit = g->along.unit, n = g->a.k_extent[i]->value / unit;
+
+    for (int64_t k = 0, end; k < n; k = end) {
+        uint32_t on = gemm_rows_counted(g, t, k);
+        for (end = k + 1; end < n && gemm_rows_counted(g, t, end) == on;)
+            end++;
+        k_part(f, g, t, i, at, on, cpu_i64(f->m, k * unit), cpu_i64(f->m, end * unit), acc);
+    }
+}
+
+static void k_loops(CpuFn *f, const CpuGemm *g, const GemmTile *t, int i, Stand at, uint32_t on,
+                    LLVMValueRef *acc)
+{
+    if (i == t->n_k)
+        one_k(f, g, t, at, on, acc);
+    else if (t->in_line >= 0 && i == g->along.loop)
+        parts_along(f, g, t, i, at, acc);
+    else
+        k_part(f, g, t, i, at, on, i == 0 && t->k_from ? t->k_from : cpu_i64(f->m, 0),
+               t->k_extent[i], acc);
 }
 
 void gemm_emit_tile(CpuFn *f, const CpuGemm *g, const GemmTile *t, LLVMValueRef *acc)
@@ -104,7 +134,7 @@ void gemm_emit_tile(CpuFn *f, const CpuGemm *g, const GemmTile *t, LLVMValueRef 
     for (int i = 0; i < t->rows * t->vectors; i++)
         acc[i] = LLVMConstNull(type);
     cpu_at(f, f->level);
-    k_loops(f, g, t, 0, (Stand){t->a, t->b, t->ahead}, acc);
+    k_loops(f, g, t, 0, (Stand){t->a, t->b, t->ahead}, UINT32_MAX, acc);
     cpu_at(f, f->level);
 }
 

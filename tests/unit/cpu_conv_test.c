@@ -20,6 +20,15 @@ static void convolutions(Run *r)
     add_conv(r, "3x3 by 2", "1,5,9,11", "17,5,3,3", "pads=ints [1,1,1,1], strides=ints [2,2]");
     add_conv(r, "uneven padding", "1,3,8,10", "9,3,2,3", "pads=ints [0,2,1,0]");
     add_conv(r, "wide padding", "1,2,3,4", "9,2,3,3", "pads=ints [3,3,3,3]");
+    add_conv(r, "7x7 positions", "2,6,7,7", "20,6,3,3", "pads=ints [1,1,1,1]");
+    add_conv(r, "14x14 positions", "1,3,14,14", "40,3,3,3", "pads=ints [1,1,1,1]");
+    add_conv(r, "28 positions of two panels", "1,6,3,28", "33,6,5,5", "pads=ints [2,2,2,2]");
+    add_conv(r, "window beyond both edges", "1,5,2,13", "17,5,7,7", "pads=ints [4,4,4,4]");
+    add_conv(r, "7x7 positions by 2", "1,5,14,13", "24,5,3,3",
+             "pads=ints [1,1,1,1], strides=ints [2,2]");
+    add_conv(r, "7x7 positions, dilated", "1,5,7,7", "24,5,3,3",
+             "pads=ints [2,2,2,2], dilations=ints [2,2]");
+    add_conv(r, "open height", "b,5,m,7", "24,5,3,3", "pads=ints [1,1,1,1]");
     add_conv(r, "dilated", "1,4,12,13", "6,4,3,3", "pads=ints [2,2,2,2], dilations=ints [2,2]");
     add_conv(r, "same", "1,4,12,13", "6,4,3,3", "auto_pad=\"SAME_UPPER\", strides=ints [2,3]");
     add_conv(r, "groups", "2,12,6,7", "8,3,3,3", "group=4, pads=ints [1,1,1,1]");

@@ -138,6 +138,42 @@ static void run_fill(const RunCase *c, Tensor *t, bool whole, uint64_t *state)
     }
 }
 
+static void run_clear_point(Run *r, const Node *n, const Sx *load, const int64_t *index, Tensor *t)
+{
+    SxTable *s = &n->parent->module->sx;
+    SxEnv env = {.index = index, .dim = run_bind, .context = r};
+    int64_t at = 0;
+
+    if (sx_eval(s, n->kernel->stage[0].acc[0].where, &env)) return;
+    for (int i = 0; i < t->rank; i++)
+        at = at * t->dim[i] + (int64_t)sx_eval(s, load->arg[i], &env);
+    memset(tensor_at(t, at), 0, (size_t)dtype_bytes(t->dtype));
+}
+
+/* Products that do not count are of zeros: those are put where they belong. */
+static void run_clear_beyond(Run *r, const Node *n, Tensor *const *in)
+{
+    const Stage *s = &n->kernel->stage[0];
+    const Acc *a = &s->acc[0];
+    int64_t index[2 * MAX_RANK] = {0}, extent[2 * MAX_RANK];
+    const Sx *load;
+    int i;
+
+    if (!s->n_acc || !a->where) return;
+    load = n->in[a->body->src]->data ? a->body2 : a->body;
+    for (i = 0; i < s->rank + s->n_reduce; i++) {
+        extent[i] = 1;
+        if (sx_uses_index(&n->parent->module->sx, load, i))
+            dim_eval(i < s->rank ? s->extent[i] : s->reduce[i - s->rank], run_bind, r, &extent[i]);
+        if (extent[i] < 1) return;
+    }
+    do {
+        run_clear_point(r, n, load, index, in[load->src]);
+        for (i = s->rank + s->n_reduce - 1; i >= 0 && ++index[i] == extent[i]; i--)
+            index[i] = 0;
+    } while (i >= 0);
+}
+
 static bool run_same(const Tensor *a, const Tensor *b)
 {
     for (int64_t i = 0; i < a->count; i++) {
@@ -217,6 +253,7 @@ static void run_case(Run *r, RunCase *c, const KernelAbi *abi, ingot_kernel fn, 
             run_fill(c, in[i] = run_tensor(r, r->turn_arena, &n->in[i]->type), whole, &state);
         ptr[i] = abi->unread && abi->unread[i] ? NULL : in[i]->data;
     }
+    run_clear_beyond(r, n, in);
     for (int i = 0; i < n->n_out; i++) {
         memset(got[i]->data, 0x55, got[i]->bytes);
         ptr[n->n_in + i] = got[i]->data;
