@@ -48,8 +48,36 @@ static Status unique(Importer *im, Draft *x)
     return OK;
 }
 
+/* The first name of FusedMatMul. */
+static Status transpose_matmul(Importer *im, Draft *x)
+{
+    (void)im;
+    x->domain = "com.microsoft";
+    x->op = "FusedMatMul";
+    return OK;
+}
+
+/* As it was first in ai.onnx. */
+static Status grid_sample(Importer *im, Draft *x)
+{
+    const Attr *mode = draft_attr(x, "mode");
+
+    (void)im;
+    if (!mode || strcmp(mode->s.s, "bilinear") == 0)
+        draft_set(x, attr_of_string("mode", "linear"));
+    else if (strcmp(mode->s.s, "bicubic") == 0)
+        draft_set(x, attr_of_string("mode", "cubic"));
+    return OK;
+}
+
 static const ContribRow rows[] = {
-    {"ExpandDims", expand_dims}, {"Pad", NULL}, {"Range", range_step}, {"Trilu", NULL},
+    {"ExpandDims", expand_dims},
+    {"GatherND", NULL},
+    {"GridSample", grid_sample},
+    {"Pad", NULL},
+    {"Range", range_step},
+    {"TransposeMatMul", transpose_matmul},
+    {"Trilu", NULL},
     {"Unique", unique},
 };
 

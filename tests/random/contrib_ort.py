@@ -128,6 +128,45 @@ def distances(c):
     c.add("Inverse", [a])
 
 
+def fusions(c):
+    m, n, k = (int(v) for v in c.rng.integers(1, 7, 3))
+    c.add("BiasSoftmax", [c.floats(2, m, n), c.floats(1, 1, n)], axis=2, is_inner_broadcast=1)
+    c.add("BiasSoftmax", [c.floats(2, m, n), c.floats(2, 1, n)], axis=2, is_inner_broadcast=0)
+    for kind in (np.int32, np.uint32, np.int64, np.uint64, F32, np.float64):
+        x = (c.floats(m, n) * 1000).astype(kind)
+        c.add("MurmurHash3", [x], positive=m % 2, seed=n)
+    c.add("MulInteger", [c.bytes(m, n), scalar(7, U8), c.bytes(n), scalar(200, U8)])
+    c.add("ReduceSumInteger", [c.bytes(m, n)], axes=[1], keepdims=0)
+    heads, size, length = 2, 4, n + 1
+    c.add("GatedRelativePositionBias", [c.floats(m, length, heads * size), c.floats(heads * size),
+                                        c.floats(1, heads, length, length), c.floats(size, 8), c.floats(8),
+                                        c.floats(1, heads, 1, 1)], num_heads=heads)
+    for kind in (0, 1):
+        c.add("MatMulBnb4", [c.floats(m, 32 * k), c.bytes(n * 16 * k), abs(c.floats(n * 2 * k))], K=32 * k, N=n,
+              block_size=16, quant_type=kind, constants=(1, 2))
+    c.add("TransposeMatMul", [c.floats(k, m), c.floats(n, k)], transA=1, transB=1, alpha=.5)
+    c.add("GatherND", [c.floats(m, n, k), c.rng.integers(0, min(m, n), (3, 2))])
+    c.add("GridSample", [c.floats(1, 2, m + 1, n + 1), c.floats(1, 3, 2, 2) / 2], mode="bilinear",
+          padding_mode="border", align_corners=1)
+
+
+def quantised_transformer(c):
+    heads, size = 2, 8
+    hidden, length, batch = heads * size, int(c.rng.integers(1, 6)), 2
+    signed = c.rng.integers(0, 2)
+    weight, zero = c.bytes(hidden, 3 * hidden), scalar(128, U8)
+    if signed:
+        weight, zero = weight.astype(np.int8), scalar(0, np.int8)
+    mask = [None, np.array([length, max(1, length - 1)], np.int32)][int(c.rng.integers(0, 2))]
+    for way in (0, 1):
+        c.add("QAttention", [c.bytes(batch, length, hidden), weight, c.floats(3 * hidden), scalar(.02), scalar(.01), mask,
+                             scalar(128, U8), zero], num_heads=heads, unidirectional=way, constants=(1, 2, 3, 4, 6, 7))
+    ids = lambda most: c.rng.integers(0, most, (batch, length)).astype(np.int32)  # noqa: E731
+    tables = [c.bytes(n, hidden) for n in (9, 6, 2)] + [c.bytes(hidden), c.bytes(hidden)]
+    c.add("QEmbedLayerNormalization", [ids(9), ids(2), *tables, None, *[scalar(v) for v in (.02, .03, .04, .01, .05)],
+                                       *[scalar(v, U8) for v in (128, 120, 130, 0, 127)]], outputs=2)
+
+
 def renamed(c):
     m, n = (int(v) for v in c.rng.integers(1, 6, 2))
     c.add("Trilu", [c.floats(m, n), scalar(1, np.int64)], upper=0, open_dims=True)
@@ -152,7 +191,7 @@ def main():
     shutil.rmtree(o.folder, ignore_errors=True)
     cases = Cases(o.folder, o.seed)
     for _ in range(o.rounds):
-        for make in (distances, quantised, gathers, attention, renamed):
+        for make in (distances, quantised, gathers, attention, fusions, quantised_transformer, renamed):
             make(cases)
     result = subprocess.run([o.ingot, "test", o.folder], capture_output=True, text=True)
     lines = result.stdout.strip().splitlines()
