@@ -4,7 +4,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#include "cli/cli.h"
+#include "cli/accuracy.h"
 #include "codegen/link/link.h"
 #include "support/json.h"
 
@@ -72,6 +72,7 @@ typedef struct Compilation {
     const char *model, *path, *symbol; /* path: NULL for text on standard output */
     Loaded loaded;
     Code code;
+    Accuracy accuracy;      /* math NULL: not measured */
     double time[STEPS + 1]; /* at their borders */
     Diag *d;
 } Compilation;
@@ -171,6 +172,25 @@ static void put_text(Json *j, const char *key, const char *value)
     json_string(j, value);
 }
 
+static void put_double(Json *j, const char *key, double value)
+{
+    json_key(j, key);
+    json_double(j, value);
+}
+
+static void put_accuracy(const Accuracy *a, Json *j)
+{
+    if (!a->math) return;
+    json_key(j, "math");
+    json_object(j);
+    put_text(j, "used", a->math);
+    put_double(j, "largest_error", a->largest);
+    put_double(j, "rms_error", a->rms);
+    put_text(j, "against", a->against);
+    put_text(j, "inputs", a->inputs);
+    json_end_object(j);
+}
+
 static Status report(const Compilation *c)
 {
     TargetInfo target;
@@ -187,6 +207,7 @@ static Status report(const Compilation *c)
     put_text(&j, "target", target.name);
     put_numbers(c, &j);
     put_times(c, &j);
+    put_accuracy(&c->accuracy, &j);
     json_key(&j, "fused");
     json_array(&j);
     TRY(module_visit(c->loaded.module, put_kernel, &j));
@@ -195,6 +216,28 @@ static Status report(const Compilation *c)
     text_char(&t, '\n');
     if (c->o->json) fwrite(t.s, 1, t.n, stdout);
     return c->o->report ? file_write_all(c->o->report, 0644, t.s, t.n, c->d) : OK;
+}
+
+/* Faster arithmetic says how far it is off, where anybody asks. */
+static Status measure(Compilation *c)
+{
+    Accuracy *a = &c->accuracy;
+    bool asked = accuracy_is_asked(c->o) && (c->o->json || c->o->report || c->o->verbose);
+    TargetInfo target;
+
+    TRY(codegen_target(c->o->target, &target, c->d));
+    if (!a->math && asked && codegen_target_runs(&target))
+        TRY(accuracy_measure(c->o, c->model, a, c->d));
+    else if (!a->math && asked)
+        diag_note(c->d, (Where){.file = c->model},
+                  "the error of --math %s is not measured: this processor cannot run %s",
+                  c->o->math, target.name);
+    if (a->math)
+        diag_note(c->d, (Where){.file = c->model},
+                  "--math %s: off by at most %.3g of the largest value of an output, %.3g rms "
+                  "(against %s, inputs: %s)",
+                  a->math, a->largest, a->rms, a->against, a->inputs);
+    return OK;
 }
 
 static Status emit_artifact(Compilation *c)
@@ -206,6 +249,7 @@ static Status emit_artifact(Compilation *c)
         TRY(session_link(c->o, c->loaded.module, &c->code, c->symbol, "header",
                          header_path(c->o->arena, c->path), c->d));
     c->time[4] = now();
+    TRY(measure(c));
     return c->o->json || c->o->report ? report(c) : OK;
 }
 
@@ -240,6 +284,12 @@ Status cmd_compile(const Options *o, Diag *d)
 
     if (!own.jobs.given) own.jobs = own.threads;
     TRY(prepare(&c));
+    if (own.math && strcmp(own.math, "auto") == 0) {
+        TRY(accuracy_choose(&own, c.model, &c.accuracy, d));
+        own.math = c.accuracy.math;
+    } else if (own.tolerance) {
+        return diag(d, ERR_USAGE, (Where){0}, "--tolerance is for --math auto");
+    }
     c.time[0] = now();
     s = session_load(&own, c.model, &c.loaded, d);
     c.time[1] = now();

@@ -39,7 +39,9 @@ Status math_parse(const char *text, Arena *a, PassOptions *out, Diag *d)
             if (*c == '=') name = c + 1;
         if (!kind_named(name, n - (size_t)(name - s), &rule->how))
             return diag(d, ERR_USAGE, (Where){0},
-                        "--math: '%.*s' is no arithmetic; exact, winograd are", (int)n, s);
+                        "--math: '%.*s' is no arithmetic; exact, winograd are (and auto, for "
+                        "compile)",
+                        (int)n, s);
         rule->pattern = name == s ? NULL : arena_strndup(a, s, (size_t)(name - s) - 1);
         rule++;
         out->n_math++;

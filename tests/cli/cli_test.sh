@@ -132,6 +132,12 @@ says 0 'tensors agree' check "$model" --math winograd
 says 0 '0 failed' check "$model" --math winograd --bits
 says 0 'tensors agree' check "$model" --math winograd --c
 says 0 'winograd products' compile "$model" --math 'conv+*=winograd' --emit kernels
+says 0 'off by at most .*against exact code, inputs: test_data_set_0' compile "$model" --math winograd -o "$here/out" --verbose
+says 0 '"largest_error": [0-9.]*e-' compile "$model" --math winograd -o "$here/out" --json --seed 5
+says 0 '"used": "winograd"' compile "$model" --math auto --tolerance 1e-4 -o "$here/out" --json
+says 0 '"used": "exact"' compile "$model" --math auto --tolerance 1e-9 -o "$here/out" --json
+says 2 'takes a number' compile "$model" --math auto --tolerance none -o "$here/out"
+says 2 'for --math auto' compile "$model" --tolerance 1e-3 -o "$here/out"
 says 2 'is no arithmetic' compile "$model" --math 'conv*=roman' --emit kernels
 
 # inspect, pass
