@@ -457,6 +457,28 @@ Status file_write(FileWriter *w, const void *data, size_t size)
     return w->status;
 }
 
+const char *file_temporary(const FileWriter *w)
+{
+    return w->temporary;
+}
+
+Status file_reopen(FileWriter *w)
+{
+    struct stat made, found;
+    int fd = open(w->temporary, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+
+    TRY(w->status);
+    if (fd < 0 || fstat(fd, &found) != 0 || fstat(w->fd, &made) != 0 || !S_ISREG(found.st_mode) ||
+        fchmod(fd, made.st_mode & 07777) != 0) {
+        w->status = io_error(w->d, w->path, "cannot open what was written");
+        if (fd >= 0) close(fd);
+        return w->status;
+    }
+    close(w->fd);
+    w->fd = fd;
+    return OK;
+}
+
 /* Some file systems cannot sync folders; the file itself is safe by then. */
 static void sync_folder(const char *path)
 {

@@ -36,6 +36,11 @@ typedef struct FileWriter FileWriter;
 Status file_create(const char *path, int mode, FileWriter **out, Diag *d) MUST_USE;
 /* Errors go into the d of file_create; after one, all later calls fail too. */
 Status file_write(FileWriter *w, const void *data, size_t size) MUST_USE;
+/* Where the bytes stand until file_commit: another program may write that file, or a new one of
+ * that name, instead of file_write. file_reopen afterwards takes what is there for what is to be
+ * committed, with the mode of file_create. */
+const char *file_temporary(const FileWriter *w);
+Status file_reopen(FileWriter *w) MUST_USE;
 /* fsync, rename, fsync the folder; frees w, also when it fails. */
 Status file_commit(FileWriter *w) MUST_USE;
 /* Removes the temporary and frees w; NULL is fine. */

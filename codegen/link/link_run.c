@@ -107,48 +107,31 @@ static Status linker_failed(LinkJob *j, int exit_status, char *said)
                 exit_status, n ? said : "(it said nothing)");
 }
 
-/* In steps: an artifact holds the weights, and is not to stand in memory. */
-static Status copy_made(LinkJob *j, FILE *from, const char *made, FileWriter *to)
+/* Runs the linker, which writes the artifact where it is to stand, under its temporary name: it
+ * holds the weights, and is not to be copied. */
+static Status run_linker(LinkJob *j, FileWriter *to)
 {
-    enum { STEP = 1 << 20 };
-    char *step = arena_alloc(j->arena, STEP);
-
-    for (size_t n = STEP; n == STEP;) {
-        n = fread(step, 1, STEP, from);
-        if (ferror(from))
-            return diag(j->d, ERR_IO, (Where){.file = made}, "cannot be read: %s", strerror(errno));
-        TRY(file_write(to, step, n));
-    }
-    return OK;
-}
-
-static Status publish(LinkJob *j, const char *made, const char *path, int mode)
-{
-    FILE *from = fopen(made, "rbe");
-    FileWriter *to = NULL;
-    Status status;
-
-    if (!from) return diag(j->d, ERR_IO, (Where){.file = made}, "cannot open: %s", strerror(errno));
-    status = file_create(path, mode, &to, j->d);
-    if (status == OK) status = copy_made(j, from, made, to);
-    fclose(from);
-    if (status == OK) return file_commit(to);
-    file_abandon(to);
-    return status;
-}
-
-Status link_job_run(LinkJob *j, const char *path, int mode)
-{
-    const char *made = path_join(j->arena, j->folder, "made");
     char *said = NULL;
     int exit_status;
 
     link_job_arg(j, "-Wl,--build-id=none");
     link_job_arg(j, "-o");
-    link_job_arg(j, made);
+    link_job_arg(j, file_temporary(to));
     link_job_arg(j, NULL);
     if (!arena_ok(j->arena)) return diag(j->d, ERR_LIMIT, (Where){0}, "no memory to link");
     TRY(process_run(j->argv, &exit_status, &said, j->arena, j->d));
     if (exit_status != 0) return linker_failed(j, exit_status, said);
-    return publish(j, made, path, mode);
+    return file_reopen(to);
+}
+
+Status link_job_run(LinkJob *j, const char *path, int mode)
+{
+    FileWriter *to = NULL;
+    Status status;
+
+    TRY(file_create(path, mode, &to, j->d));
+    status = run_linker(j, to);
+    if (status == OK) return file_commit(to);
+    file_abandon(to);
+    return status;
 }

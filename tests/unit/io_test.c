@@ -161,6 +161,19 @@ static void test_write(const Fixture *x)
     CHECK_EQ(entries(x), before + 1); /* no temporary stays */
     CHECK(stat(in(x, "target"), &st) == 0 && st.st_size == 500000);
 
+    /* what another program makes of the temporary */
+    CHECK_EQ(file_create(in(x, "target"), 0755, &w, NULL), OK);
+    CHECK(unlink(file_temporary(w)) == 0 && symlink("target", file_temporary(w)) == 0);
+    CHECK_EQ(file_reopen(w), ERR_IO); /* no link is followed */
+    file_abandon(w);
+    CHECK_EQ(file_create(in(x, "target"), 0755, &w, NULL), OK);
+    CHECK_EQ(unlink(file_temporary(w)), 0);
+    put(x, path_name(file_temporary(w)), "other", 5);
+    CHECK_EQ(file_reopen(w), OK);
+    CHECK_EQ(file_commit(w), OK);
+    CHECK(stat(in(x, "target"), &st) == 0 && st.st_size == 5 && (st.st_mode & 0100));
+    CHECK_EQ(entries(x), before + 1);
+
     CHECK_EQ(file_create(x->folder, 0644, &w, NULL), ERR_IO);
     CHECK_EQ(file_create(in(x, "no/such/folder"), 0644, &w, NULL), ERR_IO);
     CHECK_EQ(file_create(in(x, "ends-in/"), 0644, &w, NULL), ERR_IO);
