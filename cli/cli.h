@@ -40,9 +40,10 @@ typedef struct Options {
 #define OPTION(field, kind, ...) Option##kind field;
 #include "cli/options.def"
 #undef OPTION
-    OptionList argument;     /* what is no option */
-    Text *c_source;          /* CodegenOptions.c_source */
-    const void *model_bytes; /* the model, when it is not read from a file */
+    OptionList argument;      /* what is no option */
+    Text *c_source;           /* CodegenOptions.c_source */
+    const CodegenTune *tiles; /* CodegenOptions.tune */
+    const void *model_bytes;  /* the model, when it is not read from a file */
     size_t model_size;
     Arena *arena;
 } Options;
@@ -94,6 +95,9 @@ Status user_ops_known(const Options *o, FrontendOptions *out, Diag *d) MUST_USE;
 Status user_ops_objects(const Options *o, CodeObject *out, int *n, Diag *d) MUST_USE;
 /* The file's name without folder and ending, as a C identifier. */
 const char *session_symbol(Arena *a, const char *path);
+
+/* tune.c: what --tune finds for the model, measured or remembered; in o->arena. */
+Status tune(const Options *o, const char *model, const CodegenTune **out, Diag *d) MUST_USE;
 
 Status cmd_compile(const Options *o, Diag *d) MUST_USE;
 Status cmd_run(const Options *o, Diag *d) MUST_USE;

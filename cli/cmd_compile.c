@@ -290,6 +290,7 @@ Status cmd_compile(const Options *o, Diag *d)
     } else if (own.tolerance) {
         return diag(d, ERR_USAGE, (Where){0}, "--tolerance is for --math auto");
     }
+    if (own.tune && c.form->kind == FORM_ARTIFACT) TRY(tune(&own, c.model, &own.tiles, d));
     c.time[0] = now();
     s = session_load(&own, c.model, &c.loaded, d);
     c.time[1] = now();

@@ -91,6 +91,7 @@ Status session_codegen(const Options *o, Module *m, const char *symbol, Code *ou
                         .flush_subnormals = o->flush_subnormals,
                         .keep_asm = o->emit && !strcmp(o->emit, "asm"),
                         .keep_llvm = o->emit && !strcmp(o->emit, "llvm"),
+                        .tune = o->tiles,
                         .c_source = o->c_source};
 
     TRY(level_of(o, &c.level, d));

@@ -49,6 +49,8 @@ typedef struct Compile {
     EntryKernel **entry; /* by Node.id */
     const char **name;   /* of launches, for --bench */
     int n_name, cap_name;
+    const char **key; /* of launches, for --tune */
+    int n_key, cap_key;
     Function *function;
     int n_function, cap_function;
     Map by_digest; /* text of a digest -> index of the function + 1 */
@@ -193,10 +195,14 @@ static Status prepare_machine(Compile *c, Node *n, EntryKernel *e)
 {
     CpuKernel *kernel;
     uintptr_t index;
+    const char *tiled;
     char key[33];
 
     kernel_key(c, n, key);
-    TRY(cpu_kernel_prepare(c->arena, c->m, n, c->isa, c->diag, &kernel));
+    TRY(cpu_kernel_prepare(c->arena, c->m, n, c->isa, tile_choice_of(c->o->tune, key), c->diag,
+                           &kernel));
+    tiled = cpu_kernel_is_tiled(kernel) ? arena_strdup(c->arena, key) : NULL;
+    VEC_PUSH(c->arena, c->key, c->n_key, c->cap_key, tiled);
     index = (uintptr_t)map_get(&c->by_digest, key);
     if (!index) {
         const char *name = arena_printf(c->arena, "%s_k%d", c->symbol, c->n_function);
@@ -382,6 +388,7 @@ static Status compile(Compile *c)
     TRY(plan_memory(c->m, c->arena, &c->out->plan, c->diag));
     c->out->n_kernels = c->n_function;
     c->out->n_calls_of_kernels = c->n_name;
+    c->out->kernel_key = c->key;
     c->out->arena_size = plan_size(&c->out->plan);
     if (!dims_ok(&c->m->dims))
         return diag(c->diag, ERR_LIMIT, (Where){.file = c->m->file}, "a size is too large");

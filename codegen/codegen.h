@@ -3,6 +3,7 @@
 #define INGOT_CODEGEN_CODEGEN_H
 
 #include "codegen/plan.h"
+#include "codegen/tile_choice.h"
 #include "codegen/weights.h"
 #include "ingot/ingot_rt.h"
 #include "ir/graph.h"
@@ -15,8 +16,9 @@ typedef struct CodegenOptions {
     int jobs;           /* compile threads; 0: all cores */
     const char *symbol; /* prefix of exported symbols; the model descriptor is SYMBOL_model */
     bool flush_subnormals;
-    bool keep_asm;  /* also give assembler text of kernels (--emit asm) */
-    bool keep_llvm; /* also give LLVM IR text (--emit llvm) */
+    bool keep_asm;           /* also give assembler text of kernels (--emit asm) */
+    bool keep_llvm;          /* also give LLVM IR text (--emit llvm) */
+    const CodegenTune *tune; /* NULL: nothing was measured */
     Text *c_source; /* not NULL: kernels go into it as plain C, and none is in the objects: what the
                        machine code of kernels is held against */
 } CodegenOptions;
@@ -36,6 +38,8 @@ typedef struct Code {
     const char *text; /* keep_asm / keep_llvm */
     int n_kernels;    /* distinct functions */
     int n_calls_of_kernels;
+    const char *const *kernel_key; /* [n_calls_of_kernels] in the order of launches: what tiles are
+                                      known by in CodegenTune; NULL for other kernels */
     Plan plan;
     int64_t arena_size; /* bytes of intermediates; -1: not known before run time */
 } Code;

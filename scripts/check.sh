@@ -61,6 +61,7 @@ random      | counts |  5 | random graphs against the onnx package, 8 levels, ta
 contrib     | counts |  5 | operators of com.microsoft against ONNX Runtime, where that is installed: 4 rounds, seeded
 sequences   | counts |  5 | random programs on sequences and optionals against lists of Python, 4 ways: 60, seeded
 user-ops    | counts |  3 | operators of a user compiled in with --op: every form of artifact, refusals, failures
+tune        | counts |  3 | --tune: remembered choices of tiles, and the same bits with each of them
 digits      | counts |  2 | models/digits: test set, executable on real images, its size
 '
 
@@ -446,6 +447,13 @@ step_user-ops()
     need_ingot
     need_python
     $PYTHON tests/artifacts/user_op_check.py $INGOT build/user-ops
+}
+
+step_tune()
+{
+    need_ingot
+    need_python
+    $PYTHON tests/artifacts/tune_check.py $INGOT build/tune
 }
 
 step_digits()

@@ -175,6 +175,7 @@ static int choose_vectors(const CpuGemm *g, const CpuIsa *isa)
 
     while (v < most && most_rows(g, isa, v + 1) >= m)
         v++;
+    if (g->tile->vectors) v = g->tile->vectors;
     columns = (n + g->lanes - 1) / g->lanes;
     return v > columns ? (int)columns : v;
 }
@@ -267,7 +268,8 @@ static void choose_blocks(CpuGemm *g)
     g->block_m = 0;
     g->blocks_m = dim_const(t, 1);
     g->rows_first = g->b.pack >= 0 && k * n <= WEIGHT_BYTES / 4 && most_cuts(g) >= TASKS_WANTED;
-    cut_columns(g, L2_BYTES / 4 / clamp(k, 1, INT32_MAX));
+    cut_columns(g,
+                L2_BYTES / 4 / clamp(k, 1, INT32_MAX) * (g->tile->block ? g->tile->block : 4) / 4);
     tasks = o * ((n + g->block_n - 1) / g->block_n);
     if (tasks < TASKS_WANTED && !g->rows_first && dim_is(g->lines, 1)) {
         cut_columns(g, (n * o + TASKS_WANTED - 1) / TASKS_WANTED);
@@ -474,7 +476,8 @@ static void set_abi(CpuGemm *g)
             dim_add(t, g->a_at, align64(t, dim_mul(t, a_row_size(g), dim_mul_c(t, rows, 4))));
 }
 
-Status cpu_gemm_prepare(Arena *arena, Nest *n, const CpuIsa *isa, Diag *d, CpuGemm **out)
+Status cpu_gemm_prepare(Arena *arena, Nest *n, const CpuIsa *isa, const TileChoice *tile, Diag *d,
+                        CpuGemm **out)
 {
     const Stage *s = &n->kernel->stage[0];
     CpuGemm *g;
@@ -489,6 +492,7 @@ Status cpu_gemm_prepare(Arena *arena, Nest *n, const CpuIsa *isa, Diag *d, CpuGe
     last = innermost(s);
     if (last < 0 || !(c.n >> last & 1)) return OK;
     g = ARENA_NEW(arena, CpuGemm);
+    g->tile = tile;
     g->a.pack = g->b.pack = g->across.k = g->along.k = -1;
     g->rank = s->rank;
     g->n_index = s->rank + s->n_reduce;

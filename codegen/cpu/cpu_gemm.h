@@ -5,12 +5,14 @@
 
 #include "codegen/cpu/cpu_module.h"
 #include "codegen/nest.h"
+#include "codegen/tile_choice.h"
 
 typedef struct CpuGemm CpuGemm;
 
 /* *out is NULL when this kernel is not for it. Else n->abi is its own (tasks, grain, packed
  * weights, scratch; dims that it needs are added). One thread at a time per Module. */
-Status cpu_gemm_prepare(Arena *arena, Nest *n, const CpuIsa *isa, Diag *d, CpuGemm **out) MUST_USE;
+Status cpu_gemm_prepare(Arena *arena, Nest *n, const CpuIsa *isa, const TileChoice *tile, Diag *d,
+                        CpuGemm **out) MUST_USE;
 Status cpu_gemm_emit(CpuModule *m, const CpuGemm *g, const char *name) MUST_USE;
 
 #endif

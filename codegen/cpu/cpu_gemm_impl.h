@@ -47,6 +47,7 @@ typedef struct GemmEdge {
 
 struct CpuGemm {
     Nest *nest;
+    const TileChoice *tile; /* what is not as the shape has it */
     uint8_t group[NEST_INDICES];
     Dim extent[NEST_INDICES];
     int rank, n_index;

@@ -27,14 +27,14 @@ static const Sx *expand(void *context, SxTable *t, const Sx *e)
     return sx_expand(t, e, (SxHas){.f16 = isa->f16, .scale = isa->scale});
 }
 
-Status cpu_kernel_prepare(Arena *arena, Module *m, const Node *n, const CpuIsa *isa, Diag *d,
-                          CpuKernel **out)
+Status cpu_kernel_prepare(Arena *arena, Module *m, const Node *n, const CpuIsa *isa,
+                          const TileChoice *tile, Diag *d, CpuKernel **out)
 {
     CpuKernel *k = ARENA_NEW(arena, CpuKernel);
 
     k->isa = isa;
     TRY(nest_build(arena, m, n, expand, (void *)(uintptr_t)isa, d, &k->nest));
-    TRY(cpu_gemm_prepare(arena, k->nest, isa, d, &k->gemm));
+    TRY(cpu_gemm_prepare(arena, k->nest, isa, tile, d, &k->gemm));
     if (!k->gemm) TRY(cpu_depthwise_prepare(arena, k->nest, isa, d, &k->depthwise));
     *out = k;
     return OK;

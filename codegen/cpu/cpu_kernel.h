@@ -8,12 +8,13 @@
 
 #include "codegen/cpu/cpu_module.h"
 #include "codegen/kernel_abi.h"
+#include "codegen/tile_choice.h"
 
 typedef struct CpuKernel CpuKernel;
 
-/* `n` is a NODE_KERNEL. Everything is in `arena`. */
-Status cpu_kernel_prepare(Arena *arena, Module *m, const Node *n, const CpuIsa *isa, Diag *d,
-                          CpuKernel **out) MUST_USE;
+/* `n` is a NODE_KERNEL. Everything is in `arena`; `tile` lives as long. */
+Status cpu_kernel_prepare(Arena *arena, Module *m, const Node *n, const CpuIsa *isa,
+                          const TileChoice *tile, Diag *d, CpuKernel **out) MUST_USE;
 /* Complete after prepare; does not change with emit. */
 const KernelAbi *cpu_kernel_abi(const CpuKernel *k);
 /* A contraction on register tiles (cpu_gemm.h), not the generic loops. */

@@ -372,9 +372,9 @@ static inline void run_level(Run *r, const char *level)
         char name[32];
 
         snprintf(name, sizeof name, "k%d", i);
-        CHECK_EQ(
-            cpu_kernel_prepare(r->arena, r->cases[i].module, r->cases[i].node, isa, &r->diag, &k),
-            OK);
+        CHECK_EQ(cpu_kernel_prepare(r->arena, r->cases[i].module, r->cases[i].node, isa,
+                                    tile_choices, &r->diag, &k),
+                 OK);
         CHECK_EQ(cpu_kernel_emit(m, k, name), OK);
         abi[i] = cpu_kernel_abi(k);
         r->tiled += cpu_kernel_is_tiled(k);
