@@ -1,25 +1,19 @@
 /* signal.c: DFT, STFT, windows and MelWeightMatrix.
  *
- * A transform is a sum of products with cosines and sines: tables where the length is known, made
- * here in double from angles reduced modulo the length; else computed at each term. O(n^2). */
+ * A transform of a known length is a fast one where the length falls into small factors (fft.c),
+ * else a product with a matrix of cosines and sines, made here in double from angles reduced modulo
+ * the length. Of a length that only the run knows, they are computed at each term. */
 #include <math.h>
 #include <string.h>
 
 #include "ir/mathd.h"
 #include "ir/ops/compose.h"
 #include "ir/ops/dot.h"
+#include "ir/ops/fft.h"
 #include "ir/ops/ops_common.h"
 
 #define PI 3.14159265358979323846
 enum { LENGTH_MAX = 1 << 20, TABLE_MAX = 1 << 24 };
-
-static void turn(int64_t k, int64_t n, double *c, double *s)
-{
-    double angle = 2 * PI * (double)(k % n) / (double)n;
-
-    *c = mathd_cos(angle);
-    *s = mathd_sin(angle);
-}
 
 /* ---- DFT: [..., n, ..., 1 or 2] along `axis`; real results where a one-sided one is inverted ----
  */
@@ -144,7 +138,7 @@ static void line_sum(const Line *l, int64_t k, double *re, double *im)
     for (int64_t i = 0; i < l->n; i++) {
         double a, b, c, s;
         line_number(l, i, &a, &b);
-        turn(i * k, l->n, &c, &s);
+        fft_turn(i * k, l->n, &c, &s);
         if (!l->inverse) s = -s;
         *re += a * c - b * s;
         *im += a * s + b * c;
@@ -220,7 +214,7 @@ static Angle angle_of(Build *b, const Sx *i, const Sx *k, Dim n, DType d, int fi
         Tensor *v = tensor_new(b->module->arena, d, 1, &n->value);
         for (int64_t j = 0; v && j < n->value; j++) {
             double c, s;
-            turn(j, n->value, &c, &s);
+            fft_turn(j, n->value, &c, &s);
             tensor_set_double(v, j, p ? s : c);
         }
         a.tables[p] = build_tensor(b, v);
@@ -246,7 +240,7 @@ static Value *dft_matrix(Build *b, const Dft *f, int64_t have, DType d)
             double c, s, w = f->inverse ? 1 / (double)n : 1;
             bool pair = f->inverse && f->onesided && i != 0 && 2 * i != n;
             if (i >= n || (f->inverse && f->onesided && i > n / 2)) continue;
-            turn(i * k, n, &c, &s);
+            fft_turn(i * k, n, &c, &s);
             if (!f->inverse) s = -s;
             if (pair) w *= 2; /* with its conjugate */
             bool real = f->inverse && f->onesided && !pair;
@@ -334,6 +328,38 @@ static Status dft_open(Build *b, const Node *n, const Dft *f, Value **out)
     return b->status;
 }
 
+/* Elements of the matrix of a transform. */
+static int64_t dft_size(const Dft *f)
+{
+    return 2 * f->out->value * f->have->value * (f->complex_in ? 2 : 1);
+}
+
+/* The parts of fast transforms, as far as they are wanted, side by side. */
+static Value *dft_fast(Build *b, const Dft *f, Value *x, const Type *to)
+{
+    SxTable *t = b->sx;
+    DType d = compute_dtype(to->dtype);
+    Dim flat[4] = {dim_const(b->dims, 1), f->have, dim_const(b->dims, 1), x->type.dim[f->rank - 1]};
+    Dim dims[4];
+    const Sx *idx[3] = {sx_index(t, 0), sx_index(t, 1), sx_index(t, 2)}, *v;
+    Value *part[2] = {NULL, NULL};
+
+    for (int i = 0; i < f->rank - 1; i++)
+        if (i != f->axis)
+            flat[i < f->axis ? 0 : 2] = dim_mul(b->dims, flat[i < f->axis ? 0 : 2], x->type.dim[i]);
+    build_fft(b, make_reshape(b, x, 4, flat), f->n->value, f->inverse, d, part);
+    if (b->status != OK) return NULL;
+    dims[0] = flat[0];
+    dims[1] = f->out;
+    dims[2] = flat[2];
+    dims[3] = dim_const(b->dims, 2);
+    v = sx_select(t, sx_eq(t, sx_index(t, 3), sx_i64(b, 0)), sx_at(b, 0, part[0], idx),
+                  sx_at(b, 1, part[1], idx));
+    if (f->inverse) v = sx_mul(t, v, sx_const(t, d, 1 / (double)f->n->value));
+    x = build_map(b, "parts", 2, part, to->dtype, 4, dims, sx_cast(t, v, to->dtype));
+    return make_reshape(b, x, f->rank, to->dim);
+}
+
 static Status lower_dft(Build *b, const Node *n, Value **out)
 {
     Infer cx = {.module = b->module, .build = b, .diag = b->diag};
@@ -343,6 +369,11 @@ static Status lower_dft(Build *b, const Node *n, Value **out)
     Dft f;
 
     TRY(dft_read(&cx, (Node *)(uintptr_t)n, &f));
+    if (f.axis >= 0 && dim_is_const(f.n) && dim_is_const(f.have) && f.complex_out &&
+        fft_suits(f.n->value, dft_size(&f))) {
+        out[0] = dft_fast(b, &f, n->in[0], to);
+        return b->status;
+    }
     if (dim_is_const(f.n) && dim_is_const(f.have)) matrix = dft_matrix(b, &f, f.have->value, d);
     if (!matrix) return dft_open(b, n, &f, out);
     out[0] = dft_known(b, &f, n->in[0], matrix, to);

@@ -10,7 +10,9 @@ import pathlib
 import sys
 from functools import partial
 
+import numpy as np
 import onnx
+from onnx import TensorProto, helper, numpy_helper
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "bench"))
 
@@ -21,7 +23,21 @@ from artifact import Counter, call  # noqa: E402
 from mobilenetv2 import mobilenetv2  # noqa: E402
 from nets_ops import OPS  # noqa: E402
 
+def transform(op, inputs, dims, **attributes):
+    """One node on x: a transform long enough to be a fast one."""
+    names = ["x", *[f"c{k}" for k in range(len(inputs))]]
+    graph = helper.make_graph(
+        [helper.make_node(op, names, ["y"], **attributes)], op,
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, dims)],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [numpy_helper.from_array(np.array(a), n) for a, n in zip(inputs, names[1:])])
+    return helper.make_model(graph, ir_version=10, opset_imports=[helper.make_opsetid("", 21)])
+
+
 SMALL = {
+    "stft": partial(transform, "STFT", [100, np.hanning(512).astype("f4")], ["batch", 2000, 1]),
+    "dft": partial(transform, "DFT", [1050, 1], [3, 1000, 2, 2]),
+    "dft_inverse": partial(transform, "DFT", [720, 2], [2, 3, 800, 2], inverse=1),
     "resnet18": partial(nets_conv.resnet18, 1, 64),
     "mobilenetv3": partial(nets_conv.mobilenetv3, 2, 64),
     "efficientnet": partial(nets_conv.efficientnet, 1, 64),
@@ -42,6 +58,7 @@ SMALL = {
                                     "softmax_12x128x128", "gelu_128x3072", "maxpool_112", "transpose_1024")},
 }
 OPTIONS = {
+    "stft": ["--dim", "batch=2"],
     "bert_open": ["--dim", "batch=2", "--dim", "sequence=7"],
 }
 
