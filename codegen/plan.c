@@ -343,20 +343,28 @@ static void plan_if(Planner *p, const Node *n)
     }
 }
 
-/* The pieces of a concat along the first axis that has an extent lie one behind the other. */
+/* The pieces of a concat along the first axis that has an extent lie one behind the other. A piece
+ * of an open size is copied, once it is checked: it may be larger than its place. */
 static void plan_concat(Planner *p, const Node *n)
 {
     NodePlan *np = node_plan(p, n);
     const Life *l = life_of(p, n->out[0]);
-    int64_t at = 0;
+    int64_t at = 0, whole;
 
     np->direct[0] = ARENA_ARRAY(p->arena, bool, n->n_in);
     for (int i = 0; i < n->axis; i++)
         if (!dim_is(n->out[0]->type.dim[i], 1)) return;
     if (plan_bytes(n->out[0]) < 0 || p->buffer[l->buffer].size < 0) return;
+    whole = n->out[0]->type.dim[n->axis]->value;
+    if (whole == 0) return;
     for (int i = 0; i < n->n_in; i++) {
-        np->direct[0][i] = claim(p, n->in[i], n->parent, l->buffer, l->offset + at);
-        at += plan_bytes(n->in[i]);
+        int64_t bytes = plan_bytes(n->in[i]);
+        if (bytes < 0 && !dim_is_const(n->in[i]->type.dim[n->axis])) return;
+        if (bytes >= 0)
+            np->direct[0][i] = claim(p, n->in[i], n->parent, l->buffer, l->offset + at);
+        else
+            bytes = plan_bytes(n->out[0]) / whole * n->in[i]->type.dim[n->axis]->value;
+        at += bytes;
     }
 }
 

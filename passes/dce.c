@@ -53,19 +53,27 @@ static void mention_kernel(Dce *d, SxTable *t, const Kernel *k)
     }
 }
 
+/* Operators read contents instead of the tensor. */
+static void mention_contents(Dce *d, const Value *v)
+{
+    int64_t count;
+
+    if (!v || !v->contents || v->type.rank > 1) return;
+    count = v->type.rank == 0 ? 1 : v->type.dim[0]->value;
+    for (int64_t j = 0; j < count; j++)
+        dim_symbols(v->contents[j], mention, &d->symbols);
+}
+
 static void mention_node(Dce *d, Node *n)
 {
-    for (int i = 0; i < n->n_in; i++)
+    for (int i = 0; i < n->n_in; i++) {
         mention_type(d, n->in[i]);
+        if (n->kind == NODE_OP) mention_contents(d, n->in[i]);
+    }
     for (int i = 0; i < n->n_out; i++) {
         const Value *v = n->out[i];
         if (v && v->uses) mention_type(d, v);
-        /* operators read contents instead of the tensor */
-        if (v && v->contents && n->kind == NODE_OP && v->type.rank <= 1) {
-            int64_t count = v->type.rank == 0 ? 1 : v->type.dim[0]->value;
-            for (int64_t j = 0; j < count; j++)
-                dim_symbols(v->contents[j], mention, &d->symbols);
-        }
+        if (n->kind == NODE_OP) mention_contents(d, v);
     }
     if (n->kernel) mention_kernel(d, &n->parent->module->sx, n->kernel);
 }

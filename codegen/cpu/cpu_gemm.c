@@ -145,6 +145,7 @@ static bool shape_taken(const CpuGemm *g, bool constant_b)
 {
     int64_t m = nest_guess(g->size_m), n = nest_guess(g->size_n);
 
+    if (dim_is(g->size_n, 0)) return false; /* no tile to be cut */
     if (!constant_b && dim_is_const(g->size_n) && n < MIN_COLUMNS) return false;
     if (!constant_b && m < 3) return false;
     return true;

@@ -189,9 +189,7 @@ static Status infer_bitcast(Infer *cx, Node *n)
 static Status eval_bitcast(Eval *cx, const Node *n, const Tensor *const *in, Tensor **out)
 {
     TRY(eval_out(cx, n, &out[0], cast_target(n), in[0]->rank, in[0]->dim));
-    for (int64_t i = 0; i < in[0]->count; i++)
-        dtype_store_bits(out[0]->dtype, tensor_at(out[0], i),
-                         dtype_load_bits(in[0]->dtype, tensor_at(in[0], i)));
+    if (out[0]->bytes) memcpy(out[0]->data, in[0]->data, out[0]->bytes);
     return OK;
 }
 

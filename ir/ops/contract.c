@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "ir/ops/dot.h"
+#include "ir/ops/ops_common.h"
 #include "ir/ops/family.h"
 
 DType dot_dtype(DType t)
@@ -42,6 +43,7 @@ typedef struct MatMul {
     Dim batch_dim[MAX_RANK];
     bool vector_a, vector_b;
     Dim m, n, k;
+    Dim ka, kb; /* k as each operand has it */
 } MatMul;
 
 static Type batch_type(const Type *t)
@@ -63,11 +65,12 @@ static Status matmul_read(Infer *cx, Node *n, MatMul *x)
     x->vector_b = b->rank == 1;
     x->m = x->vector_a ? NULL : a->dim[a->rank - 2];
     x->n = x->vector_b ? NULL : b->dim[b->rank - 1];
-    x->k = a->dim[a->rank - 1];
+    x->k = x->ka = a->dim[a->rank - 1];
     kb = x->vector_b ? b->dim[0] : b->dim[b->rank - 2];
     if (dim_distinct(&cx->module->dims, x->k, kb))
         return op_error(n, cx->diag, NULL, "%s: inner dims %lld and %lld differ", node_op_name(n),
                         (long long)x->k->lo, (long long)kb->lo);
+    x->kb = kb;
     if (dim_is_const(kb)) x->k = kb;
     return infer_broadcast_dims(cx, n, 2, (const Type *[]){&ba, &bb}, &x->batch, x->batch_dim);
 }
@@ -126,6 +129,7 @@ static Status matmul_dot(Build *b, const Node *n, Dot *d, MatMul *x, Dim *dims, 
     int ra = va->type.rank, rb = vb->type.rank, rank;
 
     TRY(matmul_read(&cx, (Node *)(uintptr_t)n, x));
+    build_require_equal(b, x->ka, x->kb);
     rank = matmul_dims(x, dims);
     batch_index(b, va, x, ia);
     batch_index(b, vb, x, ib);
@@ -241,14 +245,37 @@ static Status eval_matmul_integer(Eval *cx, const Node *n, const Tensor *const *
     return eval_product(cx, n, in[0], in[1], z, DT_I32, &out[0]);
 }
 
-/* i32(x) - i32(zero), the zero point read along index `at` when it has more than one element. */
-static const Sx *less_zero(Build *b, const Sx *x, int src, const Value *zero, const Sx *at)
+/* Zero points are [M], [M, 1] or [1] of A, [N], [1, N] or [1] of B. */
+static Status zero_shape(const Node *n, Diag *d, int input, int at)
+{
+    const Type *z;
+
+    if (!has_in(n, input)) return OK;
+    z = in_type(n, input);
+    if (z->rank <= 1) return OK;
+    for (int i = 0; i < z->rank; i++)
+        if (i != z->rank - at && !dim_is(z->dim[i], 1))
+            return op_unsupported(n, d, "%s: zero points of each matrix", node_op_name(n));
+    return OK;
+}
+
+static Status infer_matmul_integer(Infer *cx, Node *n)
+{
+    TRY(zero_shape(n, cx->diag, 2, 2));
+    TRY(zero_shape(n, cx->diag, 3, 1));
+    return infer_matmul(cx, n);
+}
+
+/* i32(x) - i32(zero), the zero point read along index `at`, of this extent, when it has more than
+ * one element. */
+static const Sx *less_zero(Build *b, const Sx *x, int src, const Value *zero, const Sx *at,
+                           Dim extent)
 {
     const Sx *z, *idx[MAX_RANK], *wide = sx_cast(b->sx, x, DT_I32);
 
     if (!zero) return wide;
-    for (int i = 0; i < zero->type.rank; i++) /* [M] or [M, 1] or [1] */
-        idx[i] = dim_is(zero->type.dim[i], 1) ? sx_i64(b, 0) : at;
+    for (int i = 0; i < zero->type.rank; i++)
+        idx[i] = sx_index_or_one(b, zero->type.dim[i], extent, at);
     z = sx_at(b, src, zero, idx);
     return sx_sub(b->sx, wide, sx_cast(b->sx, z, DT_I32));
 }
@@ -265,10 +292,11 @@ static Status lower_matmul_integer(Build *b, const Node *n, Value **out)
     TRY(matmul_dot(b, n, &d, &x, dims, ia, ib));
     d.in = in;
     if (za) in[d.n_in++] = za;
-    d.a = less_zero(b, d.a, 2, za, x.vector_a ? sx_i64(b, 0) : sx_index(b->sx, x.batch));
+    d.a = less_zero(b, d.a, 2, za, x.vector_a ? sx_i64(b, 0) : sx_index(b->sx, x.batch),
+                    x.vector_a ? dim_const(b->dims, 1) : x.m);
     if (zb) in[d.n_in++] = zb;
-    d.b =
-        less_zero(b, d.b, d.n_in - 1, zb, x.vector_b ? sx_i64(b, 0) : sx_index(b->sx, d.rank - 1));
+    d.b = less_zero(b, d.b, d.n_in - 1, zb, x.vector_b ? sx_i64(b, 0) : sx_index(b->sx, d.rank - 1),
+                    x.vector_b ? dim_const(b->dims, 1) : x.n);
     d.acc = DT_I32;
     d.out = DT_I32;
     d.lanes = false;
@@ -408,7 +436,7 @@ const OpDef contract_ops[] = {
      .traits = OP_PURE,
      .quant = QUANT_FLOAT,
      .result = DT_I32,
-     .infer = infer_matmul,
+     .infer = infer_matmul_integer,
      .eval = eval_matmul_integer,
      .lower = lower_matmul_integer},
     {.name = "Gemm",

@@ -384,7 +384,7 @@ static Status transposed_axis(Module *m, const Node *n, Diag *d, Window *w, int 
     if (shape || same) {
         Dim want = shape ? dim_const(t, shape[i]) : dim_mul_c(t, w->in[i], w->stride[i]);
         Dim total = dim_sub(t, full, want), half;
-        if (!shape) total = dim_max(t, total, dim_const(t, 0));
+        total = dim_max(t, total, dim_const(t, 0)); /* what output_shape has more is at the end */
         half = dim_div(t, total, dim_const(t, 2));
         w->before[i] = strcmp(auto_pad, "SAME_UPPER") == 0 ? half : dim_sub(t, total, half);
         w->after[i] = dim_sub(t, total, w->before[i]);

@@ -61,21 +61,26 @@ static Value *join_heads(Build *b, Value *v)
 }
 
 /* Does the mask show key index 3 to query index 2 of batch index 0? NULL: an unknown form. */
-static const Sx *shown_by(Build *b, const Value *mask, Dim batch)
+static const Sx *shown_by(Build *b, const Value *mask, const Parts *p)
 {
     SxTable *t = b->sx;
+    Dim batch = p->q->type.dim[0];
     const Type *m = &mask->type;
     const Sx *i = sx_index(t, 0), *q = sx_index(t, 2), *k = sx_index(t, 3), *e, *start;
 
     if (m->rank == 2 || m->rank == 3) {
-        const Sx *one = sx_i64(b, 0), *at = dim_is(m->dim[0], 1) ? one : i;
-        e = sx_at(b, 0, mask, m->rank == 2 ? (const Sx *[]){at, k} : (const Sx *[]){at, q, k});
+        const Sx *at[3] = {sx_index_or_one(b, m->dim[0], batch, i)};
+        if (m->rank == 3) at[1] = sx_index_or_one(b, m->dim[1], p->q->type.dim[2], q);
+        at[m->rank - 1] = sx_index_or_one(b, m->dim[m->rank - 1], p->k->type.dim[2], k);
+        e = sx_at(b, 0, mask, at);
         return sx_gt(t, e, sx_const_int(t, m->dtype, 0));
     }
     if (m->rank != 1) return NULL;
     e = sx_lt(t, k, sx_cast(t, sx_at(b, 0, mask, &i), DT_I64));
-    if (m->dim[0] == batch) return e;
-    if (m->dim[0] != dim_mul(b->dims, batch, dim_const(b->dims, 2))) return NULL;
+    if (m->dim[0] != dim_mul(b->dims, batch, dim_const(b->dims, 2))) {
+        build_require_equal(b, m->dim[0], batch);
+        return e;
+    }
     start = sx_add(t, i, sx_dim(t, batch));
     start = sx_cast(t, sx_at(b, 0, mask, &start), DT_I64);
     return sx_and(t, e, sx_le(t, start, k));
@@ -92,7 +97,7 @@ static Value *mask_value(Build *b, const Node *n, const Parts *p, DType type)
     const Sx *e = sx_const(t, type, 0), *shown;
 
     if (p->mask) {
-        shown = shown_by(b, p->mask, batch);
+        shown = shown_by(b, p->mask, p);
         if (!shown) {
             build_fail(b, op_unsupported(n, b->diag, "a mask of this shape"));
             return NULL;

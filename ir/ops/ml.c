@@ -241,9 +241,11 @@ static Status lower_scaler(Build *b, const Node *n, Value **out)
 
 static Status lower_binarizer(Build *b, const Node *n, Value **out)
 {
-    Value *x = n->in[0], *at = make_scalar(b, x, attr_float(n, "threshold", 0));
+    DType t = in_type(n, 0)->dtype; /* the threshold of integers may lie between them */
+    Value *x = dtype_is_float(t) ? n->in[0] : make_cast(b, n->in[0], DT_F64);
+    Value *at = make_scalar(b, x, attr_float(n, "threshold", 0));
 
-    out[0] = make_cast(b, build_op2(b, "Greater", x, at), in_type(n, 0)->dtype);
+    out[0] = make_cast(b, build_op2(b, "Greater", x, at), t);
     return b->status;
 }
 
@@ -304,7 +306,9 @@ static Status lower_feature_vectorizer(Build *b, const Node *n, Value **out)
         v[i] = as_float(b, n->in[i]);
         if (t->rank == 1) v[i] = make_unsqueeze(b, v[i], 1);
         if (!v[i] || i >= count || dim_is(v[i]->type.dim[1], dims[i])) continue;
-        if (!dim_is_const(v[i]->type.dim[1]) || v[i]->type.dim[1]->value < dims[i])
+        if (!dim_is_const(v[i]->type.dim[1]))
+            build_require_equal(b, v[i]->type.dim[1], dim_const(b->dims, dims[i]));
+        else if (v[i]->type.dim[1]->value < dims[i])
             return op_unsupported(n, b->diag, "input %d narrower than inputdimensions", i);
         v[i] = make_slice(b, v[i], 1, 0, dims[i], 1);
     }

@@ -121,6 +121,20 @@ def cast_cases():
                "ends")
 
 
+def open_cases():
+    """Open dims that do not fit together."""
+    a, b = np.ones((4, 5), np.float32), np.ones((3, 2), np.float32)
+    yield Case("matmul_open", [node("MatMul", "ab")], {"a": a, "b": b}, {"y": (TensorProto.FLOAT, [4, 2])}, "status",
+               dims={"a": ["m", "k"], "b": ["q", "n"]})
+    yield Case("matmul_integer_open", [node("MatMulInteger", "abzw")],
+               {"a": np.ones((4, 2), np.uint8), "b": np.ones((2, 4), np.uint8), "z": np.ones(2, np.uint8),
+                "w": np.ones(3, np.uint8)},
+               {"y": (TensorProto.INT32, [4, 4])}, "status", dims={"z": ["zs"], "w": ["ws"]})
+    yield Case("concat_open", [node("Neg", "a", "c"), node("Neg", "b", "d"), node("Concat", "cd", axis=1)],
+               {"a": np.ones((1, 2), np.float32), "b": np.ones((700, 3), np.float32)},
+               {"y": (TensorProto.FLOAT, [1, 5])}, "status", dims={"b": ["n", 3]})
+
+
 def index_cases():
     x = np.arange(12, dtype=np.float32).reshape(3, 4)
     for far in (3, -4, 1 << 40, I64_MIN, I64_MAX):
@@ -241,7 +255,7 @@ def control_cases():
 
 
 def all_cases():
-    for group in (integer_cases, cast_cases, index_cases, size_cases, float_cases, control_cases):
+    for group in (integer_cases, cast_cases, open_cases, index_cases, size_cases, float_cases, control_cases):
         yield from group()
 
 
