@@ -30,7 +30,8 @@ static Status open_library(Artifact *a, const char *path, const char *symbol, Ar
     const char *const names[] = {path, NULL};
     const DylibSymbol symbols[] = {
         {arena_printf(arena, "%s_model", symbol), (void **)&a->model, false},
-        {"ingot_create", (void **)&a->create, false},
+        {"ingot_create_explained", (void **)&a->create, false},
+        {"ingot_level", (void **)&a->level, false},
         {"ingot_run", (void **)&a->run, false},
         {"ingot_destroy", (void **)&a->destroy, false},
         {"ingot_error", (void **)&a->error, false},
@@ -116,11 +117,15 @@ void artifact_close(Artifact *a)
 Status artifact_create(const Artifact *a, int threads, ingot_instance **out, Diag *d)
 {
     ingot_options options = {.threads = threads};
-    int32_t code = a->create(a->model, &options, out);
+    char why[400];
+    int32_t code = a->create(a->model, &options, out, why, sizeof why);
 
-    if (code == INGOT_OK) return OK;
-    return diag(d, from_runtime(code), (Where){0}, "the compiled model cannot start: %s",
-                code == INGOT_ERR_LIMIT ? "out of memory" : "it does not fit this processor");
+    if (code != INGOT_OK)
+        return diag(d, from_runtime(code), (Where){0}, "the compiled model cannot start: %s", why);
+    if (a->model->n_isa > 1)
+        diag_note(d, (Where){0}, "runs the code for %s, one of: %s", a->level(*out),
+                  a->model->target);
+    return OK;
 }
 
 Status artifact_run(const Artifact *a, ingot_instance *i, const ingot_tensor *in, ingot_tensor *out,

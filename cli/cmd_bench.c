@@ -205,7 +205,7 @@ static void tell_json(const Bench *b)
     json_key(&j, "model");
     json_string(&j, b->model);
     json_key(&j, "target");
-    json_string(&j, b->artifact.model->target);
+    json_string(&j, b->artifact.level(b->instance));
     put_int(&j, "threads", b->threads);
     put_int(&j, "runs", b->runs);
     json_key(&j, "latency_ms");
@@ -232,8 +232,8 @@ static void tell_text(const Bench *b)
     double ceiling = ceiling_gflops(b->ceiling);
 
     printf("%d runs, %d thread%s, %s: min %.4g ms, median %.4g ms, p90 %.4g ms\n", b->runs,
-           b->threads, b->threads == 1 ? "" : "s", b->artifact.model->target, milliseconds(b, 0),
-           milliseconds(b, 0.5), milliseconds(b, 0.9));
+           b->threads, b->threads == 1 ? "" : "s", b->artifact.level(b->instance),
+           milliseconds(b, 0), milliseconds(b, 0.5), milliseconds(b, 0.9));
     printf("%.4g MFLOP%s: %.4g GFLOP/s, %.1f %% of %.4g GFLOP/s, this machine's ceiling now\n",
            b->cost.flops / 1e6, b->cost.exact ? "" : " at least", rate,
            ceiling > 0 ? 100 * rate / ceiling : 0, ceiling);
@@ -248,6 +248,7 @@ static void tell_text(const Bench *b)
 static Status bench(Bench *b, const char *folder)
 {
     const Options *o = b->o;
+    Options level;
     Module *m;
 
     b->threads = o->threads.value ? (int)o->threads.value : jobs_cores();
@@ -257,7 +258,9 @@ static Status bench(Bench *b, const char *folder)
     TRY(inputs_read(o, m, b->model, INPUT_TESTS, &b->in, b->d));
     TRY(artifact_open(o, m, folder, "model", &b->artifact, b->d));
     TRY(artifact_create(&b->artifact, b->threads, &b->instance, b->d));
-    TRY(ceiling_open(o, folder, b->threads, &b->ceiling, b->d));
+    level = *o;
+    level.target = b->artifact.level(b->instance);
+    TRY(ceiling_open(&level, folder, b->threads, &b->ceiling, b->d));
     b->out = ARENA_ARRAY(o->arena, ingot_tensor, m->main->n_result);
     return measure(b);
 }

@@ -20,15 +20,16 @@
 
 enum { MOST_GROUPS = 32, KERNELS_A_GROUP = 4, WEIGHT_ALIGN = 64, FEW_LAUNCHES = 64 };
 
-/* One function. */
+/* One kernel: a function for each level. */
 typedef struct Function {
-    const CpuKernel *kernel;
-    const char *name;
+    const CpuKernel *kernel[CPU_MOST_ISAS];
+    const char *name[CPU_MOST_ISAS];
 } Function;
 
 /* One object: its own arena, sink and LLVM context, so that jobs share nothing. */
 typedef struct Job {
     struct Compile *c;
+    int level;
     int first, step; /* functions first, first + step, ...; first < 0: the host program */
     Arena *arena;
     Diag diag;
@@ -40,7 +41,7 @@ typedef struct Job {
 typedef struct Compile {
     Module *m;
     const CodegenOptions *o;
-    const CpuIsa *isa;
+    CpuIsas levels;
     Arena *arena;
     Diag *diag;
     Code *out;
@@ -190,6 +191,39 @@ static const char *launch_name(Compile *c, const Node *n)
     return *node ? arena_printf(c->arena, "%s %s", label, node) : label;
 }
 
+/* NAME_k3, or with several levels NAME_v4_k3. */
+static const char *name_function(const Compile *c, int level, int number)
+{
+    char *level_name;
+
+    if (c->levels.n == 1) return arena_printf(c->arena, "%s_k%d", c->symbol, number);
+    level_name = arena_strdup(c->arena, cpu_isa_short(c->levels.isa[level]));
+    for (char *s = level_name; *s; s++)
+        if (*s == '-') *s = '_';
+    return arena_printf(c->arena, "%s_%s_k%d", c->symbol, level_name, number);
+}
+
+static const char *function_name(const void *context, int level, int number)
+{
+    return ((const Compile *)context)->function[number].name[level];
+}
+
+static Status add_function(Compile *c, const Node *n, CpuKernel *lead)
+{
+    Function f = {.kernel = {lead}};
+    CpuKernel *kernel;
+
+    for (int i = 0; i < c->levels.n; i++) {
+        f.name[i] = name_function(c, i, c->n_function);
+        if (i == 0) continue;
+        TRY(cpu_kernel_prepare(c->arena, c->m, n, c->levels.isa[i], tile_choices, lead, c->diag,
+                               &kernel));
+        f.kernel[i] = kernel;
+    }
+    VEC_PUSH(c->arena, c->function, c->n_function, c->cap_function, f);
+    return OK;
+}
+
 /* Machine code; kernels of the same text are one function. */
 static Status prepare_machine(Compile *c, Node *n, EntryKernel *e)
 {
@@ -199,19 +233,19 @@ static Status prepare_machine(Compile *c, Node *n, EntryKernel *e)
     char key[33];
 
     kernel_key(c, n, key);
-    TRY(cpu_kernel_prepare(c->arena, c->m, n, c->isa, tile_choice_of(c->o->tune, key), c->diag,
-                           &kernel));
+    TRY(cpu_kernel_prepare(c->arena, c->m, n, c->levels.isa[0], tile_choice_of(c->o->tune, key),
+                           NULL, c->diag, &kernel));
     tiled = cpu_kernel_is_tiled(kernel) ? arena_strdup(c->arena, key) : NULL;
     VEC_PUSH(c->arena, c->key, c->n_key, c->cap_key, tiled);
     index = (uintptr_t)map_get(&c->by_digest, key);
     if (!index) {
-        const char *name = arena_printf(c->arena, "%s_k%d", c->symbol, c->n_function);
-        VEC_PUSH(c->arena, c->function, c->n_function, c->cap_function, (Function){kernel, name});
+        TRY(add_function(c, n, kernel));
         index = (uintptr_t)c->n_function;
         map_set(&c->by_digest, arena_strdup(c->arena, key), (void *)index);
     }
     e->abi = cpu_kernel_abi(kernel);
-    e->function = c->function[index - 1].name;
+    e->number = (int)index - 1;
+    if (c->levels.n == 1) e->function = function_name(c, 0, e->number);
     return OK;
 }
 
@@ -248,7 +282,7 @@ static Status fill_kernels(Job *j, CpuModule *m)
     const Compile *c = j->c;
 
     for (int i = j->first; i < c->n_function; i += j->step)
-        TRY(cpu_kernel_emit(m, c->function[i].kernel, c->function[i].name));
+        TRY(cpu_kernel_emit(m, c->function[i].kernel[j->level], c->function[i].name[j->level]));
     return OK;
 }
 
@@ -261,7 +295,7 @@ static Status run_job(void *context, int64_t i, int thread)
 
     (void)thread;
     if (!m) {
-        TRY(cpu_module_open(j->arena, j->c->isa, o->level, &j->diag, &m));
+        TRY(cpu_module_open(j->arena, j->c->levels.isa[j->level], o->level, &j->diag, &m));
         s = fill_kernels(j, m);
     }
     if (s == OK)
@@ -278,10 +312,14 @@ static Status open_jobs(Compile *c)
     int groups = (c->n_function + KERNELS_A_GROUP - 1) / KERNELS_A_GROUP;
 
     if (groups > MOST_GROUPS) groups = MOST_GROUPS;
-    c->job = ARENA_ARRAY(c->arena, Job, groups + 1);
-    for (int i = 0; i <= groups; i++) {
+    c->job = ARENA_ARRAY(c->arena, Job, groups * c->levels.n + 1);
+    for (int i = 0; i <= groups * c->levels.n; i++) {
         Job *j = &c->job[i];
-        *j = (Job){.c = c, .first = i - 1, .step = groups, .arena = arena_new(0)};
+        *j = (Job){.c = c, .first = -1, .step = groups, .arena = arena_new(0)};
+        if (i > 0) {
+            j->level = (i - 1) / groups;
+            j->first = (i - 1) % groups;
+        }
         if (!j->arena)
             return diag(c->diag, ERR_LIMIT, (Where){.file = c->m->file}, "out of memory");
         diag_init(&j->diag, j->arena);
@@ -313,9 +351,13 @@ static Status write_host(Compile *c)
                      .n_kernel_names = c->n_name,
                      .kernel_name = c->name,
                      .symbol = c->symbol,
-                     .flush_subnormals = c->o->flush_subnormals};
+                     .flush_subnormals = c->o->flush_subnormals,
+                     .levels = &c->levels,
+                     .n_function = c->levels.n > 1 ? c->n_function : 0,
+                     .function_name = function_name,
+                     .context = c};
 
-    TRY(cpu_module_open(j->arena, c->isa, level, c->diag, &j->module));
+    TRY(cpu_module_open(j->arena, cpu_isa_common(&c->levels), level, c->diag, &j->module));
     return cpu_entry_emit(j->module, &in, c->diag);
 }
 
@@ -355,11 +397,8 @@ static Status run_jobs(Compile *c)
 
 static Status find_target(Compile *c)
 {
-    TargetInfo info;
-
-    TRY(codegen_target(c->o->target, &info, c->diag));
-    c->isa = cpu_isa_find(info.name);
-    INVARIANT(c->diag, c->isa != NULL);
+    TRY(cpu_isa_parse(c->o->target, &c->levels, c->diag));
+    if (c->o->c_source) c->levels.n = 1; /* there is no other machine code but the host program */
     return OK;
 }
 

@@ -11,7 +11,7 @@
 
 typedef struct CodegenOptions {
     const char *target; /* "native", "x86-64-v4" (AVX-512), "x86-64-v3" (AVX2), "x86-64-v2"
-                           (SSE4.2), "scalar" */
+                           (SSE4.2), "scalar"; several, with commas: the artifact holds them all */
     int level;          /* -O0 .. -O3 */
     int jobs;           /* compile threads; 0: all cores */
     const char *symbol; /* prefix of exported symbols; the model descriptor is SYMBOL_model */
@@ -44,10 +44,10 @@ typedef struct Code {
     int64_t arena_size; /* bytes of intermediates; -1: not known before run time */
 } Code;
 
-/* What the target offers; NULL name = native. ERR_TARGET when unknown or not of this architecture.
- */
+/* What the target offers (of several levels the best; its name is then `name`); NULL name = native.
+ * ERR_TARGET when unknown or not of this architecture. */
 Status codegen_target(const char *name, TargetInfo *out, Diag *d) MUST_USE;
-/* Whether this machine can run it. */
+/* Whether this machine can run it, or one of its levels. */
 bool codegen_target_runs(const TargetInfo *t);
 Status codegen_compile(Module *m, const CodegenOptions *o, Arena *arena, Code *out,
                        Diag *d) MUST_USE;

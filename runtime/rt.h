@@ -50,6 +50,7 @@ typedef struct RtRegion {
 
 struct ingot_instance {
     const ingot_model *model;
+    const ingot_isa *isa; /* that runs; NULL: the model has none */
     RtMemory memory;
     int64_t memory_limit;
     int64_t memory_used; /* bytes of the reserve, of the region and of all segments */
@@ -111,10 +112,12 @@ INGOT_RT_HIDDEN int64_t ingot_rt_elements(int32_t dtype, int32_t rank, const int
 INGOT_RT_HIDDEN void ingot_rt_dims_text(int32_t rank, const int64_t *dims,
                                         const char *const *symbols, char *out, size_t size);
 
-/* As ingot_create, with the reason of a failure as text, for the driver. */
-INGOT_RT_HIDDEN int32_t ingot_rt_create_explained(const ingot_model *model,
-                                                  const ingot_options *options,
-                                                  ingot_instance **out, char *text, size_t size);
+/* ---- levels (rt_isa.c) ---- */
+
+/* The level to run: `wanted`, or what INGOT_ISA says, or the best that this processor and system
+ * have. *out is NULL for a model without levels. A failure is explained in text[size]. */
+INGOT_RT_HIDDEN int32_t ingot_rt_choose_isa(const ingot_model *model, const char *wanted,
+                                            const ingot_isa **out, char *text, size_t size);
 
 /* ---- pool (rt_pool.c) ---- */
 

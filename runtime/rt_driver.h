@@ -18,7 +18,7 @@ typedef struct RtDriver {
     const char *program;
     RtSetting *input, *output, *dim; /* each [argc] */
     int32_t n_input, n_output, n_dim;
-    bool help, version, bench;
+    bool help, version, bench, verbose;
     int64_t top, threads, seed;
     const char *labels;
     double scale[3], mean[3];

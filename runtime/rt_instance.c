@@ -3,11 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#if defined(__x86_64__)
-#include <cpuid.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-#endif
 
 #include "runtime/rt.h"
 #include "runtime/rt_text.h"
@@ -143,65 +138,6 @@ void ingot_rt_dims_text(int32_t rank, const int64_t *dims, const char *const *sy
     append(out, size, &n, "]");
 }
 
-/* ---- what the processor must have ---- */
-
-#if defined(__x86_64__)
-/* Bits of CPUID leaf 1 ecx and leaf 7 ebx, ecx, edx, and of XCR0, that a feature stands for. */
-static const struct {
-    uint64_t feature;
-    const char *name;
-    unsigned ecx1, ebx7, ecx7, edx7, xcr0;
-} cpu_needs[] = {
-    {INGOT_CPU_SSE42, "SSE4.2", 1u << 20 | 1u << 23, 0, 0, 0, 0},
-    {INGOT_CPU_AVX2, "AVX2, FMA, F16C and BMI2", 1u << 28 | 1u << 12 | 1u << 29, 1u << 5 | 1u << 8,
-     0, 0, 0x6},
-    {INGOT_CPU_AVX512, "AVX-512 F, BW, CD, DQ and VL", 0,
-     1u << 16 | 1u << 30 | 1u << 28 | 1u << 17 | 1u << 31, 0, 0, 0xe6},
-    {INGOT_CPU_VNNI, "AVX-512 VNNI", 0, 0, 1u << 11, 0, 0xe6},
-    {INGOT_CPU_AMX, "AMX", 0, 0, 0, 1u << 22 | 1u << 24 | 1u << 25, 0x60000},
-};
-
-static uint64_t read_xcr0(unsigned ecx1)
-{
-    unsigned lo = 0, hi = 0;
-
-    if (ecx1 & 1u << 27) __asm__ volatile("xgetbv" : "=a"(lo), "=d"(hi) : "c"(0));
-    return (uint64_t)hi << 32 | lo;
-}
-
-/* The system gives AMX state only to those who ask. */
-static bool ask_for_amx(void)
-{
-    enum { ARCH_REQ_XCOMP_PERM = 0x1023, XFEATURE_XTILEDATA = 18 };
-    return syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0;
-}
-
-/* Name of the first feature that is missing, or NULL. */
-static const char *missing_feature(uint64_t features)
-{
-    unsigned a, b, c1 = 0, d, b7 = 0, c7 = 0, d7 = 0;
-    uint64_t xcr0;
-
-    if (!features) return NULL;
-    __get_cpuid(1, &a, &b, &c1, &d);
-    __get_cpuid_count(7, 0, &a, &b7, &c7, &d7);
-    xcr0 = read_xcr0(c1);
-    for (size_t i = 0; i < sizeof cpu_needs / sizeof *cpu_needs; i++) {
-        if (!(features & cpu_needs[i].feature)) continue;
-        if (cpu_needs[i].ecx1 & ~c1 || cpu_needs[i].ebx7 & ~b7 || cpu_needs[i].ecx7 & ~c7 ||
-            cpu_needs[i].edx7 & ~d7 || cpu_needs[i].xcr0 & ~xcr0) {
-            return cpu_needs[i].name;
-        }
-    }
-    return features & INGOT_CPU_AMX && !ask_for_amx() ? "permission to use AMX" : NULL;
-}
-#else
-static const char *missing_feature(uint64_t features)
-{
-    return features ? "an x86-64 processor" : NULL;
-}
-#endif
-
 /* ---- create and destroy ---- */
 
 /* Cuts `count * size` bytes, aligned to 16, from `base` at *at; NULL when only the size is asked
@@ -297,8 +233,6 @@ static int32_t reserve_memory(ingot_instance *m, const ingot_options *o)
 
 static int32_t check_model(const ingot_model *model, char *text, size_t size)
 {
-    const char *missing;
-
     if (!model) {
         snprintf(text, size, "no model was given");
         return INGOT_ERR_USAGE;
@@ -310,31 +244,24 @@ static int32_t check_model(const ingot_model *model, char *text, size_t size)
             (int)model->abi_version, INGOT_ABI_VERSION);
         return INGOT_ERR_TARGET;
     }
-    missing = missing_feature(model->cpu_features);
-    if (missing) {
-        snprintf(
-            text, size,
-            "the model was compiled for %s: this processor (or system) lacks %s; compile it with "
-            "--target native on this machine, or with an older --target",
-            model->target ? model->target : "another processor", missing);
-        return INGOT_ERR_TARGET;
-    }
     return INGOT_OK;
 }
 
-int32_t ingot_rt_create_explained(const ingot_model *model, const ingot_options *options,
-                                  ingot_instance **out, char *text, size_t size)
+int32_t ingot_create_explained(const ingot_model *model, const ingot_options *options,
+                               ingot_instance **out, char *text, size_t size)
 {
     static const ingot_options defaults;
     const ingot_options *o = options ? options : &defaults;
     RtMemory memory = {o->allocate, o->release, o->context};
     RtBlock self = {0};
+    const ingot_isa *isa = NULL;
     ingot_instance *m;
     int32_t status = INGOT_ERR_USAGE;
 
     if (!out) return INGOT_ERR_USAGE;
     *out = NULL;
     status = check_model(model, text, size);
+    if (!status) status = ingot_rt_choose_isa(model, o->isa, &isa, text, size);
     if (status) return status;
     snprintf(text, size, "not enough memory for an instance of the model");
     if (!ingot_rt_grow(&memory, &self, lay_out(NULL, model, NULL))) return INGOT_ERR_LIMIT;
@@ -342,6 +269,7 @@ int32_t ingot_rt_create_explained(const ingot_model *model, const ingot_options 
     lay_out(m, model, self.data);
     m->self = self;
     m->model = model;
+    m->isa = isa;
     m->memory = memory;
     m->memory_limit = o->memory_limit;
     m->fp_mode = ingot_rt_fp_mode((model->flags & INGOT_MODEL_FLUSH_SUBNORMALS) != 0);
@@ -361,7 +289,7 @@ int32_t ingot_create(const ingot_model *model, const ingot_options *options, ing
 {
     char text[256];
 
-    return ingot_rt_create_explained(model, options, out, text, sizeof text);
+    return ingot_create_explained(model, options, out, text, sizeof text);
 }
 
 void ingot_destroy(ingot_instance *m)
@@ -387,6 +315,11 @@ void ingot_destroy(ingot_instance *m)
 const char *ingot_error(const ingot_instance *m)
 {
     return m ? m->error : "there is no instance";
+}
+
+const char *ingot_level(const ingot_instance *m)
+{
+    return m && m->isa ? m->isa->name : "";
 }
 
 const char *ingot_version(void)
@@ -564,6 +497,7 @@ int32_t ingot_run(ingot_instance *m, const ingot_tensor *inputs, ingot_tensor *o
     int32_t status;
 
     if (!m) return INGOT_ERR_USAGE;
+    call.kernels = m->isa ? m->isa->kernels : NULL;
     m->error[0] = 0;
     if ((!inputs && m->model->n_inputs > 0) || (!outputs && m->model->n_outputs > 0)) {
         snprintf(m->error, sizeof m->error, "no %s were given", inputs ? "outputs" : "inputs");

@@ -38,6 +38,8 @@ static const Option options[] = {
     {"-h", FLAG, SLOT(help), 0},
     {"--version", FLAG, SLOT(version), 0},
     {"--bench", FLAG, SLOT(bench), 0},
+    {"--verbose", FLAG, SLOT(verbose), 0},
+    {"-v", FLAG, SLOT(verbose), 0},
     {"--top", COUNT, SLOT(top), 0},
     {"--threads", COUNT, SLOT(threads), 0},
     {"--seed", COUNT, SLOT(seed), 0},
@@ -304,12 +306,15 @@ static int32_t run(RtDriver *d)
 {
     ingot_options o = {.threads = (int32_t)(d->threads > 4096 ? 4096 : d->threads)};
     char why[400];
-    int32_t status = ingot_rt_create_explained(d->model, &o, &d->instance, why, sizeof why);
+    int32_t status = ingot_create_explained(d->model, &o, &d->instance, why, sizeof why);
 
     if (status) {
         fprintf(stderr, "error: %s\n", why);
         return status;
     }
+    if (d->verbose)
+        fprintf(stderr, "runs the code for %s, one of: %s\n", ingot_level(d->instance),
+                d->model->target);
     status = read_inputs(d);
     if (status) return status;
     if (d->bench) return ingot_rt_bench(d);

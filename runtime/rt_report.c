@@ -92,6 +92,7 @@ void ingot_rt_print_help(const RtDriver *d)
         "  --seed N               of random inputs\n"
         "  --threads N            default: all cores\n"
         "  --bench                latency, and the time of each kernel\n"
+        "  --verbose, -v          say which level of processor the code that runs is for\n"
         "  --version, --help\n");
     print_examples(d);
     printf("\nExit status: 0 done; 2 usage; 5 a file; 6 memory; 7 wrong processor; 8 a value is "

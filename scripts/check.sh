@@ -51,6 +51,8 @@ printed-c   | counts | 10 | kernels of digits and first models printed as C, no 
 cuda        | counts |  5 | NVRTC accepts the kernels printed as CUDA C: 4 first models, digits
 resnet50    | counts |  3 | ResNet-50: time and memory of compiling, plan, batch 1, 4 and open
 bench-nets  | counts | 10 | the nets of the benchmark suites, small, against the reference evaluator
+levels      | counts | 10 | several levels of processor in one artifact: each runs, with its own bits; size; digits and 4 nets
+hot-loops   | counts |  5 | no hot loop touches the stack: 30 kernels, every level, alone and sharing packed weights
 matmul      | counts |  2 | matrix product 1024^3: hot loop without the stack, 70 % of the ceiling
 hostile     | counts | 10 | hostile models in one process: every cut and flip of a slice (1 of 8), and all written ones
 hostile-asn | counts | 10 | the same under ASan and UBSan, 1 of 64
@@ -355,6 +357,20 @@ step_bench-nets()
     need_ingot
     need_python
     $PYTHON tests/artifacts/suites_check.py $INGOT build/bench-nets
+}
+
+step_levels()
+{
+    need_ingot
+    need_python
+    $PYTHON tests/artifacts/levels_check.py $INGOT build/levels
+}
+
+step_hot-loops()
+{
+    need_ingot
+    need_python
+    $PYTHON tests/artifacts/hot_loops.py $INGOT build/hot-loops
 }
 
 step_matmul()

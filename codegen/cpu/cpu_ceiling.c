@@ -101,14 +101,11 @@ Status cpu_ceiling_emit(const char *target, const char *name, Arena *arena, Code
                         double *flops, Diag *d)
 {
     Ceiling c = {0};
-    const CpuIsa *isa;
-    TargetInfo info;
+    CpuIsas levels;
     Status s;
 
-    TRY(codegen_target(target, &info, d));
-    isa = cpu_isa_find(info.name);
-    INVARIANT(d, isa != NULL);
-    TRY(cpu_module_open(arena, isa, 2, d, &c.m));
+    TRY(cpu_isa_parse(target, &levels, d));
+    TRY(cpu_module_open(arena, levels.isa[0], 2, d, &c.m));
     s = emit(&c, name);
     if (s == OK) s = cpu_module_emit(c.m, "ceiling.o", arena, out, NULL, NULL);
     cpu_module_close(c.m);

@@ -145,6 +145,8 @@ static void open_function(Host *h)
     shared_arrays(h);
     h->inputs = host_load(h, m->ptr, host_gep_c(h, h->call, offsetof(ingot_call, in)));
     h->outputs = host_load(h, m->ptr, host_gep_c(h, h->call, offsetof(ingot_call, out)));
+    if (h->in->n_function)
+        h->kernels = host_load(h, m->ptr, host_gep_c(h, h->call, offsetof(ingot_call, kernels)));
 }
 
 static void close_function(Host *h)

@@ -9,7 +9,8 @@
 /* How one NODE_KERNEL is called. */
 typedef struct EntryKernel {
     const KernelAbi *abi;
-    const char *function;
+    const char *function; /* NULL: number `number` of the level that runs */
+    int number;
     int name;              /* into EntryInput.kernel_name */
     const int64_t *packed; /* [abi->n_pack] offsets into the weights */
 } EntryKernel;
@@ -24,6 +25,10 @@ typedef struct EntryInput {
     const char *const *kernel_name;
     const char *symbol; /* prefix */
     bool flush_subnormals;
+    const CpuIsas *levels;
+    int n_function; /* of each level; 0: kernels are called by name */
+    const char *(*function_name)(const void *context, int level, int number);
+    const void *context; /* of function_name */
 } EntryInput;
 
 Status cpu_entry_emit(CpuModule *m, const EntryInput *in, Diag *d) MUST_USE;

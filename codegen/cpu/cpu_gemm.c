@@ -158,7 +158,8 @@ static int most_rows(const CpuGemm *g, const CpuIsa *isa, int vectors)
     int left = isa->registers - vectors - (isa->registers >= 32 ? 1 : isa->fma ? 1 : 2);
     int rows;
 
-    if (g->bytes && !isa->vnni) left -= vectors + 3; /* halves of B and of a broadcast */
+    if (g->bytes && !isa->vnni) left -= vectors + 3;   /* halves of B and of a broadcast */
+    if (g->bytes && g->a_load->dtype == DT_I8) left--; /* what flips signs */
     rows = left / vectors;
 
     return rows > g->most_rows ? g->most_rows : rows < 1 ? 1 : rows;
@@ -168,9 +169,9 @@ static int most_rows(const CpuGemm *g, const CpuIsa *isa, int vectors)
 static int choose_vectors(const CpuGemm *g, const CpuIsa *isa)
 {
     int64_t m = nest_guess(g->line), n = nest_guess(g->size_n), columns;
-    int usual = isa->registers >= 32 ? (g->most_rows > 8 ? 2 : 3)
-                : isa->fma           ? 3
-                                     : 2,
+    int usual = isa->registers >= 32    ? (g->most_rows > 8 ? 2 : 3)
+                : isa->fma && !g->bytes ? 3
+                                        : 2,
         most = isa->registers >= 32 ? 8 : 6;
     int v = usual;
 
@@ -181,9 +182,9 @@ static int choose_vectors(const CpuGemm *g, const CpuIsa *isa)
     return v > columns ? (int)columns : v;
 }
 
-static void choose_rows(CpuGemm *g, const CpuIsa *isa)
+static void choose_rows(CpuGemm *g)
 {
-    int mr = most_rows(g, isa, g->vectors);
+    int mr = g->tile_rows;
     int64_t unit = g->run ? g->run : 1; /* panels hold whole runs */
 
     g->tall = -1;
@@ -477,8 +478,53 @@ static void set_abi(CpuGemm *g)
             dim_add(t, g->a_at, align64(t, dim_mul(t, a_row_size(g), dim_mul_c(t, rows, 4))));
 }
 
-Status cpu_gemm_prepare(Arena *arena, Nest *n, const CpuIsa *isa, const TileChoice *tile, Diag *d,
-                        CpuGemm **out)
+static void choose_tiles(CpuGemm *g, const CpuIsa *isa)
+{
+    g->vectors = choose_vectors(g, isa);
+    g->nr = g->width = g->lanes * g->vectors;
+    g->tile_rows = most_rows(g, isa, g->vectors);
+    choose_rows(g);
+}
+
+static Status pack_constants(CpuGemm *g, bool a, bool b, Diag *d)
+{
+    if (g->bytes)
+        TRY(gemm_pack_bytes(g, d));
+    else if (b)
+        TRY(gemm_pack_constant(g, STAGE_B, d));
+    if (a) TRY(gemm_pack_constant(g, STAGE_A, d));
+    return OK;
+}
+
+/* Tasks, panels and packed operands of the lead, in tiles of this level's own. */
+static void follow(CpuGemm *g, const CpuGemm *lead, const CpuIsa *isa)
+{
+    g->vectors = choose_vectors(g, isa);
+    while (lead->nr % (g->lanes * g->vectors))
+        g->vectors--;
+    g->width = g->lanes * g->vectors;
+    g->tile_rows = most_rows(g, isa, g->vectors);
+    g->nr = lead->nr;
+    memcpy(g->rows, lead->rows, sizeof g->rows);
+    g->n_rows = lead->n_rows;
+    g->tall = lead->tall;
+    g->a.pack = lead->a.pack;
+    g->a.size = lead->a.size;
+    g->b.pack = lead->b.pack;
+    g->b.size = lead->b.size;
+    g->nest->abi.n_pack = lead->nest->abi.n_pack;
+    g->nest->abi.pack = lead->nest->abi.pack;
+    g->block_n = lead->block_n;
+    g->block_m = lead->block_m;
+    g->blocks_n = lead->blocks_n;
+    g->blocks_m = lead->blocks_m;
+    g->rows_first = lead->rows_first;
+    g->pitch = lead->pitch;
+    g->ahead = lead->ahead;
+}
+
+Status cpu_gemm_prepare(Arena *arena, Nest *n, const CpuIsa *isa, const TileChoice *tile,
+                        const CpuGemm *lead, Diag *d, CpuGemm **out)
 {
     const Stage *s = &n->kernel->stage[0];
     CpuGemm *g;
@@ -528,20 +574,19 @@ Status cpu_gemm_prepare(Arena *arena, Nest *n, const CpuIsa *isa, const TileChoi
     g->lines = dim_const(t, 1);
     if (!constant_a) find_in_place(g);
     if (g->bytes && !gemm_bytes_rows(g)) return OK;
-    g->vectors = choose_vectors(g, isa);
-    g->nr = g->lanes * g->vectors;
-    choose_rows(g, isa);
-    if (!g->run && gemm_panels_of_line(g) > MOST_PANELS) g->along.k = -1;
     note_uses(g, STAGE_A, &g->a);
     note_uses(g, STAGE_B, &g->b);
-    if (g->bytes)
-        TRY(gemm_pack_bytes(g, d));
-    else if (constant_b)
-        TRY(gemm_pack_constant(g, STAGE_B, d));
-    if (constant_a) TRY(gemm_pack_constant(g, STAGE_A, d));
+    if (lead) {
+        INVARIANT(d, lead->nr % g->lanes == 0 && lead->a.in_place == g->a.in_place);
+        follow(g, lead, isa);
+    } else {
+        choose_tiles(g, isa);
+        TRY(pack_constants(g, constant_a, constant_b, d));
+        choose_blocks(g);
+        g->ahead = is_fetched_ahead(g);
+    }
+    if (!g->run && gemm_panels_of_line(g) > MOST_PANELS) g->along.k = -1;
     if (g->a.pack < 0 && !g->a.in_place) choose_a_pitch(g);
-    choose_blocks(g);
-    g->ahead = is_fetched_ahead(g);
     mark_unread(g);
     need_dims(g);
     set_abi(g);

@@ -10,9 +10,11 @@
 typedef struct CpuGemm CpuGemm;
 
 /* *out is NULL when this kernel is not for it. Else n->abi is its own (tasks, grain, packed
- * weights, scratch; dims that it needs are added). One thread at a time per Module. */
-Status cpu_gemm_prepare(Arena *arena, Nest *n, const CpuIsa *isa, const TileChoice *tile, Diag *d,
-                        CpuGemm **out) MUST_USE;
+ * weights, scratch; dims that it needs are added). `lead` NULL, or the same contraction for a level
+ * with vectors at least as wide, whose tasks and packed weights it shares. One thread at a time per
+ * Module. */
+Status cpu_gemm_prepare(Arena *arena, Nest *n, const CpuIsa *isa, const TileChoice *tile,
+                        const CpuGemm *lead, Diag *d, CpuGemm **out) MUST_USE;
 Status cpu_gemm_emit(CpuModule *m, const CpuGemm *g, const char *name) MUST_USE;
 
 #endif

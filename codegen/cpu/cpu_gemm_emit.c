@@ -201,7 +201,7 @@ static LLVMValueRef tile_at(Task *t, LLVMValueRef row, LLVMValueRef column)
 
     cpu_at(f, f->level);
     return gemm_float_at(f, t->tile,
-                         gemm_add(f, gemm_mul(f, row, cpu_i64(f->m, t->g->nr)), column));
+                         gemm_add(f, gemm_mul(f, row, cpu_i64(f->m, t->g->width)), column));
 }
 
 static void store_row(Task *t)
@@ -359,7 +359,7 @@ static void fetch_ahead(Task *t, GemmTile *x, LLVMValueRef m, LLVMValueRef n)
     CpuFn *f = t->f;
     const CpuGemm *g = t->g;
     LLVMValueRef first = t->m0, rows, at, share;
-    LLVMValueRef k_bytes = cpu_i64(f->m, (int64_t)4 * g->nr);
+    LLVMValueRef k_bytes = cpu_i64(f->m, (int64_t)4 * g->width);
 
     if (!t->pack_b || !g->ahead) return;
     cpu_at(f, f->level);
@@ -401,16 +401,14 @@ static void full_tile(Task *t, GemmTile *x, LLVMValueRef m, LLVMValueRef n)
     rows_loop(t, m, x->rows, n, true);
 }
 
-/* The last columns: as few vectors as they need, when that is known. */
-static void part_tile(Task *t, GemmTile *x, LLVMValueRef m, LLVMValueRef n)
+/* The last columns, `left` of them where that is known: as few vectors as they need. */
+static void part_tile(Task *t, GemmTile *x, LLVMValueRef m, LLVMValueRef n, int64_t left)
 {
     const CpuGemm *g = t->g;
     LLVMValueRef acc[GEMM_ROWS * GEMM_VECTORS];
     bool known = dim_is_const(g->size_n);
-    int64_t left = known ? g->size_n->value % g->nr : 0;
 
     x->vectors = known ? (int)((left + g->lanes - 1) / g->lanes) : g->vectors;
-    if (known && t->pack_b && !g->bytes) x->b_step = cpu_i64(t->f->m, gemm_last_width(g));
     gemm_emit_tile(t->f, t->g, x, acc);
     if (known && is_short(t) && (left % g->lanes == 0 || cpu_can_mask(t->f))) {
         rows_written_out(t, x, acc, m, n, left % g->lanes);
@@ -420,26 +418,111 @@ static void part_tile(Task *t, GemmTile *x, LLVMValueRef m, LLVMValueRef n)
     rows_loop(t, m, x->rows, n, false);
 }
 
-static void one_tile(Task *t, GemmTile *x, LLVMValueRef m, LLVMValueRef n)
+/* One tile after the other down the rows of a panel, at `column` of it. `left`: 0 for whole tiles,
+ * else columns that there are (any number when N is not known). */
+static void column_of_tiles(Task *t, const GemmTile *panel, LLVMValueRef m, LLVMValueRef n,
+                            LLVMValueRef column, int64_t left)
+{
+    CpuFn *f = t->f;
+    int rows = panel->rows, tiles = (rows + t->g->tile_rows - 1) / t->g->tile_rows, row = 0;
+
+    for (int i = 0; i < tiles; i++) {
+        GemmTile x = *panel;
+        LLVMValueRef first = m;
+        x.rows = rows / tiles + (i < rows % tiles);
+        if (x.in_line >= 0) x.in_line += row;
+        for (int r = 0; r < x.rows; r++)
+            x.row_at[r] = panel->row_at[row + r];
+        cpu_at(f, f->level);
+        x.b = gemm_float_at(f, x.b, column);
+        if (row) first = gemm_add(f, m, cpu_i64(f->m, row));
+        fetch_ahead(t, &x, first, gemm_add(f, n, column));
+        cpu_at(f, f->level);
+        if (left)
+            part_tile(t, &x, first, gemm_add(f, n, column), left);
+        else
+            full_tile(t, &x, first, gemm_add(f, n, column));
+        row += x.rows;
+    }
+}
+
+/* All columns of a panel. */
+static void whole_panel(Task *t, GemmTile *x, LLVMValueRef m, LLVMValueRef n)
 {
     CpuFn *f = t->f;
     const CpuGemm *g = t->g;
+    CpuLoop l;
+
+    if (g->width == g->nr) {
+        column_of_tiles(t, x, m, n, cpu_i64(f->m, 0), 0);
+        return;
+    }
+    l = cpu_loop_open(f, cpu_i64(f->m, 0), cpu_i64(f->m, g->nr), g->width, 0, NULL);
+    column_of_tiles(t, x, m, n, l.index, 0);
+    cpu_loop_close(f, &l, NULL);
+}
+
+/* The last panel, of a number of columns that is known. */
+static void last_panel(Task *t, GemmTile *x, LLVMValueRef m, LLVMValueRef n)
+{
+    CpuFn *f = t->f;
+    const CpuGemm *g = t->g;
+    int64_t left = g->size_n->value % g->nr, whole = left / g->width * g->width;
+    CpuLoop l;
+
+    if (t->pack_b && !g->bytes) x->b_step = cpu_i64(f->m, gemm_last_width(g));
+    if (whole) {
+        l = cpu_loop_open(f, cpu_i64(f->m, 0), cpu_i64(f->m, whole), g->width, 0, NULL);
+        column_of_tiles(t, x, m, n, l.index, 0);
+        cpu_loop_close(f, &l, NULL);
+    }
+    if (left > whole) column_of_tiles(t, x, m, n, cpu_i64(f->m, whole), left - whole);
+}
+
+/* The last panel, when only the run knows N. */
+static void open_panel(Task *t, GemmTile *x, LLVMValueRef m, LLVMValueRef n)
+{
+    CpuFn *f = t->f;
+    const CpuGemm *g = t->g;
+    LLVMValueRef left, whole;
+    CpuLoop l;
+
+    if (g->width == g->nr) {
+        column_of_tiles(t, x, m, n, cpu_i64(f->m, 0), g->width);
+        return;
+    }
+    cpu_at(f, f->level);
+    left = LLVMBuildSub(f->b, t->N, n, "");
+    whole = LLVMBuildUDiv(f->b, left, cpu_i64(f->m, g->width), "");
+    whole = gemm_mul(f, whole, cpu_i64(f->m, g->width));
+    l = cpu_loop_open(f, cpu_i64(f->m, 0), whole, g->width, 0, NULL);
+    column_of_tiles(t, x, m, n, l.index, 0);
+    cpu_loop_close(f, &l, NULL);
+    l = cpu_loop_open(f, whole, left, g->width, 0, NULL); /* one turn or none */
+    column_of_tiles(t, x, m, n, l.index, g->width);
+    cpu_loop_close(f, &l, NULL);
+}
+
+static void one_panel(Task *t, GemmTile *x, LLVMValueRef m, LLVMValueRef n)
+{
+    CpuFn *f = t->f;
+    const CpuGemm *g = t->g;
+    bool known = dim_is_const(g->size_n);
     LLVMValueRef full, part;
     CpuIf c;
 
     columns_pointer(t, x, n);
-    fetch_ahead(t, x, m, n);
     cpu_at(f, f->level);
     full = LLVMBuildICmp(f->b, LLVMIntSLE, gemm_add(f, n, cpu_i64(f->m, g->nr)), t->N, "");
     part = LLVMBuildNot(f->b, full, "");
-    if (!dim_is_const(g->size_n) || g->size_n->value >= g->nr) {
+    if (!known || g->size_n->value >= g->nr) {
         c = cpu_if_open(f, full);
-        full_tile(t, x, m, n);
+        whole_panel(t, x, m, n);
         cpu_if_close(f, &c);
     }
-    if (dim_is_const(g->size_n) && g->size_n->value % g->nr == 0) return;
+    if (known && g->size_n->value % g->nr == 0) return;
     c = cpu_if_open(f, part);
-    part_tile(t, x, m, n);
+    (known ? last_panel : open_panel)(t, x, m, n);
     cpu_if_close(f, &c);
 }
 
@@ -457,7 +540,7 @@ static void panel(Task *t, LLVMValueRef m, int rows, int64_t in_line)
     }
     rows_pointer(t, &x, m);
     l = cpu_loop_open(f, t->n0, t->n1, t->g->nr, 0, NULL);
-    one_tile(t, &x, m, l.index);
+    one_panel(t, &x, m, l.index);
     cpu_loop_close(f, &l, NULL);
 }
 
@@ -629,7 +712,8 @@ Status cpu_gemm_emit(CpuModule *m, const CpuGemm *g, const char *name)
     t.k = g->bytes ? cpu_i64(m, g->depth) : cpu_dim(f, g->size_k);
     t.M = cpu_dim(f, g->size_m);
     t.N = cpu_dim(f, g->size_n);
-    t.tile = cpu_stack(f, m->f32, g->rows[0] * g->nr);
+    t.tile =
+        cpu_stack(f, m->f32, (g->tile_rows < g->rows[0] ? g->tile_rows : g->rows[0]) * g->width);
     t.scratch_b = f->scratch;
     LLVMValueRef at = cpu_dim(f, g->a_at);
     cpu_at(f, 0);

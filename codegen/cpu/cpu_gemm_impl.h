@@ -11,6 +11,10 @@
  *
  * K is never split, so the order of each sum is k = 0, 1, 2, ... whatever the tiles are.
  *
+ * Levels that share an artifact share tasks, panels and packed operands, which the widest one (the
+ * lead) chooses for itself. The others cut its panels into tiles of their own, of `width` columns,
+ * which divides nr, and as many rows as their registers hold.
+ *
  * The index sets. n: the innermost domain indices that only one operand uses and that results see
  * as one contiguous loop; m: those that only the other operand uses; k: the reduction; o: all
  * others. The expressions live in a Nest of three stages, whose indices are those of the kernel's
@@ -53,10 +57,12 @@ struct CpuGemm {
     int rank, n_index;
     GemmSide a, b;
     Dim size_o, size_m, size_n, size_k;
-    int lanes, vectors, nr; /* nr = lanes * vectors */
-    int rows[MAX_VARIANTS]; /* heights of tiles, the largest first */
+    int lanes, vectors, width; /* of a tile: width = lanes * vectors columns, */
+    int tile_rows;             /* and at most so many rows */
+    int nr;                    /* columns of a panel; the lead's width */
+    int rows[MAX_VARIANTS];    /* heights of panels, the largest first */
     int n_rows;
-    int most_rows;    /* of a tile */
+    int most_rows;    /* of a panel */
     int64_t tall;     /* static lines: so many panels of rows[0] come first; else -1 */
     Dim line, lines;  /* rows that panels run over, and how many such lines M is */
     int64_t run;      /* A in place: rows that are `row` apart; */
@@ -113,7 +119,7 @@ typedef struct GemmTile {
     LLVMValueRef zero;              /* bytes: the zero point of A, or NULL */
 } GemmTile;
 void gemm_emit_tile(CpuFn *f, const CpuGemm *g, const GemmTile *t, LLVMValueRef *acc);
-/* Into memory, as [row][nr]. */
+/* Into memory, as [row][width]. */
 void gemm_spill_tile(CpuFn *f, const CpuGemm *g, const GemmTile *t, const LLVMValueRef *acc,
                      LLVMValueRef to);
 

@@ -153,7 +153,7 @@ uint32_t gemm_rows_counted(const CpuGemm *g, const GemmTile *t, int64_t k)
     uint32_t on = 0;
 
     for (int r = 0; r < t->rows; r++) {
-        int64_t column = g->run ? r % g->run : t->in_line + r;
+        int64_t row = t->in_line + r, column = g->run ? row % g->run : row;
         int64_t p = e->at + column * e->m_step + k * e->k_step;
         if (p >= 0 && (!e->end || p < e->end->value)) on |= 1u << r;
     }

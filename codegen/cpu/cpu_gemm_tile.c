@@ -142,7 +142,7 @@ void gemm_spill_tile(CpuFn *f, const CpuGemm *g, const GemmTile *t, const LLVMVa
                      LLVMValueRef to)
 {
     for (int i = 0; i < t->rows * t->vectors; i++) {
-        int64_t at = (int64_t)(i / t->vectors) * g->nr + (int64_t)(i % t->vectors) * g->lanes;
+        int64_t at = (int64_t)(i / t->vectors) * g->width + (int64_t)(i % t->vectors) * g->lanes;
         LLVMValueRef p = gemm_float_at(f, to, cpu_i64(f->m, at));
         LLVMSetAlignment(LLVMBuildStore(f->b, acc[i], p), 4);
     }

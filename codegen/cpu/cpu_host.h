@@ -34,6 +34,7 @@ typedef struct Host {
     LLVMValueRef inputs, outputs; /* call->in, call->out */
     LLVMValueRef base;            /* of segment 0; NULL when it is empty */
     LLVMValueRef weights;
+    LLVMValueRef kernels;  /* functions of the level that runs; NULL: called by name */
     LLVMValueRef *pointer; /* by Value.id: slot */
     LLVMValueRef *box;     /* by Value.id: the ingot_tensor of a boxed value */
     LLVMValueRef *output;  /* [main->n_result] memory asked for at entry, or NULL */
@@ -124,6 +125,8 @@ void host_loop(Host *h, const Node *n);
 
 /* ---- cpu_model.c ---- */
 void host_model(Host *h);
+/* A kernel's function that some object defines. */
+LLVMValueRef host_kernel(Host *h, const char *name);
 
 static inline LLVMValueRef host_i64(const Host *h, int64_t v)
 {

@@ -30,15 +30,9 @@ static void launch(Host *h, const Node *n)
     const EntryKernel *e = h->in->kernel[n->id];
     const KernelAbi *abi = e->abi;
     CpuModule *m = h->m;
-    LLVMTypeRef type =
-        LLVMFunctionType(m->void_type, (LLVMTypeRef[]){m->ptr, m->i64, m->i64, m->ptr}, 4, 0);
-    LLVMValueRef f = LLVMGetNamedFunction(m->module, e->function), rc, tasks, scratch;
+    LLVMValueRef f, rc, tasks, scratch;
     int at = 0, origin = host_origin(h, n);
 
-    if (!f) {
-        f = LLVMAddFunction(m->module, e->function, type);
-        LLVMSetVisibility(f, LLVMHiddenVisibility);
-    }
     make_results(h, n);
     for (int k = 0; k < n->n_in; k++) {
         bool unread = abi->unread && abi->unread[k];
@@ -55,6 +49,8 @@ static void launch(Host *h, const Node *n)
     host_check(h, origin);
     host_store(h, cpu_i32(m, origin), host_gep_c(h, h->kernel_args, 24));
     host_store(h, cpu_i32(m, e->name), host_gep_c(h, h->kernel_args, 28));
+    f = e->function ? host_kernel(h, e->function)
+                    : host_load(h, m->ptr, host_gep_c(h, h->kernels, 8 * (int64_t)e->number));
     rc = host_runtime(
         h, "ingot_rt_parallel", m->i32, 6,
         (LLVMValueRef[]){h->call, f, h->kernel_args, tasks, host_i64(h, abi->grain), scratch});

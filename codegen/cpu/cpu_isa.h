@@ -7,6 +7,9 @@
 #include <stdint.h>
 
 #include "ir/target.h"
+#include "support/diag.h"
+
+enum { CPU_MOST_ISAS = 8 }; /* at most so many in one artifact */
 
 typedef struct CpuIsa {
     const char *name;
@@ -17,8 +20,20 @@ typedef struct CpuIsa {
     uint64_t features; /* INGOT_CPU_... of ingot_rt.h */
 } CpuIsa;
 
+/* Several, the best first. */
+typedef struct CpuIsas {
+    int n;
+    const CpuIsa *isa[CPU_MOST_ISAS];
+} CpuIsas;
+
 /* By name; NULL or "native": the best that this machine runs. NULL when there is no such row. */
 const CpuIsa *cpu_isa_find(const char *name);
+/* A target: a name, or several with commas between them. */
+Status cpu_isa_parse(const char *target, CpuIsas *out, Diag *d) MUST_USE;
+/* What runs on each machine that runs any of these. */
+const CpuIsa *cpu_isa_common(const CpuIsas *levels);
+/* "x86-64-v4", without the family's "x86-64-". */
+const char *cpu_isa_short(const CpuIsa *isa);
 /* INGOT_CPU_ bits of this machine. */
 uint64_t cpu_isa_here(void);
 

@@ -27,15 +27,32 @@ static const Sx *expand(void *context, SxTable *t, const Sx *e)
     return sx_expand(t, e, (SxHas){.f16 = isa->f16, .scale = isa->scale});
 }
 
+/* Whether callers see no difference. */
+static bool same_abi(const KernelAbi *a, const KernelAbi *b)
+{
+    if (a->n_in != b->n_in || a->n_out != b->n_out || a->n_pack != b->n_pack ||
+        a->n_dim != b->n_dim || a->tasks != b->tasks || a->grain != b->grain ||
+        a->scratch != b->scratch || a->fails != b->fails || !a->unread != !b->unread)
+        return false;
+    for (int i = 0; i < a->n_dim; i++)
+        if (a->dim[i] != b->dim[i]) return false;
+    for (int i = 0; a->unread && i < a->n_in; i++)
+        if (a->unread[i] != b->unread[i]) return false;
+    return true;
+}
+
 Status cpu_kernel_prepare(Arena *arena, Module *m, const Node *n, const CpuIsa *isa,
-                          const TileChoice *tile, Diag *d, CpuKernel **out)
+                          const TileChoice *tile, const CpuKernel *lead, Diag *d, CpuKernel **out)
 {
     CpuKernel *k = ARENA_NEW(arena, CpuKernel);
 
     k->isa = isa;
     TRY(nest_build(arena, m, n, expand, (void *)(uintptr_t)isa, d, &k->nest));
-    TRY(cpu_gemm_prepare(arena, k->nest, isa, tile, d, &k->gemm));
+    TRY(cpu_gemm_prepare(arena, k->nest, isa, tile, lead ? lead->gemm : NULL, d, &k->gemm));
     if (!k->gemm) TRY(cpu_depthwise_prepare(arena, k->nest, isa, d, &k->depthwise));
+    if (lead) {
+        INVARIANT(d, !lead->gemm == !k->gemm && same_abi(&lead->nest->abi, &k->nest->abi));
+    }
     *out = k;
     return OK;
 }

@@ -12,9 +12,12 @@
 
 typedef struct CpuKernel CpuKernel;
 
-/* `n` is a NODE_KERNEL. Everything is in `arena`; `tile` lives as long. */
+/* `n` is a NODE_KERNEL. Everything is in `arena`; `tile` lives as long. `lead` NULL: for this level
+ * alone. Else the same kernel for a better level of the same artifact: tasks, packed weights and
+ * all that a caller sees are those of the lead. */
 Status cpu_kernel_prepare(Arena *arena, Module *m, const Node *n, const CpuIsa *isa,
-                          const TileChoice *tile, Diag *d, CpuKernel **out) MUST_USE;
+                          const TileChoice *tile, const CpuKernel *lead, Diag *d,
+                          CpuKernel **out) MUST_USE;
 /* Complete after prepare; does not change with emit. */
 const KernelAbi *cpu_kernel_abi(const CpuKernel *k);
 /* A contraction on register tiles (cpu_gemm.h), not the generic loops. */

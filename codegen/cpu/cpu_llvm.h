@@ -19,6 +19,7 @@ struct CpuModule {
     LLVMTargetDataRef layout;
     LLVMTypeRef void_type, ptr, i1, i8, i16, i32, i64, i128, f16, f32, f64;
     LLVMValueRef zeros;    /* constant of 1 KiB of zeros, made by cpu_zeros */
+    LLVMValueRef masks;    /* CPU_MASK_LANES times -1, as often 0; made by cpu_mask_table */
     LLVMValueRef rt_fail;  /* ingot_rt_fail, made by the first CHECK */
     LLVMValueRef check_fn; /* the out-of-line half of CHECK */
 };
@@ -30,7 +31,8 @@ LLVMValueRef cpu_function(CpuModule *m, const char *name, LLVMTypeRef type, bool
 LLVMValueRef cpu_intrinsic(CpuModule *m, const char *name, int n_types, LLVMTypeRef *types,
                            int n_args, LLVMValueRef *args);
 LLVMValueRef cpu_zeros(CpuModule *m);
-enum { CPU_ZEROS = 1024 };
+LLVMValueRef cpu_mask_table(CpuModule *m);
+enum { CPU_ZEROS = 1024, CPU_MASK_LANES = 8 };
 
 static inline LLVMValueRef cpu_i64(const CpuModule *m, int64_t v)
 {

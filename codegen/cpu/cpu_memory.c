@@ -182,12 +182,39 @@ static bool has_room(const CpuFn *f, int stage)
 
 /* ---- Masks */
 
+/* The low `limit` bits of a register of masks. */
+static LLVMValueRef low_bits(CpuFn *f, LLVMValueRef limit)
+{
+    LLVMTypeRef bits = LLVMIntTypeInContext(f->m->cx, (unsigned)f->lanes);
+    LLVMValueRef v = LLVMBuildShl(f->b, cpu_i64(f->m, 1), limit, "");
+
+    v = LLVMBuildTrunc(f->b, LLVMBuildSub(f->b, v, cpu_i64(f->m, 1), ""), bits, "");
+    return LLVMBuildBitCast(f->b, v, cpu_lanes_type(f->m->i1, f->lanes), "");
+}
+
+/* What lies `limit` elements in front of the end of the ones of a table of ones and zeros. */
+static LLVMValueRef table_mask(CpuFn *f, LLVMValueRef limit)
+{
+    LLVMTypeRef type = cpu_lanes_type(f->m->i32, f->lanes);
+    LLVMValueRef at = LLVMBuildSub(f->b, cpu_i64(f->m, CPU_MASK_LANES), limit, "");
+    LLVMValueRef p = LLVMBuildGEP2(f->b, f->m->i32, cpu_mask_table(f->m), &at, 1, "");
+
+    p = LLVMBuildLoad2(f->b, type, p, "");
+    LLVMSetAlignment(p, 4);
+    return LLVMBuildICmp(f->b, LLVMIntSLT, p, LLVMConstNull(type), "");
+}
+
+/* Where it can be done without a vector of lane numbers: such a constant stays in a register all
+ * through the function, and tiles want them all. */
 LLVMValueRef cpu_lane_limit(CpuFn *f, LLVMValueRef limit)
 {
+    bool known = LLVMIsAConstantInt(limit);
     LLVMValueRef narrow;
 
     limit = cpu_call2(f, "llvm.smin", limit, cpu_i64(f->m, f->lanes));
     limit = cpu_call2(f, "llvm.smax", limit, cpu_i64(f->m, 0));
+    if (f->m->isa->mask_any && f->lanes < 64) return low_bits(f, limit);
+    if (!known && f->m->isa->mask32 && f->lanes == CPU_MASK_LANES) return table_mask(f, limit);
     narrow = LLVMBuildTrunc(f->b, limit, f->m->i32, "");
     return LLVMBuildICmp(f->b, LLVMIntSLT, cpu_iota(f, f->m->i32, f->lanes),
                          cpu_splat(f, narrow, f->lanes), "");

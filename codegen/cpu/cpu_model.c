@@ -60,6 +60,53 @@ static Status most_scratch(void *context, Node *n)
     return OK;
 }
 
+LLVMValueRef host_kernel(Host *h, const char *name)
+{
+    CpuModule *m = h->m;
+    LLVMTypeRef arg[] = {m->ptr, m->i64, m->i64, m->ptr};
+    LLVMValueRef f = LLVMGetNamedFunction(m->module, name);
+
+    if (f) return f;
+    f = LLVMAddFunction(m->module, name, LLVMFunctionType(m->void_type, arg, 4, 0));
+    LLVMSetVisibility(f, LLVMHiddenVisibility);
+    return f;
+}
+
+/* The functions of one level. */
+static LLVMValueRef kernels(Host *h, int level)
+{
+    const EntryInput *in = h->in;
+    LLVMValueRef *f = ARENA_ARRAY(h->arena, LLVMValueRef, in->n_function);
+
+    for (int i = 0; i < in->n_function; i++)
+        f[i] = host_kernel(h, in->function_name(in->context, level, i));
+    return host_array(h, h->m->ptr, in->n_function, f);
+}
+
+static LLVMValueRef levels(Host *h)
+{
+    const CpuIsas *l = h->in->levels;
+    LLVMValueRef row[CPU_MOST_ISAS];
+
+    for (int i = 0; i < l->n; i++)
+        row[i] = record(h,
+                        (LLVMValueRef[]){host_string(h, l->isa[i]->name),
+                                         host_i64(h, (int64_t)l->isa[i]->features), kernels(h, i)},
+                        3);
+    return host_array(h, LLVMTypeOf(row[0]), l->n, row);
+}
+
+/* "x86-64-v4,x86-64-v3" */
+static LLVMValueRef target(Host *h)
+{
+    const CpuIsas *l = h->in->levels;
+    const char *text = l->isa[0]->name;
+
+    for (int i = 1; i < l->n; i++)
+        text = arena_printf(h->arena, "%s,%s", text, l->isa[i]->name);
+    return host_string(h, text);
+}
+
 void host_model(Host *h)
 {
     const Region *r = h->graph->main;
@@ -77,10 +124,11 @@ void host_model(Host *h)
         ports(h, r->n_arg, in),
         ports(h, r->n_result, out),
         host_string(h, name),
-        host_string(h, h->m->isa->name),
-        host_i64(h, (int64_t)h->m->isa->features),
+        target(h),
+        levels(h),
         host_i64(h, plan_size(h->plan)),
         host_i64(h, scratch),
+        cpu_i32(h->m, h->in->levels->n),
         cpu_i32(h->m, h->plan->n_segment),
         cpu_i32(h->m, h->n_origin),
         names(h, h->n_origin, h->origin),

@@ -264,3 +264,19 @@ LLVMValueRef cpu_zeros(CpuModule *m)
     LLVMSetAlignment(m->zeros, 64);
     return m->zeros;
 }
+
+LLVMValueRef cpu_mask_table(CpuModule *m)
+{
+    LLVMTypeRef type = LLVMArrayType2(m->i32, 2 * CPU_MASK_LANES);
+    LLVMValueRef v[2 * CPU_MASK_LANES];
+
+    if (m->masks) return m->masks;
+    for (int i = 0; i < 2 * CPU_MASK_LANES; i++)
+        v[i] = LLVMConstInt(m->i32, i < CPU_MASK_LANES ? UINT32_MAX : 0, 0);
+    m->masks = LLVMAddGlobal(m->module, type, "masks");
+    LLVMSetInitializer(m->masks, LLVMConstArray2(m->i32, v, 2 * CPU_MASK_LANES));
+    LLVMSetGlobalConstant(m->masks, 1);
+    LLVMSetLinkage(m->masks, LLVMPrivateLinkage);
+    LLVMSetAlignment(m->masks, 64);
+    return m->masks;
+}

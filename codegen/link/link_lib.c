@@ -10,8 +10,17 @@
 #include "support/vec.h"
 
 const char *const link_api[] = {
-    "ingot_create",       "ingot_run",     "ingot_destroy", "ingot_error", "ingot_pool_create",
-    "ingot_pool_destroy", "ingot_version", "ingot_profile", NULL,
+    "ingot_create",
+    "ingot_run",
+    "ingot_destroy",
+    "ingot_error",
+    "ingot_pool_create",
+    "ingot_pool_destroy",
+    "ingot_version",
+    "ingot_profile",
+    "ingot_level",
+    "ingot_create_explained",
+    NULL,
 };
 
 static LinkFile core_archive(void)

@@ -38,7 +38,7 @@ extern "C" {
 #pragma GCC visibility push(default) /* what a shared library of a model exports */
 #endif
 
-#define INGOT_ABI_VERSION 2
+#define INGOT_ABI_VERSION 3
 #define INGOT_MAX_RANK    12
 
 /* Results of ingot_create and ingot_run; the values are those of the `ingot` command's exit status.
@@ -118,6 +118,18 @@ typedef struct ingot_port {
 } ingot_port;
 
 typedef struct ingot_call ingot_call;
+typedef struct ingot_kernel_args ingot_kernel_args;
+/* A kernel works on tasks [begin, end) of its outermost, parallel iteration space. `scratch` is
+ * this worker's own. */
+typedef void (*ingot_kernel)(const ingot_kernel_args *args, int64_t begin, int64_t end,
+                             void *scratch);
+
+/* A level of processors that the kernels of a model are made for. */
+typedef struct ingot_isa {
+    const char *name;            /* "x86-64-v4" */
+    uint64_t cpu_features;       /* what the processor must have: INGOT_CPU_... */
+    const ingot_kernel *kernels; /* NULL when it is the only level: they are called directly */
+} ingot_isa;
 
 /* A compiled model. Made by the compiler, never written to. */
 typedef struct ingot_model {
@@ -125,10 +137,11 @@ typedef struct ingot_model {
     int32_t n_inputs, n_outputs;
     const ingot_port *inputs, *outputs;
     const char *name;
-    const char *target;    /* "x86-64-v4" */
-    uint64_t cpu_features; /* what the processor must have: INGOT_CPU_... */
-    int64_t arena_size;    /* bytes of intermediates when all shapes are static, else -1 */
-    int64_t scratch_size;  /* bytes of workspace per thread reserved at create */
+    const char *target;   /* "x86-64-v4"; of several levels "x86-64-v4,x86-64-v3" */
+    const ingot_isa *isa; /* [n_isa] the best first: the first that the processor has is run */
+    int64_t arena_size;   /* bytes of intermediates when all shapes are static, else -1 */
+    int64_t scratch_size; /* bytes of workspace per thread reserved at create */
+    int32_t n_isa;
     int32_t n_segments;
     int32_t n_origins;
     const char *const *origins; /* names of model nodes, for messages */
@@ -144,8 +157,9 @@ enum {
     INGOT_CPU_SSE42 = 1,
     INGOT_CPU_AVX2 = 2 /* with FMA, F16C, BMI2 */,
     INGOT_CPU_AVX512 = 4 /* F BW CD DQ VL */,
-    INGOT_CPU_VNNI = 8,
-    INGOT_CPU_AMX = 16
+    INGOT_CPU_VNNI = 8 /* of AVX-512 */,
+    INGOT_CPU_AMX = 16 /* tiles, int8, bf16 */,
+    INGOT_CPU_AVX_VNNI = 32
 };
 
 typedef struct ingot_instance ingot_instance;
@@ -159,10 +173,15 @@ typedef struct ingot_options {
     void *(*allocate)(void *context, size_t size, size_t align);
     void (*release)(void *context, void *p, size_t size);
     void *context;
+    const char *isa; /* the level to run, "x86-64-v3" or "v3"; NULL: what the environment variable
+                        INGOT_ISA says, else the best that this processor has */
 } ingot_options;
 
 /* All return INGOT_OK or an INGOT_ERR_. On failure of create *out is NULL. */
 int32_t ingot_create(const ingot_model *model, const ingot_options *options, ingot_instance **out);
+/* The same; the reason of a failure is put into text[size]. */
+int32_t ingot_create_explained(const ingot_model *model, const ingot_options *options,
+                               ingot_instance **out, char *text, size_t size);
 /* inputs[model->n_inputs], outputs[model->n_outputs]; dims and dtype of the outputs are filled in.
  */
 int32_t ingot_run(ingot_instance *m, const ingot_tensor *inputs, ingot_tensor *outputs);
@@ -172,6 +191,8 @@ const char *ingot_error(const ingot_instance *m);
 int32_t ingot_pool_create(int32_t threads, ingot_pool **out);
 void ingot_pool_destroy(ingot_pool *pool); /* after all its instances */
 const char *ingot_version(void);
+/* Name of the level that the instance runs, one of model->isa; "" when there is none. */
+const char *ingot_level(const ingot_instance *m);
 /* Nanoseconds spent in each kernel of the model since the last call of this function; [n_kernels].
  * Starts being measured with the first call, which returns zeros. */
 void ingot_profile(ingot_instance *m, int64_t *nanoseconds);
@@ -182,23 +203,20 @@ void ingot_profile(ingot_instance *m, int64_t *nanoseconds);
 
 /* ---- Between generated code and the runtime. Applications need nothing below. ---- */
 
-/* A kernel works on tasks [begin, end) of its outermost, parallel iteration space. `scratch` is
- * this worker's own. */
-typedef struct ingot_kernel_args {
+struct ingot_kernel_args {
     ingot_call *call;
     void *const *ptr; /* operands, then results, then packed weights, as the kernel numbers them */
     const int64_t *dim; /* run-time integers, as the kernel numbers them */
     int32_t origin;     /* index into model->origins, for messages */
     int32_t kernel;     /* index into model->kernel_names */
-} ingot_kernel_args;
-typedef void (*ingot_kernel)(const ingot_kernel_args *args, int64_t begin, int64_t end,
-                             void *scratch);
+};
 
 struct ingot_call {
     const ingot_tensor *in;
     ingot_tensor *out;
     ingot_instance *instance;
     int32_t error; /* first data error noticed by a kernel; read after each kernel that can fail */
+    const ingot_kernel *kernels; /* of the level that runs, by the number of the function */
 };
 
 /* Base of segment `k`, of at least `bytes` bytes, aligned to 64. NULL (and the error is set) when

@@ -19,44 +19,17 @@ import onnx
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "bench"))
 
 from artifact import Counter, Failed, call  # noqa: E402
+from hot_loops import functions, innermost_loops  # noqa: E402
 from matmul import matmul  # noqa: E402
 
-INSTRUCTION = re.compile(r"^\s*([0-9a-f]+):\s+(\S+)\s*(.*)$")
 FMA = re.compile(r"^vfn?madd\d*ps$")
-
-
-def functions(text):
-    """Lists of (address, mnemonic, operands), one for each function."""
-    code = []
-    for line in text.splitlines():
-        if re.match(r"^[0-9a-f]+ <.*>:$", line):
-            if code:
-                yield code
-            code = []
-        found = INSTRUCTION.match(line)
-        if found:
-            code.append((int(found[1], 16), found[2], found[3]))
-    if code:
-        yield code
-
-
-def innermost_loops(code):
-    at = {address: k for k, (address, _, _) in enumerate(code)}
-    jumps = []
-    for k, (address, mnemonic, operands) in enumerate(code):
-        target = re.match(r"([0-9a-f]+)", operands) if mnemonic.startswith("j") else None
-        if target and int(target[1], 16) <= address and int(target[1], 16) in at:
-            jumps.append((at[int(target[1], 16)], k))
-    for first, last in jumps:
-        if not any((f, k) != (first, last) and first <= f and k <= last for f, k in jumps):
-            yield code[first:last + 1]
 
 
 def hot_loop(ingot, model, out):
     target = out / "matmul.o"
     call([ingot, "compile", model, "--emit", "obj", "-o", target])
     text = subprocess.run(["objdump", "-d", "--no-show-raw-insn", target], check=True, capture_output=True, text=True)
-    loops = [loop for code in functions(text.stdout) for loop in innermost_loops(code)]
+    loops = [loop for _, code in functions(text.stdout) for loop in innermost_loops(code)]
     if not loops:
         raise Failed("no loop in the object file")
     hot = max(loops, key=lambda loop: sum(bool(FMA.match(m)) for _, m, _ in loop))

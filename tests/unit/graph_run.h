@@ -67,6 +67,9 @@ static inline int graph_run_groups(int count, void (*const *group)(Run *), int t
 {
     static const char *const levels[] = {"x86-64-v4-vnni", "x86-64-v4", "x86-64-v3", "x86-64-v2",
                                          "scalar"};
+    static const char *const pairs[][2] = {{"x86-64-v3-vnni", "x86-64-v4-vnni"},
+                                           {"x86-64-v3", "x86-64-v4"},
+                                           {"x86-64-v2", "x86-64-v3"}};
     static const int64_t edges[] = {37, 1, 8, 0};
     Run *r = run_new();
 
@@ -84,6 +87,8 @@ static inline int graph_run_groups(int count, void (*const *group)(Run *), int t
                 tiled);
         check_failures++;
     }
+    for (int i = 0; i < 3; i++)
+        run_levels(r, pairs[i][0], pairs[i][1]);
     run_c(r);
     arena_free(r->arena);
     return check_failures;

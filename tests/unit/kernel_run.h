@@ -357,11 +357,13 @@ static void run_all(Run *r, void *so, const KernelAbi *const *abi, const char *l
         run_turns(r, &r->cases[i], abi[i], fn[i], level, fma);
 }
 
-static inline void run_level(Run *r, const char *level)
+/* `first`: NULL, or the level whose packed operands this one shares. */
+static inline void run_levels(Run *r, const char *level, const char *first)
 {
-    const CpuIsa *isa = cpu_isa_find(level);
+    const CpuIsa *isa = cpu_isa_find(level), *wide = first ? cpu_isa_find(first) : NULL;
+    const char *what = first ? arena_printf(r->arena, "%s behind %s", level, first) : level;
     const KernelAbi *abi[RUN_CASES];
-    CpuKernel *k;
+    CpuKernel *k, *lead = NULL;
     CpuModule *m;
     CodeObject object;
     void *so;
@@ -372,8 +374,12 @@ static inline void run_level(Run *r, const char *level)
         char name[32];
 
         snprintf(name, sizeof name, "k%d", i);
+        if (wide)
+            CHECK_EQ(cpu_kernel_prepare(r->arena, r->cases[i].module, r->cases[i].node, wide,
+                                        tile_choices, NULL, &r->diag, &lead),
+                     OK);
         CHECK_EQ(cpu_kernel_prepare(r->arena, r->cases[i].module, r->cases[i].node, isa,
-                                    tile_choices, &r->diag, &k),
+                                    tile_choices, lead, &r->diag, &k),
                  OK);
         CHECK_EQ(cpu_kernel_emit(m, k, name), OK);
         abi[i] = cpu_kernel_abi(k);
@@ -390,10 +396,15 @@ static inline void run_level(Run *r, const char *level)
         fprintf(stderr, "%s\n", diag_format(i, r->arena));
     if (!r->diag.errors) {
         so = run_link(r, ".o", object.data, object.size);
-        run_all(r, so, abi, level, isa->fma);
+        run_all(r, so, abi, what, isa->fma);
         if (so) dlclose(so);
     }
     cpu_module_close(m);
+}
+
+static inline void run_level(Run *r, const char *level)
+{
+    run_levels(r, level, NULL);
 }
 
 /* The same through plain C. */

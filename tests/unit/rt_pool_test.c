@@ -508,7 +508,7 @@ static void test_wrong_versions(void)
     model.abi_version = 99;
     CHECK_EQ(ingot_create(&model, NULL, &m), INGOT_ERR_TARGET);
     CHECK_EQ(ingot_create(NULL, NULL, &m), INGOT_ERR_USAGE);
-    CHECK_EQ(ingot_rt_create_explained(&model, NULL, &m, text, sizeof text), INGOT_ERR_TARGET);
+    CHECK_EQ(ingot_create_explained(&model, NULL, &m, text, sizeof text), INGOT_ERR_TARGET);
     CHECK(strstr(text, "version 99") != NULL);
     CHECK_STR(ingot_error(NULL), "there is no instance");
 }

@@ -12,7 +12,7 @@ import numpy as np
 
 from ingot.library import Error
 
-ABI_VERSION = 2
+ABI_VERSION = 3
 MAX_RANK = 12
 STRING = 8
 SEQUENCE, OPTIONAL, MAP = 101, 102, 103  # ingot_rt.h's own: lists, whose elements are tensors or lists
@@ -56,7 +56,8 @@ class ModelStruct(ctypes.Structure):  # its head: all that is read here
 
 class Options(ctypes.Structure):
     _fields_ = [("threads", ctypes.c_int32), ("memory_limit", ctypes.c_int64), ("pool", ctypes.c_void_p),
-                ("allocate", ctypes.c_void_p), ("release", ctypes.c_void_p), ("context", ctypes.c_void_p)]
+                ("allocate", ctypes.c_void_p), ("release", ctypes.c_void_p), ("context", ctypes.c_void_p),
+                ("isa", ctypes.c_char_p)]
 
 
 def numpy_dtype(number):
@@ -128,7 +129,8 @@ def open_artifact(path):
         raise Error(2, f"{path}: no symbol '{symbol_of(path)}': renamed, or no work of ingot compile") from e
     if model.abi_version != ABI_VERSION:
         raise Error(7, f"{path}: ABI version {model.abi_version}, expected {ABI_VERSION}")
-    lib.ingot_create.argtypes = [ctypes.POINTER(ModelStruct), ctypes.POINTER(Options), ctypes.POINTER(ctypes.c_void_p)]
+    lib.ingot_create_explained.argtypes = [ctypes.POINTER(ModelStruct), ctypes.POINTER(Options),
+                                           ctypes.POINTER(ctypes.c_void_p), ctypes.c_char_p, ctypes.c_size_t]
     lib.ingot_run.argtypes = [ctypes.c_void_p, ctypes.POINTER(Tensor), ctypes.POINTER(Tensor)]
     lib.ingot_destroy.argtypes = [ctypes.c_void_p]
     lib.ingot_destroy.restype = None
@@ -233,11 +235,12 @@ class Model:
         self.path = str(path)
         lib, model = open_artifact(self.path)
         instance = ctypes.c_void_p()
-        status = lib.ingot_create(ctypes.byref(model), ctypes.byref(Options(threads=threads)), ctypes.byref(instance))
+        reason = ctypes.create_string_buffer(400)
+        status = lib.ingot_create_explained(ctypes.byref(model), ctypes.byref(Options(threads=threads)),
+                                            ctypes.byref(instance), reason, len(reason))
         if status != 0:
             _ctypes.dlclose(lib._handle)
-            reason = {6: "out of memory", 7: "this processor lacks what the code was compiled for"}
-            raise Error(status, f"{self.path}: cannot start: {reason.get(status, 'internal error')}")
+            raise Error(status, f"{self.path}: cannot start: {reason.value.decode(errors='replace')}")
         self.inputs = [describe(model.inputs[i]) for i in range(model.n_inputs)]
         self.outputs = [describe(model.outputs[i]) for i in range(model.n_outputs)]
         self._lib, self._instance, self._lock = lib, instance, threading.Lock()
