@@ -123,6 +123,10 @@ struct OpDef {
      * build other operators (build_op), which are lowered in their turn. */
     Status (*lower)(Build *b, const Node *n, Value **out);
 
+    /* The gradients of the inputs that are floats (NULL: none) from those of the outputs (NULL
+     * where there is none), built at b. Element by element operators need none: see gradient.h. */
+    Status (*derive)(Build *b, const Node *n, Value *const *dy, Value **dx);
+
     /* Element by element operators (all inputs broadcast together) give these instead of infer,
      * eval and lower: */
     double (*eval1)(const Node *n, const double *x); /* floats */

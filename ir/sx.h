@@ -55,6 +55,10 @@ const Sx *sx_load(SxTable *t, DType d, int src, int n, const Sx *const *idx, con
 const Sx *sx_load_flat(SxTable *t, DType d, int src, const Sx *element, const Sx *guard);
 const Sx *sx_check(SxTable *t, int src, const Sx *index, const Sx *extent);
 
+/* d e / d by, where `by` is a node of e; NULL when e has an operation without a derivative. What is
+ * piecewise takes the side of a comparison's truth. */
+const Sx *sx_derive(SxTable *t, const Sx *e, const Sx *by);
+
 /* Any operation by number. The dtype of the result follows from op and arguments, but for CAST and
  * BITCAST, which have their own constructors. Arguments of one operation have one dtype (but
  * SELECT's first). */

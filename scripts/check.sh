@@ -62,6 +62,7 @@ hostile-img | counts |  5 | damaged image files through executables that decode 
 random      | counts |  5 | random graphs against the onnx package, 8 levels, targets and selections of passes: 60, seeded
 contrib     | counts |  5 | operators of com.microsoft against ONNX Runtime, where that is installed: 4 rounds, seeded
 sequences   | counts |  5 | random programs on sequences and optionals against lists of Python, 4 ways: 60, seeded
+gradient    | counts |  3 | the operator Gradient against central differences
 user-ops    | counts |  3 | operators of a user compiled in with --op: every form of artifact, refusals, failures
 tune        | counts |  3 | --tune: remembered choices of tiles, and the same bits with each of them
 digits      | counts |  2 | models/digits: test set, executable on real images, its size
@@ -456,6 +457,13 @@ step_sequences()
     need_python
     $PYTHON tests/random/random_sequences.py $INGOT build/random-sequences \
         --count "$([ -n "$FULL" ] && echo 2000 || echo 60)"
+}
+
+step_gradient()
+{
+    need_ingot
+    need_python
+    $PYTHON tests/artifacts/gradient_check.py $INGOT build/gradient
 }
 
 step_user-ops()

@@ -139,6 +139,10 @@ Status import_node(Importer *im, Region *r, const Onnx__NodeProto *p, int64_t in
 bool user_known(const Importer *im, const char *domain, const char *op);
 Status import_user(Importer *im, const Onnx__NodeProto *p, Draft *x, Value **out) MUST_USE;
 
+/* onnx_gradient.c: the operator Gradient; out[x->n_out]. */
+bool gradient_named(const char *domain, const char *op);
+Status import_gradient(Importer *im, Draft *x, const Scope *scope, Value **out) MUST_USE;
+
 /* onnx_types.c */
 Status import_type(Importer *im, const Onnx__TypeProto *p, Where where, Type *out) MUST_USE;
 

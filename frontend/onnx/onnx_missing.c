@@ -71,7 +71,7 @@ static void search_node(Search *s, const Onnx__NodeProto *p, size_t index, const
 
     if (f) {
         search_function(s, f, code);
-    } else if (!user_known(s->im, domain, op)) {
+    } else if (!user_known(s->im, domain, op) && !gradient_named(domain, op)) {
         int64_t version = opset_version(code, domain);
         if (!upgrade_known(domain, op, version)) note_missing(s, p, index, domain, version);
     }

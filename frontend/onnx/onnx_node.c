@@ -217,6 +217,7 @@ static Status import_operator(Importer *im, Region *r, const Onnx__NodeProto *p,
     if (!x->wanted) return import_limits(im);
     x->build = &b;
     TRY(draft_attrs(im, p, scope, code, where, x));
+    if (gradient_named(x->domain, x->op)) return import_gradient(im, x, scope, out);
     TRY(upgrade(im, x));
     TRY(b.status);
     int branch = known_branch(im, x);

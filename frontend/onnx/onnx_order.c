@@ -86,6 +86,17 @@ static void add_captures(Deps *x, const Onnx__NodeProto *p, const Defined *aroun
         if (p->attribute[i]->g) add_graph(x, p->attribute[i]->g, around);
 }
 
+/* The value that a Gradient names without reading it. */
+static void add_named(Deps *x, const Onnx__NodeProto *p)
+{
+    if (!p->op_type || !gradient_named(plain_domain_of(p->domain), p->op_type)) return;
+    for (size_t i = 0; i < p->n_attribute; i++) {
+        const Onnx__AttributeProto *a = p->attribute[i];
+        if (a->name && strcmp(a->name, "y") == 0 && a->s.len > 0)
+            add_dep(x, arena_strndup(x->im->scratch, (const char *)a->s.data, a->s.len));
+    }
+}
+
 static void collect(Deps *x, size_t n, Onnx__NodeProto *const *nodes)
 {
     for (size_t i = 0; i < n; i++)
@@ -98,6 +109,7 @@ static void collect(Deps *x, size_t n, Onnx__NodeProto *const *nodes)
         for (size_t k = 0; k < p->n_input; k++)
             add_dep(x, p->input[k]);
         add_captures(x, p, NULL);
+        add_named(x, p);
     }
     x->start[n] = x->n_dep;
 }

@@ -1,9 +1,10 @@
 /* contract.c: MatMul, Gemm, Einsum: sums of products. Convolution is in conv.c. */
 #include <string.h>
 
+#include "ir/ops/derive.h"
 #include "ir/ops/dot.h"
-#include "ir/ops/ops_common.h"
 #include "ir/ops/family.h"
+#include "ir/ops/ops_common.h"
 
 DType dot_dtype(DType t)
 {
@@ -426,6 +427,7 @@ const OpDef contract_ops[] = {
      .integer = integer_matmul,
      .infer = infer_matmul,
      .eval = eval_matmul,
+     .derive = derive_matmul,
      .lower = lower_matmul},
     {.name = "MatMulInteger",
      .since = 10,
@@ -450,6 +452,7 @@ const OpDef contract_ops[] = {
      .integer = integer_gemm,
      .infer = infer_gemm,
      .eval = eval_gemm,
+     .derive = derive_gemm,
      .lower = lower_gemm},
     {0},
 };

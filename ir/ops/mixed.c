@@ -1,5 +1,6 @@
 /* mixed.c: elementwise operators whose operands differ in role or dtype: Where, Clip, Pow. */
 #include "ir/mathd.h"
+#include "ir/ops/derive.h"
 #include "ir/ops/ops_common.h"
 
 /* ---- Where ---- */
@@ -263,6 +264,7 @@ const OpDef mixed_ops[] = {
      .out = OUT_T("output"),
      .infer = infer_where,
      .eval = eval_where,
+     .derive = derive_where,
      .lower = lower_where,
      .traits = OP_PURE},
     {.name = "Clip",
@@ -275,6 +277,7 @@ const OpDef mixed_ops[] = {
      .out = OUT_T("output"),
      .infer = infer_clip,
      .eval = eval_clip,
+     .derive = derive_clip,
      .lower = lower_clip,
      .traits = OP_PURE | OP_IN_PLACE | OP_MONOTONE | OP_IDEMPOTENT},
     {.name = "Pow",
@@ -286,6 +289,7 @@ const OpDef mixed_ops[] = {
      .out = OUT_T("Z"),
      .infer = infer_pow,
      .eval = eval_pow,
+     .derive = derive_pow,
      .lower = lower_pow,
      .traits = OP_PURE | OP_IN_PLACE},
     {0},

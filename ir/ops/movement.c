@@ -5,6 +5,7 @@
  * Lowering gives reshapes (no copy), or a map whose value is one load at computed indices. */
 #include <string.h>
 
+#include "ir/ops/derive.h"
 #include "ir/ops/ops_common.h"
 #include "support/checked.h"
 
@@ -568,6 +569,7 @@ const OpDef movement_ops[] = {
      .in = (const PortDef[]){{.name = "input"}, {0}},
      .out = (const PortDef[]){{.name = "output"}, {0}},
      ROW(identity),
+     .derive = derive_reshaped,
      .lower = lower_identity,
      .simplify = simplify_identity,
      .traits = VIEW | OP_IN_PLACE | OP_IDEMPOTENT | OP_MONOTONE | OP_ANY_RANK},
@@ -578,6 +580,7 @@ const OpDef movement_ops[] = {
      .out = OUT_T("reshaped"),
      ATTRS(ATTR_I("allowzero", 0)),
      ROW(reshape),
+     .derive = derive_reshaped,
      .lower = lower_reshape,
      .traits = VIEW | OP_IN_PLACE},
     {.name = "Flatten",
@@ -587,6 +590,7 @@ const OpDef movement_ops[] = {
      .out = OUT_T("output"),
      ATTRS(ATTR_I("axis", 1)),
      ROW(flatten),
+     .derive = derive_reshaped,
      .lower = lower_reshape,
      .traits = VIEW | OP_IN_PLACE},
     {.name = "Squeeze",
@@ -595,6 +599,7 @@ const OpDef movement_ops[] = {
      IN(PORT("data"), {.name = "axes", .types = DT_BIT(DT_I64), .optional = true}),
      .out = OUT_T("squeezed"),
      ROW(squeeze),
+     .derive = derive_reshaped,
      .lower = lower_reshape,
      .traits = VIEW | OP_IN_PLACE},
     {.name = "Unsqueeze",
@@ -603,6 +608,7 @@ const OpDef movement_ops[] = {
      IN(PORT("data"), PORT_INT("axes")),
      .out = OUT_T("expanded"),
      ROW(unsqueeze),
+     .derive = derive_reshaped,
      .lower = lower_reshape,
      .traits = VIEW | OP_IN_PLACE},
     {.name = "Transpose",
@@ -612,6 +618,7 @@ const OpDef movement_ops[] = {
      .out = OUT_T("transposed"),
      ATTRS(ATTR_OPT("perm", ATTR_INTS)),
      ROW(transpose),
+     .derive = derive_transpose,
      .lower = lower_transpose,
      .traits = VIEW},
     {.name = "Expand",

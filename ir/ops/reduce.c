@@ -4,6 +4,7 @@
 
 #include "ir/mathd.h"
 #include "ir/ops/axes.h"
+#include "ir/ops/compose.h"
 #include "ir/ops/family.h"
 #include "ir/ops/rows.h"
 
@@ -401,6 +402,41 @@ static Status eval_arg(Eval *cx, const Node *n, const Tensor *const *in, Tensor 
     return OK;
 }
 
+/* ---- derivatives ---- */
+
+/* dy with its axes kept, times what each element of x adds to the sum. */
+static Status derive_reduce(Build *b, const Node *n, Value *const *dy, Value **dx)
+{
+    const Type *x = in_type(n, 0);
+    const Kind *k = kind_of(n);
+    Value *v = n->in[0], *y = n->out[0], *each;
+    Dim dims[MAX_RANK], count = dim_const(b->dims, 1);
+    uint32_t mask;
+
+    if (axes_open(n) || k->monoid != MONOID_SUM)
+        return op_unsupported(n, b->diag, "a derivative of this reduction");
+    TRY(axes_read(n, b->diag, x->rank, &mask));
+    for (int i = 0; i < x->rank; i++) {
+        dims[i] = mask >> i & 1 ? dim_const(b->dims, 1) : x->dim[i];
+        if (mask >> i & 1) count = dim_mul(b->dims, count, x->dim[i]);
+    }
+    Value *d = make_reshape(b, dy[0], x->rank, dims);
+    y = make_reshape(b, y, x->rank, dims);
+    each = build_map(b, "ones", 0, NULL, x->dtype, x->rank, x->dim, sx_const(b->sx, x->dtype, 1));
+    if (k->before == BEFORE_ABS) each = make_unary(b, "Sign", v);
+    if (k->before == BEFORE_SQUARE) each = make_mul(b, v, make_scalar(b, v, 2));
+    if (k->after == AFTER_SQRT) each = make_div(b, v, y);
+    if (k->after == AFTER_LOG) each = make_div(b, each, make_unary(b, "Exp", y));
+    if (k->after == AFTER_MEAN)
+        each = build_map(b, "share", 0, NULL, x->dtype, x->rank, x->dim,
+                         sx_cast(b->sx,
+                                 sx_div(b->sx, sx_const(b->sx, DT_F64, 1),
+                                        sx_cast(b->sx, sx_dim(b->sx, count), DT_F64)),
+                                 x->dtype));
+    dx[0] = make_mul(b, d, each);
+    return b->status;
+}
+
 #define T_EXTREME (T_NUMBER | T_BOOL)
 #define REDUCE_ROW(op, since_, types, quant_)                                                      \
     {                                                                                              \
@@ -408,7 +444,8 @@ static Status eval_arg(Eval *cx, const Node *n, const Tensor *const *in, Tensor 
         ROW_IN({"data", types, "T"}, {"axes", DT_BIT(DT_I64), NULL, true}),                        \
         ROW_OUT({"reduced", types, "T"}),                                                          \
         ROW_ATTRS(ATTR_I("keepdims", 1), ATTR_I("noop_with_empty_axes", 0)), .traits = OP_PURE,    \
-        .quant = quant_, .infer = infer_reduce, .eval = eval_reduce, .lower = lower_reduce         \
+        .quant = quant_, .infer = infer_reduce, .eval = eval_reduce, .derive = derive_reduce,      \
+        .lower = lower_reduce                                                                      \
     }
 #define ARG_ROW(op)                                                                                \
     {                                                                                              \

@@ -4,6 +4,7 @@
  * kernels, each in order of memory. */
 #include "ir/mathd.h"
 #include "ir/ops/axes.h"
+#include "ir/ops/derive.h"
 #include "ir/ops/rows.h"
 
 static Status infer_softmax(Infer *cx, Node *n)
@@ -156,16 +157,16 @@ static Status eval_softmax(Eval *cx, const Node *n, const Tensor *const *in, Ten
     return OK;
 }
 
-#define SOFTMAX_ROW(op, lower_)                                                                    \
+#define SOFTMAX_ROW(op, lower_, derive_)                                                           \
     {                                                                                              \
         .name = op, .since = 13, .about = "along an axis", ROW_IN({"X", T_FLOAT, "T"}),            \
         ROW_OUT({"Y", T_FLOAT, "T"}), ROW_ATTRS(ATTR_I("axis", -1)), .traits = OP_PURE,            \
-        .infer = infer_softmax, .eval = eval_softmax, .lower = lower_                              \
+        .infer = infer_softmax, .eval = eval_softmax, .derive = derive_, .lower = lower_           \
     }
 
 const OpDef softmax_ops[] = {
-    SOFTMAX_ROW("Softmax", lower_softmax),
-    SOFTMAX_ROW("LogSoftmax", lower_softmax),
-    SOFTMAX_ROW("Hardmax", lower_hardmax),
+    SOFTMAX_ROW("Softmax", lower_softmax, derive_softmax),
+    SOFTMAX_ROW("LogSoftmax", lower_softmax, NULL),
+    SOFTMAX_ROW("Hardmax", lower_hardmax, NULL),
     {0},
 };
