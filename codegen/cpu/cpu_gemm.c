@@ -158,6 +158,7 @@ static int most_rows(const CpuGemm *g, const CpuIsa *isa, int vectors)
     int left = isa->registers - vectors - (isa->registers >= 32 ? 1 : isa->fma ? 1 : 2);
     int rows;
 
+    if (g->amx) return AMX_ROWS;
     if (g->bytes && !isa->vnni) left -= vectors + 3;   /* halves of B and of a broadcast */
     if (g->bytes && g->a_load->dtype == DT_I8) left--; /* what flips signs */
     rows = left / vectors;
@@ -175,9 +176,10 @@ static int choose_vectors(const CpuGemm *g, const CpuIsa *isa)
         most = isa->registers >= 32 ? 8 : 6;
     int v = usual;
 
+    if (g->amx) v = most = AMX_VECTORS;
     while (v < most && most_rows(g, isa, v + 1) >= m)
         v++;
-    if (g->tile->vectors) v = g->tile->vectors;
+    if (g->tile->vectors && !g->amx) v = g->tile->vectors;
     columns = (n + g->lanes - 1) / g->lanes;
     return v > columns ? (int)columns : v;
 }
@@ -197,7 +199,7 @@ static void choose_rows(CpuGemm *g)
         return;
     }
     g->rows[g->n_rows++] = mr;
-    for (int rows = 8; rows >= 1; rows /= 2)
+    for (int rows = mr > 16 ? 16 : 8; rows >= 1; rows /= 2)
         if (mr > rows) g->rows[g->n_rows++] = rows;
 }
 
@@ -574,6 +576,7 @@ Status cpu_gemm_prepare(Arena *arena, Nest *n, const CpuIsa *isa, const TileChoi
     g->lines = dim_const(t, 1);
     if (!constant_a) find_in_place(g);
     if (g->bytes && !gemm_bytes_rows(g)) return OK;
+    g->amx = g->bytes && isa->tiles != CPU_TILES_NONE && gemm_amx_fits(g);
     note_uses(g, STAGE_A, &g->a);
     note_uses(g, STAGE_B, &g->b);
     if (lead) {
@@ -594,4 +597,9 @@ Status cpu_gemm_prepare(Arena *arena, Nest *n, const CpuIsa *isa, const TileChoi
     if (!dims_ok(t)) return diag(d, ERR_LIMIT, node_where(n->node), "the sizes are too large");
     *out = g;
     return OK;
+}
+
+bool cpu_gemm_is_amx(const CpuGemm *g)
+{
+    return g->amx;
 }

@@ -15,6 +15,7 @@ typedef struct CpuGemm CpuGemm;
  * Module. */
 Status cpu_gemm_prepare(Arena *arena, Nest *n, const CpuIsa *isa, const TileChoice *tile,
                         const CpuGemm *lead, Diag *d, CpuGemm **out) MUST_USE;
+bool cpu_gemm_is_amx(const CpuGemm *g);
 Status cpu_gemm_emit(CpuModule *m, const CpuGemm *g, const char *name) MUST_USE;
 
 #endif

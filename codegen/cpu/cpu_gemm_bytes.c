@@ -101,6 +101,7 @@ typedef struct BytePack {
     const CpuGemm *g;
     const Tensor *from;
     int64_t base, copies, panels;
+    size_t size;
     int64_t *outer, *column, *k; /* what each point of o, n and k adds to the place */
 } BytePack;
 
@@ -154,7 +155,7 @@ static void fill_bytes(const void *context, void *to)
     const CpuGemm *g = p->g;
     int64_t nr = g->nr, n = g->size_n->value, panel = g->depth * nr * GROUP;
 
-    memset(to, 0, (size_t)(p->copies * p->panels * panel));
+    memset(to, 0, p->size);
     for (int64_t o = 0; o < p->copies; o++)
         for (int64_t c = 0; c < n; c++) {
             char *at = (char *)to + (o * p->panels + c / nr) * panel + c % nr * GROUP;
@@ -180,6 +181,9 @@ Status gemm_pack_bytes(CpuGemm *g, Diag *d)
     if (!arena_ok(a) || __builtin_mul_overflow(p->panels * g->nr, g->depth, &size) ||
         __builtin_mul_overflow((size_t)size * GROUP, (size_t)p->copies, &pack->size))
         return diag(d, ERR_LIMIT, node_where(g->nest->node), "no memory for packed weights");
+    /* tiles read whole ones, beyond the last group */
+    if (g->amx) pack->size += (size_t)(GROUP * AMX_GROUPS * g->nr);
+    p->size = pack->size;
     g->b.size = dim_const(&g->nest->module->dims, size);
     pack->fill = fill_bytes;
     pack->context = p;

@@ -74,7 +74,7 @@ typedef struct Task {
     CpuFn *f;
     const CpuGemm *g;
     LLVMValueRef o, m0, m1, n0, n1, k, M, N;
-    LLVMValueRef scratch_a, scratch_b, tile;
+    LLVMValueRef scratch_a, scratch_b, tile, beside;
     LLVMValueRef pack_a, pack_b; /* of this outer point */
 } Task;
 
@@ -392,6 +392,11 @@ static void full_tile(Task *t, GemmTile *x, LLVMValueRef m, LLVMValueRef n)
     LLVMValueRef acc[GEMM_ROWS * GEMM_VECTORS];
 
     x->vectors = t->g->vectors;
+    if (t->g->amx) {
+        gemm_emit_amx(t->f, t->g, x, t->beside, t->tile);
+        rows_loop(t, m, x->rows, n, true);
+        return;
+    }
     gemm_emit_tile(t->f, t->g, x, acc);
     if (is_short(t)) {
         rows_written_out(t, x, acc, m, n, 0);
@@ -408,6 +413,11 @@ static void part_tile(Task *t, GemmTile *x, LLVMValueRef m, LLVMValueRef n, int6
     LLVMValueRef acc[GEMM_ROWS * GEMM_VECTORS];
     bool known = dim_is_const(g->size_n);
 
+    if (g->amx) {
+        gemm_emit_amx(t->f, g, x, t->beside, t->tile);
+        rows_loop(t, m, x->rows, n, false);
+        return;
+    }
     x->vectors = known ? (int)((left + g->lanes - 1) / g->lanes) : g->vectors;
     gemm_emit_tile(t->f, t->g, x, acc);
     if (known && is_short(t) && (left % g->lanes == 0 || cpu_can_mask(t->f))) {
@@ -539,6 +549,7 @@ static void panel(Task *t, LLVMValueRef m, int rows, int64_t in_line)
         gemm_emit_pack_a(f, t->g, to, m, cpu_i64(f->m, rows));
     }
     rows_pointer(t, &x, m);
+    if (t->g->amx) gemm_amx_shape(f, rows);
     l = cpu_loop_open(f, t->n0, t->n1, t->g->nr, 0, NULL);
     one_panel(t, &x, m, l.index);
     cpu_loop_close(f, &l, NULL);
@@ -714,6 +725,7 @@ Status cpu_gemm_emit(CpuModule *m, const CpuGemm *g, const char *name)
     t.N = cpu_dim(f, g->size_n);
     t.tile =
         cpu_stack(f, m->f32, (g->tile_rows < g->rows[0] ? g->tile_rows : g->rows[0]) * g->width);
+    if (g->amx) t.beside = cpu_stack(f, m->i8, AMX_ROWS * 64);
     t.scratch_b = f->scratch;
     LLVMValueRef at = cpu_dim(f, g->a_at);
     cpu_at(f, 0);
@@ -723,6 +735,7 @@ Status cpu_gemm_emit(CpuModule *m, const CpuGemm *g, const char *name)
     l = cpu_loop_open(f, f->begin, f->end, 1, 0, NULL);
     one_task(&t, l.index);
     cpu_loop_close(f, &l, NULL);
+    if (g->amx) gemm_amx_release(f);
     cpu_leave(f, leave);
     return cpu_fn_close(f);
 }

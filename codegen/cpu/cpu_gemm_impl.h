@@ -27,7 +27,7 @@
 
 enum { STAGE_A, STAGE_B, STAGE_OUT, GEMM_STAGES };
 enum { SET_O = 1, SET_M, SET_N, SET_K };
-enum { MAX_VARIANTS = 5, GEMM_ROWS = 32, GEMM_VECTORS = 8, GEMM_K_LOOPS = 4 };
+enum { MAX_VARIANTS = 6, GEMM_ROWS = 32, GEMM_VECTORS = 8, GEMM_K_LOOPS = 4 };
 
 typedef struct GemmSide {
     int pack;      /* number in abi.pack, or -1: not packed while compiling */
@@ -84,6 +84,7 @@ struct CpuGemm {
     int b_zero;
     int64_t k_run; /* k that are contiguous in A */
     int64_t depth; /* rows of a packed panel of B */
+    bool amx;      /* tiles of AMX (cpu_gemm_amx.c): sums come out in memory */
 };
 
 static inline bool gemm_in(const CpuGemm *g, int set, int index)
@@ -139,6 +140,16 @@ bool gemm_bytes_fit(CpuGemm *g);
 bool gemm_bytes_rows(CpuGemm *g);
 Status gemm_pack_bytes(CpuGemm *g, Diag *d) MUST_USE;
 void gemm_emit_bytes(CpuFn *f, const CpuGemm *g, const GemmTile *t, LLVMValueRef *acc);
+
+/* cpu_gemm_amx.c: the same on the tiles of AMX. */
+enum { AMX_ROWS = 32, AMX_VECTORS = 2, AMX_GROUPS = 16 }; /* of a tile of this generator */
+bool gemm_amx_fits(const CpuGemm *g);
+/* Tiles of so many rows follow; no more tiles. */
+void gemm_amx_shape(CpuFn *f, int rows);
+void gemm_amx_release(CpuFn *f);
+/* Sums to `to`, as [row][width]; `beside` has room for AMX_ROWS times 64 bytes. */
+void gemm_emit_amx(CpuFn *f, const CpuGemm *g, const GemmTile *t, LLVMValueRef beside,
+                   LLVMValueRef to);
 
 /* cpu_gemm.c */
 /* Index `index` at the point of `set` whose row-major number is flat. */

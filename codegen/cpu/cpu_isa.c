@@ -5,14 +5,17 @@
 #include <string.h>
 #if defined(__x86_64__)
 #include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 #endif
 
 #include "codegen/codegen.h"
 #include "ingot/ingot_rt.h"
 
 static const CpuIsa rows[] = {
-#define ISA(NAME, text, cpu, more, bytes, regs, fma, f16, scale, mask32, mask_any, vnni, features) \
-    {text, cpu, more, bytes, regs, fma, f16, scale, mask32, mask_any, vnni, features},
+#define ISA(NAME, text, cpu, more, bytes, regs, fma, f16, scale, mask32, mask_any, vnni, tiles,    \
+            features)                                                                              \
+    {text, cpu, more, bytes, regs, fma, f16, scale, mask32, mask_any, vnni, tiles, features},
 #include "codegen/cpu/cpu_isa.def"
 #undef ISA
 };
@@ -20,6 +23,19 @@ enum { N_ROWS = sizeof rows / sizeof rows[0] };
 _Static_assert((int)N_ROWS <= (int)CPU_MOST_ISAS, "an artifact may hold all levels");
 
 #if defined(__x86_64__)
+/* The processor, the system, and its permission: this asks for it, as a model does that is run. */
+static bool has_amx(void)
+{
+    enum { ARCH_GET_XCOMP_PERM = 0x1022, ARCH_REQ_XCOMP_PERM = 0x1023, TILE_DATA = 18 };
+    unsigned a, b, c, d = 0, tile_int8_bf16 = 1u << 22 | 1u << 24 | 1u << 25;
+    uint64_t given = 0;
+
+    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || tile_int8_bf16 & ~d) return false;
+    if (syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, TILE_DATA) != 0) return false;
+    if (syscall(SYS_arch_prctl, ARCH_GET_XCOMP_PERM, &given) != 0) return false;
+    return given >> TILE_DATA & 1;
+}
+
 static bool has_avx_vnni(void)
 {
     unsigned a = 0, b, c, d;
@@ -45,6 +61,7 @@ uint64_t cpu_isa_here(void)
         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
         have |= INGOT_CPU_AVX512;
     if ((have & INGOT_CPU_AVX512) && __builtin_cpu_supports("avx512vnni")) have |= INGOT_CPU_VNNI;
+    if ((have & INGOT_CPU_VNNI) && has_amx()) have |= INGOT_CPU_AMX;
     if ((have & INGOT_CPU_AVX2) && has_avx_vnni()) have |= INGOT_CPU_AVX_VNNI;
 #endif
     return have;
@@ -86,7 +103,7 @@ const CpuIsa *cpu_isa_find(const char *name)
 static Status unknown(const char *name, size_t n, Diag *d)
 {
     return diag(d, ERR_TARGET, (Where){0},
-                "unknown target '%.*s'; there are native, x86-64-v4-vnni, x86-64-v4, "
+                "unknown target '%.*s'; there are native, x86-64-amx, x86-64-v4-vnni, x86-64-v4, "
                 "x86-64-v3-vnni, x86-64-v3, x86-64-v2, scalar",
                 (int)n, name);
 }

@@ -11,12 +11,19 @@
 
 enum { CPU_MOST_ISAS = 8 }; /* at most so many in one artifact */
 
+typedef enum CpuTiles {
+    CPU_TILES_NONE,
+    CPU_TILES,
+    CPU_TILES_CALLED /* by functions of the names of the instructions: for tests without AMX */
+} CpuTiles;
+
 typedef struct CpuIsa {
     const char *name;
     const char *llvm_cpu, *llvm_features;
     int vector_bytes;
     int registers;
     bool fma, f16, scale, mask32, mask_any, vnni;
+    CpuTiles tiles;
     uint64_t features; /* INGOT_CPU_... of ingot_rt.h */
 } CpuIsa;
 

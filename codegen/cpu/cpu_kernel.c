@@ -67,6 +67,11 @@ bool cpu_kernel_is_tiled(const CpuKernel *k)
     return k->gemm != NULL;
 }
 
+bool cpu_kernel_is_amx(const CpuKernel *k)
+{
+    return k->gemm && cpu_gemm_is_amx(k->gemm);
+}
+
 /* ---- Points: values and stores */
 
 int cpu_native_lanes(const CpuFn *f)

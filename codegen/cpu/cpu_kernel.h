@@ -22,6 +22,8 @@ Status cpu_kernel_prepare(Arena *arena, Module *m, const Node *n, const CpuIsa *
 const KernelAbi *cpu_kernel_abi(const CpuKernel *k);
 /* A contraction on register tiles (cpu_gemm.h), not the generic loops. */
 bool cpu_kernel_is_tiled(const CpuKernel *k);
+/* On tiles of AMX (cpu_gemm_amx.c). */
+bool cpu_kernel_is_amx(const CpuKernel *k);
 Status cpu_kernel_emit(CpuModule *m, const CpuKernel *k, const char *name) MUST_USE;
 
 #endif

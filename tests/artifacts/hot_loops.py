@@ -21,6 +21,7 @@ from artifact import Counter, Failed, call
 
 # level -> what multiplies and adds there: floats, bytes
 LEVELS = {
+    "x86-64-amx": (r"vfn?madd\d+ps", r"tdpb[us]sd|vpdpbusd"),
     "x86-64-v4-vnni": (r"vfn?madd\d+ps", r"vpdpbusd"),
     "x86-64-v4": (r"vfn?madd\d+ps", r"vpmaddwd"),
     "x86-64-v3-vnni": (r"vfn?madd\d+ps", r"vpdpbusd"),
@@ -28,7 +29,7 @@ LEVELS = {
     "x86-64-v2": (r"mulps", r"pmaddwd"),
 }
 PAIRS = [("x86-64-v4", "x86-64-v3"), ("x86-64-v4", "x86-64-v2"), ("x86-64-v3", "x86-64-v2"),
-         ("x86-64-v4-vnni", "x86-64-v3-vnni"), ("x86-64-v4-vnni", "x86-64-v4")]
+         ("x86-64-amx", "x86-64-v4-vnni"), ("x86-64-v4-vnni", "x86-64-v3-vnni"), ("x86-64-v4-vnni", "x86-64-v4")]
 INSTRUCTION = re.compile(r"^\s*([0-9a-f]+):\s+(?:\{vex\} )?(\S+)\s*(.*)$")
 
 
@@ -76,7 +77,7 @@ MODELS = {
     "depthwise 3": window(96, 96, 28, 3, 1, 96),
     "depthwise 5": window(40, 40, 15, 5, 2, 40),
     **{f"bytes {m}x{n}x{k} {'signed' if s else 'unsigned'}": integers(m, n, k, s)
-       for m, n, k in ((1, 256, 64), (13, 96, 64), (64, 48, 63), ("m", 64, 64)) for s in (False, True)},
+       for m, n, k in ((1, 256, 64), (13, 96, 160), (64, 48, 63), (70, 100, 200), ("m", 64, 128)) for s in (False, True)},
 }
 
 

@@ -63,6 +63,17 @@ static inline void graph_add(Run *r, const char *name, const char *text)
 /* `count` groups of cases at every level and through C. `tiled`: kernels on register tiles that
  * levels with vectors have at least. `whole`: without FMA, on whole numbers only (no mathematics).
  */
+/* AMX with functions in place of its instructions, alone and in front of AVX2. */
+static inline void graph_run_tiles(Run *r)
+{
+    CpuIsa tiles = *cpu_isa_find("x86-64-v4-vnni");
+
+    tiles.name = "AMX by functions";
+    tiles.tiles = CPU_TILES_CALLED;
+    run_isas(r, &tiles, NULL);
+    run_isas(r, cpu_isa_find("x86-64-v3"), &tiles);
+}
+
 static inline int graph_run_groups(int count, void (*const *group)(Run *), int tiled, bool whole)
 {
     static const char *const levels[] = {"x86-64-v4-vnni", "x86-64-v4", "x86-64-v3", "x86-64-v2",
@@ -88,7 +99,7 @@ static inline int graph_run_groups(int count, void (*const *group)(Run *), int t
         check_failures++;
     }
     for (int i = 0; i < 3; i++)
-        run_levels(r, pairs[i][0], pairs[i][1]);
+        run_isas(r, cpu_isa_find(pairs[i][0]), cpu_isa_find(pairs[i][1]));
     run_c(r);
     arena_free(r->arena);
     return check_failures;

@@ -43,6 +43,7 @@ typedef struct Run {
     const int64_t *values;
     int n_values, turn;
     int tiled;  /* kernels on register tiles so far */
+    int amx;    /* those on tiles of AMX */
     bool whole; /* small whole numbers where there is no FMA: no sum rounds, so all levels agree */
     Arena *turn_arena; /* of one turn */
 } Run;
@@ -297,6 +298,37 @@ static const char run_stub[] =
     "{ (void)origin, (void)what, (void)a, (void)b; if (!c->error) c->error = code; return code; "
     "}\n";
 
+/* What CPU_TILES_CALLED calls: tiles of 16 rows of 64 bytes, of which the shapes say how many are
+ * there; a tile that is used outside of a shape, or with another one than its partners have, ends
+ * the test. */
+static const char run_tiles[] =
+    "#include <stdlib.h>\n"
+    "#include <string.h>\n"
+    "static uint8_t tile[8][16][64], rows[8], width[8];\n"
+    "void ldtilecfg(const uint8_t *c)\n"
+    "{ if (c[0] != 1) abort(); memset(tile, 0x5a, sizeof tile);\n"
+    "  for (int t = 0; t < 8; t++) { width[t] = c[16 + 2 * t]; rows[t] = c[48 + t];\n"
+    "    if (rows[t] > 16 || width[t] > 64 || c[17 + 2 * t] || !rows[t] != !width[t]) abort(); } "
+    "}\n"
+    "void tilerelease(void) { memset(rows, 0, 8); memset(width, 0, 8); }\n"
+    "static void there(int t) { if (!rows[t]) abort(); }\n"
+    "void tilezero(uint8_t t) { there(t); memset(tile[t], 0, sizeof tile[t]); }\n"
+    "void tileloadd64(uint8_t t, const char *p, int64_t stride)\n"
+    "{ there(t); memset(tile[t], 0, sizeof tile[t]);\n"
+    "  for (int r = 0; r < rows[t]; r++) memcpy(tile[t][r], p + r * stride, width[t]); }\n"
+    "void tilestored64(uint8_t t, char *p, int64_t stride)\n"
+    "{ there(t); for (int r = 0; r < rows[t]; r++) memcpy(p + r * stride, tile[t][r], width[t]); "
+    "}\n"
+    "static void dot(int c, int a, int b, int is_signed)\n"
+    "{ if (rows[c] != rows[a] || width[c] != width[b] || width[a] != 4 * rows[b]) abort();\n"
+    "  for (int m = 0; m < rows[c]; m++) for (int n = 0; n < width[c] / 4; n++) {\n"
+    "    int32_t s; memcpy(&s, &tile[c][m][4 * n], 4);\n"
+    "    for (int k = 0; k < width[a]; k++) { uint8_t x = tile[a][m][k];\n"
+    "      s += (is_signed ? (int8_t)x : x) * (int8_t)tile[b][k / 4][4 * n + k % 4]; }\n"
+    "    memcpy(&tile[c][m][4 * n], &s, 4); } }\n"
+    "void tdpbusd(uint8_t c, uint8_t a, uint8_t b) { dot(c, a, b, 0); }\n"
+    "void tdpbssd(uint8_t c, uint8_t a, uint8_t b) { dot(c, a, b, 1); }\n";
+
 static void run_write(const char *path, const void *data, size_t n)
 {
     FILE *f = fopen(path, "wb");
@@ -312,6 +344,7 @@ static const char *run_stub_text(Run *r)
 
     text_init(&t, r->arena);
     text_put(&t, run_stub);
+    text_put(&t, run_tiles);
     for (int i = 0; i < r->n; i++)
         text_f(&t, "void k%d(const void *, int64_t, int64_t, void *);\n", i);
     text_put(&t, "void (*const kernels[])(const void *, int64_t, int64_t, void *) = {");
@@ -357,18 +390,18 @@ static void run_all(Run *r, void *so, const KernelAbi *const *abi, const char *l
         run_turns(r, &r->cases[i], abi[i], fn[i], level, fma);
 }
 
-/* `first`: NULL, or the level whose packed operands this one shares. */
-static inline void run_levels(Run *r, const char *level, const char *first)
+/* `wide`: NULL, or the level whose packed operands this one shares. */
+static inline void run_isas(Run *r, const CpuIsa *isa, const CpuIsa *wide)
 {
-    const CpuIsa *isa = cpu_isa_find(level), *wide = first ? cpu_isa_find(first) : NULL;
-    const char *what = first ? arena_printf(r->arena, "%s behind %s", level, first) : level;
+    const char *what =
+        wide ? arena_printf(r->arena, "%s behind %s", isa->name, wide->name) : isa->name;
     const KernelAbi *abi[RUN_CASES];
     CpuKernel *k, *lead = NULL;
     CpuModule *m;
     CodeObject object;
     void *so;
 
-    if (!isa || (isa->features & ~cpu_isa_here())) return;
+    if (isa->features & ~cpu_isa_here()) return;
     CHECK_EQ(cpu_module_open(r->arena, isa, 2, &r->diag, &m), OK);
     for (int i = 0; i < r->n; i++) {
         char name[32];
@@ -384,6 +417,7 @@ static inline void run_levels(Run *r, const char *level, const char *first)
         CHECK_EQ(cpu_kernel_emit(m, k, name), OK);
         abi[i] = cpu_kernel_abi(k);
         r->tiled += cpu_kernel_is_tiled(k);
+        r->amx += cpu_kernel_is_amx(k);
     }
     if (getenv("KERNEL_RUN_LLVM")) {
         Text text;
@@ -404,7 +438,7 @@ static inline void run_levels(Run *r, const char *level, const char *first)
 
 static inline void run_level(Run *r, const char *level)
 {
-    run_levels(r, level, NULL);
+    run_isas(r, cpu_isa_find(level), NULL);
 }
 
 /* The same through plain C. */

@@ -1,0 +1,78 @@
+/* cpu_amx_test.c: products of bytes on tiles of AMX, with functions in place of its instructions,
+ * which know the shapes of tiles: rows of A where they lie and copied, runs of k with a rest, rows
+ * and columns with a rest, zero points; alone, and in front of AVX2, which shares the packing. */
+#include "tests/unit/graph_run.h"
+
+static const char *zero_point(int form)
+{
+    static const char *const zeros[][2] = {
+        {"", ""},
+        {"const %z : u8[] {131}\n", "const %z : i8[] {-5}\n"},
+        {"input %z : u8[]\n", "input %z : i8[]\n"},
+    };
+
+    return zeros[form / 2][form % 2];
+}
+
+static void products(Run *r)
+{
+    static const char *const shapes[][3] = {
+        {"8", "16", "64"},   {"13", "33", "96"},   {"16", "32", "100"}, {"17", "70", "130"},
+        {"32", "48", "200"}, {"33", "100", "67"},  {"49", "5", "192"},  {"100", "64", "64"},
+        {"m", "33", "64"},   {"130", "40", "128"}, {"4", "64", "256"}};
+
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+        for (int form = 0; form < 6; form++) {
+            const char *m = shapes[i][0], *n = shapes[i][1], *k = shapes[i][2];
+            const char *zero = zero_point(form);
+            GRAPH(arena_printf(r->arena, "bytes %s %s %s, %d", m, n, k, form),
+                  "input %%a : %s[%s,%s]\nconst %%b : i8[%s,%s] {0 ...}\n%s"
+                  "%%y = MatMulInteger(%%a, %%b%s)\noutput %%y",
+                  form & 1 ? "i8" : "u8", m, k, k, n, zero, *zero ? ", %z" : "");
+        }
+    GRAPH("batch of bytes", "input %%a : i8[b,3,17,80]\nconst %%b : i8[3,80,40] {0 ...}\n"
+                            "%%y = MatMulInteger(%%a, %%b)\noutput %%y");
+    GRAPH("requantised", "input %%a : u8[m,96]\nconst %%b : i8[96,72] {0 ...}\n"
+                         "const %%z : u8[] {3}\n%%h = MatMulInteger(%%a, %%b, %%z)\n"
+                         "%%i = Cast(%%h) {to=1}\n%%j = Mul(%%i, %%i)\n%%y = Cast(%%j) {to=2}\n"
+                         "output %%y");
+}
+
+/* Windows over (row, column, channel): runs of k are channels, rows of a tile are positions, of one
+ * line or of several short ones. */
+static void windows(Run *r)
+{
+    static const char *const shapes[][3] = {/* side, channels, features */
+                                            {"11", "64", "48"},
+                                            {"7", "96", "33"},
+                                            {"9", "40", "16"},
+                                            {"36", "32", "20"}};
+
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+        for (int form = 0; form < 2; form++)
+            GRAPH(arena_printf(r->arena, "window %s %s %s, %d", shapes[i][0], shapes[i][1],
+                               shapes[i][2], form),
+                  "input %%x : %s[1,%s,%s,%s]\nconst %%w : i8[%s,%s,3,3] {0 ...}\n%s"
+                  "%%y = ConvInteger(%%x, %%w, %%z)\noutput %%y",
+                  form & 1 ? "i8" : "u8", shapes[i][1], shapes[i][0], shapes[i][0], shapes[i][2],
+                  shapes[i][1], zero_point(2 + form));
+}
+
+int main(void)
+{
+    static void (*const groups[])(Run *) = {products, windows};
+
+    for (int g = 0; g < 2; g++) {
+        static const int amx[] = {62, 8};
+        static const int64_t edges[] = {37, 1, 8, 0};
+        Run *r = run_new();
+        r->values = edges;
+        r->n_values = 4;
+        r->whole = true;
+        groups[g](r);
+        graph_run_tiles(r);
+        CHECK_EQ(r->amx, amx[g]);
+        arena_free(r->arena);
+    }
+    return check_result();
+}
