@@ -256,6 +256,8 @@ static Status convolution(Layouts *x, Node *n, ConvOrder *c)
         c->data = plain;
         c->reduce = plain_order(c->reduce.n);
     }
+    /* a matrix product that reads its operand as columns, where that is how they stand */
+    if (c->points && !have && !c->depthwise) c->data = plain;
     if (c->thin) {
         c->out = plain_order(c->out.n);
         c->data = plain;

@@ -26,6 +26,7 @@ typedef const Order *(*OrderOf)(void *context, const Value *v);
 typedef struct ConvOrder {
     Order out, data, reduce;
     int src, weights;
+    bool points;    /* windows of one tap */
     bool few;       /* channels of data: rows of them are too short to be worth a transposition */
     bool thin;      /* a window for few features: positions fill the lanes better than they do */
     bool depthwise; /* no index belongs to the weights alone: they are read along the lanes */

@@ -125,6 +125,16 @@ static bool few_channels(const Stage *s, const uint32_t *uses, int rank, uint32_
     return n <= FEW_CHANNELS;
 }
 
+static bool one_tap(const Stage *s, const uint32_t *uses, int rank)
+{
+    for (int i = 0; i < rank; i++)
+        for (int k = 0; k < s->n_reduce; k++)
+            if ((uses[i] & domain_mask(s)) && (uses[i] >> (s->rank + k) & 1) &&
+                !dim_is(s->reduce[k], 1))
+                return false;
+    return true;
+}
+
 /* Features and taps come from the weights' dims; of positions only whether they are one. */
 static bool is_thin(const Stage *s, const uint32_t *uses, int rank, uint32_t data, uint32_t weight)
 {
@@ -186,6 +196,7 @@ bool layout_convolution(const Node *n, ConvOrder *c)
     /* of bytes, four neighbours are one element of the product: rows are worth it always */
     c->few = dtype_is_float(s->acc[0].dtype) &&
              few_channels(s, uses, operand_rank(x.load), in_data & ~in_weight);
+    c->points = dtype_is_float(s->acc[0].dtype) && one_tap(s, uses, operand_rank(x.load));
     c->thin = dtype_is_float(s->acc[0].dtype) &&
               is_thin(s, uses, operand_rank(x.load), in_data, in_weight);
     c->data = sorted(x.load, uses, in_data & ~in_weight);

@@ -329,6 +329,15 @@ static void find_lines(CpuGemm *g, const Affine *x, const int *m, int n_m)
         g->lines = dim_mul(t, g->lines, loop[m[i]].extent);
 }
 
+/* Columns so far apart that all of a row lie in few sets of L1. */
+static bool crowds_a_set(const CpuGemm *g, const Affine *x, int loop, int unit)
+{
+    Dim step = step_of(g, x, loop);
+
+    return dim_is_const(step) && step->value && step->value * unit % SET_STRIDE == 0 &&
+           nest_guess(g->nest->stage[STAGE_A].loop[loop].extent) > SET_WAYS;
+}
+
 static void find_in_place(CpuGemm *g)
 {
     const NestStage *s = &g->nest->stage[STAGE_A];
@@ -349,6 +358,7 @@ static void find_in_place(CpuGemm *g)
         if (!dim_is_const(row)) return;
         g->a.row = row->value;
     }
+    if (n_k && crowds_a_set(g, x, k[n_k - 1], unit)) return;
     g->a.in_place = true;
     g->a.n_k = n_k;
     for (int i = 0; i < n_k; i++) {

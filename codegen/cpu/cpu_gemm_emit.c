@@ -297,6 +297,48 @@ static int enter_results(Task *t)
     return column;
 }
 
+/* The loop of the results along which the rows of a panel follow each other, -1: there is none. */
+static int row_loop(const CpuGemm *g)
+{
+    const NestStage *s = &g->nest->stage[STAGE_OUT];
+    int found = -1, n = 0;
+
+    for (int l = 0; l < s->n_loop; l++) {
+        if (g->group[s->loop[l].last] != SET_M) continue;
+        n++;
+        if (found < 0 || s->loop[l].last > s->loop[found].last) found = l;
+    }
+    if (n <= 1) return found;
+    return dim_is(g->lines, 1) || g->run || s->loop[found].extent != g->line ? -1 : found;
+}
+
+/* The results stand at row m + r. `first`: the loops' values at row m, if that is enough. */
+static void place_row(Task *t, LLVMValueRef m, LLVMValueRef r, LLVMValueRef first)
+{
+    CpuFn *f = t->f;
+    int l = row_loop(t->g);
+
+    cpu_at(f, f->level);
+    if (!first) {
+        gemm_place(f, t->g, STAGE_OUT, SET_M, gemm_add(f, m, r));
+        return;
+    }
+    f->loop_value[l] = gemm_add(f, first, r);
+    f->loop_level[l] = f->level;
+    cpu_restamp(f);
+}
+
+static LLVMValueRef first_row(Task *t, LLVMValueRef m)
+{
+    CpuFn *f = t->f;
+    int l = row_loop(t->g);
+
+    if (l < 0) return NULL;
+    cpu_at(f, f->level);
+    gemm_place(f, t->g, STAGE_OUT, SET_M, m);
+    return f->loop_value[l];
+}
+
 static void leave_row(CpuFn *f)
 {
     for (int u = 0; u < CPU_UNROLL; u++)
@@ -308,12 +350,11 @@ static void leave_row(CpuFn *f)
 static void rows_loop(Task *t, LLVMValueRef m, int rows, LLVMValueRef n, bool full)
 {
     CpuFn *f = t->f;
-    const CpuGemm *g = t->g;
-    CpuLoop l = cpu_loop_open(f, cpu_i64(f->m, 0), cpu_i64(f->m, rows), 1, 0, NULL);
     int column = enter_results(t);
+    LLVMValueRef first = first_row(t, m);
+    CpuLoop l = cpu_loop_open(f, cpu_i64(f->m, 0), cpu_i64(f->m, rows), 1, 0, NULL);
 
-    cpu_at(f, f->level);
-    gemm_place(f, g, STAGE_OUT, SET_M, gemm_add(f, m, l.index));
+    place_row(t, m, l.index, first);
     if (full)
         full_row(t, column, l.index, n);
     else
@@ -329,16 +370,17 @@ static void rows_written_out(Task *t, const GemmTile *x, const LLVMValueRef *acc
     CpuFn *f = t->f;
     const CpuGemm *g = t->g;
     int column;
+    LLVMValueRef first;
     CpuIf scope = cpu_if_open(f, LLVMConstInt(LLVMInt1TypeInContext(f->m->cx), 1, 0));
 
     column = enter_results(t);
+    first = first_row(t, m);
     for (int r = 0; r < x->rows; r++) {
         cpu_turn_open(f);
         column_at(f, column, n, g->lanes, x->vectors);
         f->loop_level[column] = f->level - 1;
         if (last) f->mask[x->vectors - 1] = cpu_lane_limit(f, cpu_i64(f->m, last));
-        cpu_at(f, f->level);
-        gemm_place(f, g, STAGE_OUT, SET_M, gemm_add(f, m, cpu_i64(f->m, r)));
+        place_row(t, m, cpu_i64(f->m, r), first);
         for (int u = 0; u < x->vectors; u++)
             f->acc[u] = acc[r * x->vectors + u];
         publish(f);

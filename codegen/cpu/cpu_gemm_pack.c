@@ -573,6 +573,29 @@ static void rows_of_k(Packing *p, LLVMValueRef k)
     cpu_loop_close(f, &l, NULL);
 }
 
+/* As a panel, lanes along the rows. */
+static void rows_next_to_each_other(Packing *p, LLVMValueRef k)
+{
+    CpuFn *f = p->f;
+    int l = p->n[0];
+    LLVMValueRef at;
+
+    cpu_at(f, f->level);
+    at = LLVMBuildSub(f->b, gemm_mul(f, k, p->rows), p->m0, "");
+    span(p, l, p->m0, gemm_add(f, p->m0, p->rows), at, store_chunk);
+}
+
+/* Whether all rows are one loop, next to each other in memory. */
+static bool rows_are_lanes(Packing *p)
+{
+    const NestStage *s = &p->g->nest->stage[STAGE_A];
+    const Sx *e = side_value(p->g, STAGE_A);
+    const Affine *x = e->op == SX_LOAD && !e->guarded ? map_get(&s->address, e) : NULL;
+
+    p->n_n = loops_of(p->g, STAGE_A, SET_M, p->n);
+    return x && !x->n_term && p->n_n == 1 && affine_is_coef(x, s->loop[p->n[0]].last, 1);
+}
+
 void gemm_emit_pack_a(CpuFn *f, const CpuGemm *g, LLVMValueRef to, LLVMValueRef m0,
                       LLVMValueRef rows)
 {
@@ -581,6 +604,8 @@ void gemm_emit_pack_a(CpuFn *f, const CpuGemm *g, LLVMValueRef to, LLVMValueRef 
     p.n_k = loops_of(g, STAGE_A, SET_K, p.k);
     if (g->a_pitch)
         pack_as_rows(&p);
+    else if (rows_are_lanes(&p))
+        over_k(&p, p.n_k - 1, cpu_i64(f->m, 0), 1, rows_next_to_each_other);
     else
         over_k(&p, p.n_k - 1, cpu_i64(f->m, 0), 1, rows_of_k);
 }

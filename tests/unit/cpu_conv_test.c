@@ -14,6 +14,8 @@ static void add_conv(Run *r, const char *name, const char *x, const char *w, con
 static void convolutions(Run *r)
 {
     add_conv(r, "1x1", "2,16,7,9", "24,16,1,1", "");
+    add_conv(r, "1x1, columns 4096 bytes apart", "2,17,32,32", "24,17,1,1", "");
+    add_conv(r, "1x1 by 2, open", "b,17,m,n", "24,17,1,1", "strides=ints [2,2]");
     add_conv(r, "1x1 one point", "3,16,1,1", "24,16,1,1", "");
     add_conv(r, "3x3", "1,5,9,11", "7,5,3,3", "pads=ints [1,1,1,1]");
     add_conv(r, "3x3 no padding", "2,3,9,20", "16,3,3,3", "");
