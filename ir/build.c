@@ -194,6 +194,98 @@ static bool stages_ok(Build *b, const char *label, int n_stage, const Stage *sta
     return true;
 }
 
+/* ---- loads within their operands ---- */
+
+typedef struct LoadCheck {
+    Build *b;
+    Value *const *in;
+    const Stage *stage;
+    int index; /* of the stage, looked for in a guard */
+    bool found;
+} LoadCheck;
+
+static void find_index(void *context, const Sx *e)
+{
+    LoadCheck *c = context;
+
+    c->found |= e->op == SX_INDEX && e->index == c->index;
+}
+
+/* Does the guard of a load speak of this index? */
+static bool guards_index(LoadCheck *c, const Sx *load, int index)
+{
+    if (!load->guarded) return false;
+    c->index = index;
+    c->found = false;
+    sx_visit(c->b->sx, load->arg[load->n - 1], find_index, c);
+    return c->found;
+}
+
+/* What broadcasts: at run time `size` must be 1 or `extent`. */
+static void require_one_or(Build *b, Dim extent, Dim size)
+{
+    const Sx *have = sx_dim(b->sx, size), *bad;
+
+    if (extent == size) return;
+    bad =
+        sx_and(b->sx, sx_ne(b->sx, have, sx_i64(b, 1)), sx_ne(b->sx, have, sx_dim(b->sx, extent)));
+    build_bind(b, build_map(b, "broadcast", 0, NULL, DT_I64, 0, NULL, sx_cast(b->sx, bad, DT_I64)),
+               0, "zero", 0, 0);
+}
+
+/* select(size == 1, 0, index): that index, or NULL. */
+static const Sx *broadcast_index(const Sx *e, Dim size)
+{
+    const Sx *c = e->op == SX_SELECT ? e->arg[0] : NULL;
+
+    if (!c || c->op != SX_EQ || c->arg[0]->op != SX_DIM || c->arg[0]->dim != size) return NULL;
+    return e->arg[2]->op == SX_INDEX ? e->arg[2] : NULL;
+}
+
+/* At run time `extent` points of an index must lie within `size`: else a data error. */
+static void require_within(Build *b, Dim extent, Dim size)
+{
+    Dim excess;
+
+    if (dim_le(b->dims, extent, size) || dim_lt(b->dims, size, extent)) return;
+    excess = dim_max(b->dims, dim_sub(b->dims, extent, size), dim_const(b->dims, 0));
+    build_bind(b, build_dims(b, 1, &excess), 0, "zero", 0, 0);
+}
+
+/* Where an index of the stage itself is that of the load, its extent must fit the operand. What is
+ * computed or guarded is in order where it comes from. */
+static void check_load(void *context, const Sx *e)
+{
+    LoadCheck *c = context;
+    const Stage *s = c->stage;
+    const Type *t;
+
+    if (e->op != SX_LOAD || e->flat || e->src < 0) return;
+    t = &c->in[e->src]->type;
+    for (int i = 0; i < e->n && i < t->rank && t->kind == TYPE_TENSOR; i++) {
+        const Sx *cast = broadcast_index(e->arg[i], t->dim[i]), *at = cast ? cast : e->arg[i];
+        if (at->op != SX_INDEX || at->index >= s->rank + s->n_reduce) continue;
+        if (guards_index(c, e, at->index)) continue;
+        Dim extent = at->index < s->rank ? s->extent[at->index] : s->reduce[at->index - s->rank];
+        if (cast)
+            require_one_or(c->b, extent, t->dim[i]);
+        else
+            require_within(c->b, extent, t->dim[i]);
+    }
+}
+
+static void check_loads(Build *b, Value *const *in, const Stage *s)
+{
+    LoadCheck c = {b, in, s};
+
+    for (int i = 0; i < s->n_acc; i++) {
+        sx_visit(b->sx, s->acc[i].body, check_load, &c);
+        if (s->acc[i].body2) sx_visit(b->sx, s->acc[i].body2, check_load, &c);
+    }
+    for (int i = 0; i < s->n_out; i++)
+        sx_visit(b->sx, s->out[i].value, check_load, &c);
+}
+
 Node *build_rows(Build *b, const char *label, int n_in, Value *const *in, int n_outer, int n_stage,
                  const Stage *stage, int n_result, const Type *types)
 {
@@ -202,6 +294,8 @@ Node *build_rows(Build *b, const char *label, int n_in, Value *const *in, int n_
     Kernel *k;
 
     if (!operands_ok(b, n_in, in) || !stages_ok(b, label, n_stage, stage)) return NULL;
+    for (int i = 0; i < n_stage; i++)
+        check_loads(b, in, &stage[i]);
     n = node_new(b->region, b->before, NODE_KERNEL, n_in, in, n_result, b->origin);
     k = ARENA_NEW(a, Kernel);
     k->label = intern(&b->module->names, label);

@@ -183,6 +183,8 @@ void infer_same(Infer *cx, Node *n, int k, int input); /* same type as an input 
  * is 1. */
 Status infer_broadcast_dims(Infer *cx, Node *n, int n_types, const Type *const *types, int *rank,
                             Dim *dims) MUST_USE;
+/* Of two dims that broadcast: the larger, unless one is 0 (numpy broadcasts 1 to 0). */
+Dim infer_larger_or_none(DimTable *t, Dim a, Dim b);
 /* Axis attribute into [0, rank); negative counts from the end. */
 Status infer_axis(const Node *n, Diag *d, const char *attr, int64_t axis, int rank,
                   int *out) MUST_USE;

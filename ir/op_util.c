@@ -49,8 +49,7 @@ static void require_broadcast(Infer *cx, Dim a, Dim b)
                0, "zero", 0, 0);
 }
 
-/* The larger, unless one is 0: numpy broadcasts 1 to 0. */
-static Dim larger_or_none(DimTable *t, Dim a, Dim b)
+Dim infer_larger_or_none(DimTable *t, Dim a, Dim b)
 {
     Dim one = dim_const(t, 1), most = dim_max(t, a, b);
 
@@ -91,7 +90,7 @@ static Status join_dims(Infer *cx, Node *n, Dim a, Dim b, Dim *out)
     else if (a->weight + b->weight > LONG_DIM && cx->build && cx->build->status == OK)
         *out = larger_at_run(cx->build, a, b);
     else
-        *out = larger_or_none(t, a, b);
+        *out = infer_larger_or_none(t, a, b);
     if (a != b && !dim_is(a, 1) && !dim_is(b, 1)) require_broadcast(cx, a, b);
     return OK;
 }

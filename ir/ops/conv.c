@@ -9,6 +9,7 @@
 #include "ir/ops/compose.h"
 #include "ir/ops/dot.h"
 #include "ir/ops/family.h"
+#include "ir/ops/ops_common.h"
 #include "ir/ops/window.h"
 
 /* ---- shapes ---- */
@@ -150,6 +151,7 @@ static const Sx *conv_input(Build *b, const Conv *c, const Layout *y, int src, c
 {
     const Sx *idx[MAX_RANK] = {sx_index(b->sx, 0), y->in_channel}, *guard = NULL;
 
+    build_require_equal(b, c->channels, dim_const(b->dims, c->depth * c->group));
     for (int i = 0; i < c->w.n; i++) {
         const Sx *p = window_position(b, &c->w, i, y->o[i], y->r[i]);
         const Sx *g = sx_inside(b, p, c->w.in[i], y->rank + c->w.n + 1, y->extents);
@@ -193,6 +195,7 @@ static Status lower_conv(Build *b, const Node *n, Value **out)
     if (has_in(n, 2)) {
         const Sx *bias = sx_at(b, 2, n->in[2], &y.out_channel);
         const Sx *acc = sx_acc(b->sx, 0, dot_dtype(type));
+        build_require_equal(b, in_type(n, 2)->dim[0], dim_const(b->dims, c.features));
         d.value = sx_cast(b->sx, sx_add(b->sx, acc, sx_cast(b->sx, bias, acc->dtype)), type);
     }
     out[0] = join_groups(b, n, &y, build_dot(b, &d));
@@ -599,6 +602,8 @@ static Status lower_transposed(Build *b, const Node *n, Value **out)
     Dot d = {.label = "conv_transpose", .n_in = has_in(n, 2) ? 3 : 2, .in = n->in, .out = type};
 
     TRY(transposed_of_node(b->module, n, b->diag, &c));
+    build_require_equal(b, c.channels, dim_const(b->dims, c.depth * c.group));
+    if (has_in(n, 2)) build_require_equal(b, in_type(n, 2)->dim[0], dim_const(b->dims, c.features));
     if (has_phases(&c)) {
         Phases p;
         phases_layout(b, &c, &p);

@@ -124,7 +124,11 @@ static Status label_dims(const Node *n, Diag *d, DimTable *t, const Einsum *e, D
             }
             if (!dim_is(own, 1) && dim_distinct(t, *known, own))
                 return bad(n, d, "axes of one name and different extents");
-            if (dim_is_const(own) && !dim_is(own, 1)) *known = own;
+            if (dim_is_const(own) && !dim_is(own, 1))
+                *known = own;
+            else if (e->term[k].label[i] >= LETTERS && !dim_is(own, 1) && own->lo <= 1 &&
+                     (*known)->lo <= 1 && own != *known)
+                *known = infer_larger_or_none(t, *known, own);
         }
     return OK;
 }
@@ -259,10 +263,8 @@ static const Sx *part_at(Build *b, int src, const Part *p, const int *at, const 
     const Sx *idx[MAX_RANK];
 
     for (int i = 0; i < p->term.n; i++) {
-        Dim own = p->value->type.dim[i];
-        bool one = dim_is(own, 1) && !dim_is(of[p->term.label[i]], 1);
-        if (!one) build_require_equal(b, own, of[p->term.label[i]]);
-        idx[i] = one ? sx_i64(b, 0) : sx_index(b->sx, at[p->term.label[i]]);
+        int label = p->term.label[i];
+        idx[i] = sx_index_or_one(b, p->value->type.dim[i], of[label], sx_index(b->sx, at[label]));
     }
     return sx_at(b, src, p->value, idx);
 }

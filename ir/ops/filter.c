@@ -34,6 +34,12 @@ static bool kept_element(const Tensor *t, int64_t i)
         s = tensor_at(t, i);
         return s->n != 0;
     }
+    if (dtype_kind(t->dtype) == KIND_COMPLEX) {
+        DType part = t->dtype == DT_C64 ? DT_F32 : DT_F64;
+        const char *at = tensor_at(t, i);
+        return dtype_load_double(part, at) != 0 ||
+               dtype_load_double(part, at + dtype_bytes(part)) != 0;
+    }
     return dtype_is_float(t->dtype) ? tensor_double(t, i) != 0 : tensor_int(t, i) != 0;
 }
 

@@ -215,15 +215,15 @@ void build_require_equal(Build *b, Dim a, Dim b_)
 
 const Sx *sx_index_or_one(Build *b, Dim own, Dim extent, const Sx *at)
 {
-    const Sx *zero = sx_i64(b, 0), *one = sx_i64(b, 1), *size, *bad;
+    const Sx *zero = sx_i64(b, 0);
 
     if (dim_is(own, 1)) return zero;
     if (own == extent) return at;
-    size = sx_dim(b->sx, own);
-    bad = sx_and(b->sx, sx_ne(b->sx, size, one), sx_ne(b->sx, size, sx_dim(b->sx, extent)));
-    build_bind(b, build_map(b, "broadcast", 0, NULL, DT_I64, 0, NULL, sx_cast(b->sx, bad, DT_I64)),
-               0, "zero", 0, 0);
-    return own->lo > 1 ? at : sx_select(b->sx, sx_eq(b->sx, size, one), zero, at);
+    if (own->lo > 1) {
+        build_require_equal(b, own, extent);
+        return at;
+    }
+    return sx_select(b->sx, sx_eq(b->sx, sx_dim(b->sx, own), sx_i64(b, 1)), zero, at);
 }
 
 void build_require_one(Build *b, const Value *v)

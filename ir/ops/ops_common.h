@@ -62,7 +62,8 @@ Dim dim_from_end(Build *b, Dim i, Dim extent);
 void build_require_equal(Build *b, Dim a, Dim b_);
 /* At run time v has one element, or a data error. */
 void build_require_one(Build *b, const Value *v);
-/* `at`, or 0 where `own` is 1; at run time `own` must be 1 or `extent`, the bound of `at`. */
+/* `at`, or 0 where `own` is 1: an index of a load, of which the extent is `extent` (build_rows has
+ * the run check that `own` is one of both). */
 const Sx *sx_index_or_one(Build *b, Dim own, Dim extent, const Sx *at);
 /* The quotient of two products, with common factors cancelled even where they may be zero. */
 Dim dim_ratio(DimTable *t, int n_over, const Dim *over, int n_under, const Dim *under);

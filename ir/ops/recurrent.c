@@ -11,6 +11,7 @@
 
 #include "ir/mathd.h"
 #include "ir/ops/dot.h"
+#include "ir/ops/ops_common.h"
 
 /* ---- activations ---- */
 
@@ -586,6 +587,26 @@ static Value *join_directions(Lowering *l, Value *const *v, const Type *t, bool 
     return build_concat(b, l->r->directions, part, sequence ? (first ? 2 : 1) : first ? 1 : 0);
 }
 
+/* Open dims of the operands against what the attributes and the input ask for. */
+static void require_shapes(const Lowering *l)
+{
+    DimTable *t = l->b->dims;
+    Dim d = dim_const(t, l->r->directions), h = l->hidden, n = l->batch;
+    Dim rows = dim_const(t, l->r->gates * l->r->hidden);
+    bool first = l->r->batch_first;
+    const Dim want[8][3] = {[1] = {d, rows, in_type(l->n, 0)->dim[2]},
+                            [2] = {d, rows, h},
+                            [3] = {d, dim_const(t, 2 * l->r->gates * l->r->hidden)},
+                            [4] = {n},
+                            [5] = {first ? n : d, first ? d : n, h},
+                            [6] = {first ? n : d, first ? d : n, h},
+                            [7] = {d, dim_const(t, 3 * l->r->hidden)}};
+
+    for (int k = 1; k < l->n->n_in && k < 8; k++)
+        for (int i = 0; has_in(l->n, k) && i < in_type(l->n, k)->rank && i < 3 && want[k][i]; i++)
+            build_require_equal(l->b, in_type(l->n, k)->dim[i], want[k][i]);
+}
+
 static Status lower_recurrent(Build *b, const Node *n, Value **out)
 {
     Recurrent r;
@@ -606,6 +627,7 @@ static Status lower_recurrent(Build *b, const Node *n, Value **out)
     l.steps = in_type(n, 0)->dim[r.batch_first];
     l.batch = in_type(n, 0)->dim[!r.batch_first];
     l.hidden = dim_const(b->dims, r.hidden);
+    require_shapes(&l);
     for (l.dir = 0; l.dir < r.directions; l.dir++)
         TRY(lower_direction(&l, &y[l.dir], &h[l.dir], &c[l.dir]));
     if (has_out(n, 0)) out[0] = join_directions(&l, y, &n->out[0]->type, true);

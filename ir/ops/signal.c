@@ -398,6 +398,8 @@ static Status stft_read(Infer *cx, Node *n, Stft *f)
     if (x->rank != 2 && x->rank != 3)
         return op_error(n, cx->diag, "signal", "STFT: rank %d, expected 3", x->rank);
     memset(f, 0, sizeof *f);
+    if (x->rank == 3 && !dim_is(x->dim[2], 1) && !dim_is(x->dim[2], 2))
+        return op_error(n, cx->diag, "signal", "STFT: the last dim must be 1 or 2");
     f->complex_in = x->rank == 3 && dim_is(x->dim[2], 2);
     f->onesided = attr_int(n, "onesided", 1) != 0;
     TRY(infer_elements(cx, n, 1, 1, DIM_TOP, &step, &n_step));

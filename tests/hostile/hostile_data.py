@@ -130,6 +130,19 @@ def open_cases():
                {"a": np.ones((4, 2), np.uint8), "b": np.ones((2, 4), np.uint8), "z": np.ones(2, np.uint8),
                 "w": np.ones(3, np.uint8)},
                {"y": (TensorProto.INT32, [4, 4])}, "status", dims={"z": ["zs"], "w": ["ws"]})
+    x = np.ones((1, 1, 9), np.float32)
+    w = node("Constant", [], ["w"], value=helper.make_tensor("w", TensorProto.FLOAT, [2, 700, 3], [1.0] * 4200))
+    yield Case("conv_open", [w, node("Conv", "xw")], {"x": x}, {"y": (TensorProto.FLOAT, [1, 2, 7])}, "status",
+               dims={"x": ["n", "c", 9]})
+    v = np.ones(3, np.float32)
+    yield Case("batch_norm_open", [node("BatchNormalization", "xsbmv")],
+               {"x": np.ones((1, 3, 2), np.float32), "s": v, "b": v, "m": np.ones(1, np.float32), "v": v},
+               {"y": (TensorProto.FLOAT, [1, 3, 2])}, "status", dims={"m": ["mean"]})
+    yield Case("rnn_open", [node("RNN", "xwrb", "yh", hidden_size=2)],
+               {"x": np.ones((3, 1, 4), np.float32), "w": np.ones((1, 2, 4), np.float32),
+                "r": np.ones((1, 2, 2), np.float32), "b": np.ones((1, 1), np.float32)},
+               {"y": (TensorProto.FLOAT, [3, 1, 1, 2]), "h": (TensorProto.FLOAT, [1, 1, 2])}, "status",
+               dims={"b": [1, "bias"]})
     yield Case("concat_open", [node("Neg", "a", "c"), node("Neg", "b", "d"), node("Concat", "cd", axis=1)],
                {"a": np.ones((1, 2), np.float32), "b": np.ones((700, 3), np.float32)},
                {"y": (TensorProto.FLOAT, [1, 5])}, "status", dims={"b": ["n", 3]})
