@@ -60,6 +60,7 @@ hostile-bin | counts | 10 | hostile models through the command: 25 of each kind
 hostile-dat | counts |  5 | hostile data through executables
 hostile-img | counts |  5 | damaged image files through executables that decode them
 random      | counts |  5 | random graphs against the onnx package, 8 levels, targets and selections of passes: 60, seeded
+operators   | counts |  5 | every operator in 5 random configurations: evaluator against ONNX Runtime and onnx, code against the evaluator
 contrib     | counts |  5 | operators of com.microsoft against ONNX Runtime, where that is installed: 4 rounds, seeded
 sequences   | counts |  5 | random programs on sequences and optionals against lists of Python, 4 ways: 60, seeded
 gradient    | counts |  3 | the operator Gradient against central differences
@@ -442,6 +443,17 @@ step_random()
     need_ingot
     need_python
     $PYTHON tests/random/random_graphs.py $INGOT build/random --count "$([ -n "$FULL" ] && echo 2000 || echo 60)"
+}
+
+step_operators()
+{
+    need_ingot
+    need_python
+    if [ -n "$FULL" ]; then
+        $PYTHON -W ignore tests/random/random_operators.py $INGOT build/random-operators --jobs "$JOBS" --count 200
+    else
+        $PYTHON -W ignore tests/random/random_operators.py $INGOT build/random-operators --jobs "$JOBS" --count 5 --slice
+    fi
 }
 
 step_contrib()
