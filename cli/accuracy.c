@@ -13,8 +13,8 @@
 
 static const double EVALUATED = 4e9; /* operations that the evaluator may take: about 15 s */
 
-/* Fastest first. */
-static const char *const ladder[] = {"winograd", "exact"};
+/* Fastest first; bf16 only where the target has products of it. */
+static const char *const ladder[] = {"bf16", "winograd", "exact"};
 
 enum { RUNGS = sizeof ladder / sizeof *ladder };
 
@@ -191,7 +191,10 @@ static Status tolerance_of(const Options *o, double *out, Diag *d)
 
 static Status climb(Reference *r, double tolerance, Accuracy *out)
 {
-    for (int i = 0; i < RUNGS; i++) {
+    TargetInfo target;
+
+    TRY(codegen_target(r->o->target, &target, r->d));
+    for (int i = target.has_bf16 ? 0 : 1; i < RUNGS; i++) {
         TRY(measure(r, ladder[i], out));
         if (out->largest <= tolerance || i == RUNGS - 1)
             return OK; /* nothing is nearer than exact */

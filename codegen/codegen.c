@@ -398,6 +398,11 @@ static Status run_jobs(Compile *c)
 static Status find_target(Compile *c)
 {
     TRY(cpu_isa_parse(c->o->target, &c->levels, c->diag));
+    for (int i = 0; c->levels.n > 1 && i < c->levels.n; i++) { /* which share packed weights: f32 */
+        CpuIsa *isa = arena_copy(c->arena, c->levels.isa[i], sizeof *isa);
+        isa->bf16 = false;
+        c->levels.isa[i] = isa;
+    }
     if (c->o->c_source) c->levels.n = 1; /* there is no other machine code but the host program */
     return OK;
 }

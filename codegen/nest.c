@@ -194,7 +194,7 @@ static bool address_merges(Nest *n, const Stage *s, const Affine *x, int a, int 
 
 static bool order_is_free(const Stage *s)
 {
-    if (s->order == ORDER_CHAIN) return true;
+    if (s->order != ORDER_LANES64) return true;
     for (int i = 0; i < s->n_acc; i++) {
         if (dtype_is_float(s->acc[i].dtype)) return false;
     }
@@ -290,7 +290,7 @@ static bool orders_agree(const Stage *s)
 
     for (int i = 0; i < s->n_acc; i++)
         positions += nest_is_arg(s->acc[i].monoid);
-    return s->order == ORDER_CHAIN || positions == 0 || positions == s->n_acc;
+    return s->order != ORDER_LANES64 || positions == 0 || positions == s->n_acc;
 }
 
 static Status check(Nest *n, Diag *d)

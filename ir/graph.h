@@ -173,6 +173,8 @@ Value *module_constant(Module *m, const Tensor *t, const char *name);
  * of unknown type. */
 Node *node_new(Region *r, Node *before, NodeKind kind, int n_in, Value *const *in, int n_out,
                const Origin *origin);
+/* One result more, the last. */
+Value *node_add_result(Node *n, Type type);
 Region *node_add_region(Node *n);
 void node_unlink(Node *n);
 /* All nodes of `from` into `to`, in front of `before` (NULL: at its end). */

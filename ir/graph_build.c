@@ -119,6 +119,19 @@ Node *node_new(Region *r, Node *before, NodeKind kind, int n_in, Value *const *i
     return n;
 }
 
+Value *node_add_result(Node *n, Type type)
+{
+    Module *m = n->parent->module;
+    Value **out = ARENA_ARRAY(m->arena, Value *, n->n_out + 1), *v = value_new(m, type);
+
+    if (n->n_out) memcpy(out, n->out, sizeof *out * (size_t)n->n_out);
+    v->def = n;
+    v->index = n->n_out;
+    out[n->n_out++] = v;
+    n->out = out;
+    return v;
+}
+
 Region *node_add_region(Node *n)
 {
     Module *m = n->parent->module;

@@ -22,7 +22,9 @@
  * DOT: acc = fma(a, b, acc) ORDER_LANES64  p = row-major number of the reduction point; 64 partial
  * accumulators, point p goes to p % 64 (of the innermost reduction dim: lane = last reduction index
  * % 64, outer ones continue the lanes); then halves are combined: acc[i] (+) acc[i+32], 16, 8, 4,
- * 2, 1. All start at the identity of the monoid (SUM: +0). */
+ * 2, 1. All start at the identity of the monoid (SUM: +0).
+ *   ORDER_PAIRS    a chain; of a DOT of values that bf16 holds, a target that adds two products at
+ * once, in its own way, may do so (--math bf16 alone) */
 #ifndef INGOT_IR_KERNEL_H
 #define INGOT_IR_KERNEL_H
 
@@ -46,7 +48,7 @@ typedef enum Monoid {
     MONOID_ARGMAX_LAST
 } Monoid;
 
-typedef enum SumOrder { ORDER_CHAIN, ORDER_LANES64 } SumOrder;
+typedef enum SumOrder { ORDER_CHAIN, ORDER_LANES64, ORDER_PAIRS } SumOrder;
 
 typedef struct Acc {
     Monoid monoid;

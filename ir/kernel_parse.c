@@ -127,6 +127,7 @@ static bool read_stage(Reader *r, Stage *s)
     if (reader_eat(r, "reduce") && !reader_dims(r, &s->reduce, &s->n_reduce)) return false;
     if (reader_eat(r, "scan") && !reader_small(r, 0, MAX_RANK - 1, &s->scan_axis)) return false;
     if (reader_eat(r, "lanes64")) s->order = ORDER_LANES64;
+    if (reader_eat(r, "pairs")) s->order = ORDER_PAIRS;
     return read_stage_body(r, s);
 }
 

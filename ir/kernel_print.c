@@ -90,6 +90,7 @@ static void print_stage(Text *out, const Stage *s, int indent)
     }
     if (s->scan_axis >= 0) text_f(out, " scan %d", s->scan_axis);
     if (s->order == ORDER_LANES64) text_put(out, " lanes64");
+    if (s->order == ORDER_PAIRS) text_put(out, " pairs");
     text_put(out, " {\n");
     for (int i = 0; i < s->n_acc; i++)
         print_acc(out, &s->acc[i], indent + 2);

@@ -11,6 +11,7 @@ typedef struct TargetInfo {
     int vector_bytes; /* 64, 32, 16; 0: scalar */
     int registers;    /* of vectors */
     int has_fma, has_f16;
+    int has_bf16;   /* products of pairs, at twice the rate of f32 */
     int64_t l1, l2; /* bytes */
     int threads;    /* 0: decided at run time */
 } TargetInfo;

@@ -7,6 +7,7 @@
 static const char *const kind_text[MATH_KINDS] = {
     [MATH_EXACT] = "exact",
     [MATH_WINOGRAD] = "winograd",
+    [MATH_BF16] = "bf16",
 };
 
 const char *math_text(MathKind k)
@@ -39,7 +40,7 @@ Status math_parse(const char *text, Arena *a, PassOptions *out, Diag *d)
             if (*c == '=') name = c + 1;
         if (!kind_named(name, n - (size_t)(name - s), &rule->how))
             return diag(d, ERR_USAGE, (Where){0},
-                        "--math: '%.*s' is no arithmetic; exact, winograd are (and auto, for "
+                        "--math: '%.*s' is no arithmetic; exact, winograd, bf16 are (and auto, for "
                         "compile)",
                         (int)n, s);
         rule->pattern = name == s ? NULL : arena_strndup(a, s, (size_t)(name - s) - 1);

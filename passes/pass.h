@@ -21,6 +21,7 @@ typedef struct DimFix {
 typedef enum MathKind {
     MATH_EXACT,
     MATH_WINOGRAD, /* fewer products: convolutions of 3 x 3 in another basis */
+    MATH_BF16,     /* products of numbers rounded to bf16, sums in f32 */
     MATH_KINDS
 } MathKind;
 
@@ -103,5 +104,6 @@ Status pass_widen(PassContext *cx, Module *m, bool *changed);  /* 16-bit floats 
 Status pass_halo(PassContext *cx, Module *m, bool *changed);   /* windows without guards */
 Status pass_fuse(PassContext *cx, Module *m, bool *changed);   /* which primitives share a kernel */
 Status pass_winograd(PassContext *cx, Module *m, bool *changed); /* 3 x 3 in another basis */
+Status pass_bf16(PassContext *cx, Module *m, bool *changed);     /* products of rounded numbers */
 
 #endif

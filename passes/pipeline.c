@@ -27,6 +27,7 @@ const Pass pass_pipeline[] = {
     /* behind halo, whose frames its transforms read and fill */
     {"winograd", "3 x 3 convolutions in another basis, if asked for", 1, false, false, STAGE_FUSED,
      pass_winograd},
+    {"bf16", "products of rounded numbers, if asked for", 1, false, false, STAGE_FUSED, pass_bf16},
     {"dce", "what nobody reads", 0, true, true, STAGE_FUSED, pass_dce},
     {0},
 };

@@ -35,6 +35,7 @@ static const struct {
      "AVX-512 F, BW, CD, DQ and VL",
      {{[EBX7] = 1u << 16 | 1u << 30 | 1u << 28 | 1u << 17 | 1u << 31}, 0xe6}},
     {INGOT_CPU_VNNI, "AVX-512 VNNI", {{[ECX7] = 1u << 11}, 0xe6}},
+    {INGOT_CPU_BF16, "AVX-512 BF16", {{[EAX71] = 1u << 5}, 0xe6}},
     {INGOT_CPU_AVX_VNNI, "AVX-VNNI", {{[EAX71] = 1u << 4}, 0x6}},
     {INGOT_CPU_AMX, "AMX", {{[EDX7] = 1u << 22 | 1u << 24 | 1u << 25}, 0x60000}},
 };

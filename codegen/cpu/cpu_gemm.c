@@ -314,7 +314,7 @@ static void find_lines(CpuGemm *g, const Affine *x, const int *m, int n_m)
 
     if (n_m < 2) return;
     g->line = loop[m[n_m - 1]].extent;
-    gemm_find_edges(g);
+    if (!g->pairs) gemm_find_edges(g);
     outer = step_of(g, x, m[n_m - 2]);
     /* each leaves out its own rows of the window */
     alone = g->across.k >= 0 && nest_guess(g->line) >= SOME_ROWS;
@@ -338,17 +338,22 @@ static bool crowds_a_set(const CpuGemm *g, const Affine *x, int loop, int unit)
            nest_guess(g->nest->stage[STAGE_A].loop[loop].extent) > SET_WAYS;
 }
 
-static void find_in_place(CpuGemm *g)
+static void find_in_place(CpuGemm *g, bool is_packed)
 {
+    DimTable *t = &g->nest->module->dims;
     const NestStage *s = &g->nest->stage[STAGE_A];
-    const Sx *e = g->bytes ? g->a_load : s->value[0];
-    int unit = g->bytes ? 1 : 4;
-    const Affine *x = g->bytes || (e->op == SX_LOAD && !e->guarded && e->dtype == DT_F32)
+    const Sx *e = g->a_load ? g->a_load : s->value[0];
+    int unit = g->bytes ? 1 : g->pairs ? 2 : 4;
+    const Affine *x = g->a_load || (e->op == SX_LOAD && !e->guarded && e->dtype == DT_F32)
                           ? map_get(&s->address, e)
                           : NULL;
     int m[NEST_INDICES], k[NEST_INDICES], n_m, n_k;
 
-    if (!x || x->n_term || e->src < 0) return;
+    g->line = g->size_m;
+    g->lines = dim_const(t, 1);
+    g->run = 0;
+    g->most_rows = MOST_ROWS;
+    if (is_packed || !x || x->n_term || e->src < 0) return;
     n_m = loops_of_set(g, SET_M, m);
     n_k = loops_of_set(g, SET_K, k);
     if (n_k > GEMM_K_LOOPS) return;
@@ -546,7 +551,7 @@ Status cpu_gemm_prepare(Arena *arena, Nest *n, const CpuIsa *isa, const TileChoi
     *out = NULL;
     if (!isa->vector_bytes || n->kernel->n_stage != 1 || !simple_results(s)) return OK;
     if (!kernel_contraction(&n->module->sx, s, &c)) return OK;
-    if (s->order != ORDER_CHAIN || !c.n) return OK;
+    if (s->order == ORDER_LANES64 || !c.n) return OK;
     if (s->acc[0].dtype != DT_F32 && s->acc[0].dtype != DT_I32) return OK;
     last = innermost(s);
     if (last < 0 || !(c.n >> last & 1)) return OK;
@@ -580,13 +585,16 @@ Status cpu_gemm_prepare(Arena *arena, Nest *n, const CpuIsa *isa, const TileChoi
     if (constant_b && !dim_is_const(g->size_n)) constant_b = false;
     if (!shape_taken(g, constant_b)) return OK;
     g->lanes = isa->vector_bytes / 4;
-    g->most_rows = MOST_ROWS;
     constant_a = constant_a && dim_is_const(g->size_m) && !g->bytes;
-    g->line = g->size_m;
-    g->lines = dim_const(t, 1);
-    if (!constant_a) find_in_place(g);
+    g->pairs = isa->bf16 && s->order == ORDER_PAIRS && gemm_pairs_fit(g);
+    find_in_place(g, constant_a);
     if (g->bytes && !gemm_bytes_rows(g)) return OK;
     g->amx = g->bytes && isa->tiles != CPU_TILES_NONE && gemm_amx_fits(g);
+    if (g->pairs && !gemm_pairs_rows(g)) { /* widened in a copy, then */
+        g->pairs = g->a.in_place = false;
+        g->a_load = NULL;
+        find_in_place(g, false);
+    }
     note_uses(g, STAGE_A, &g->a);
     note_uses(g, STAGE_B, &g->b);
     if (lead) {

@@ -138,7 +138,8 @@ static void rows_in_place(Task *t, GemmTile *x, LLVMValueRef m)
     CpuFn *f = t->f;
     const CpuGemm *g = t->g;
     const NestStage *s = &g->nest->stage[STAGE_A];
-    const Sx *load = g->bytes ? g->a_load : s->value[0];
+    const Sx *load = g->a_load ? g->a_load : s->value[0];
+    LLVMTypeRef one = g->bytes ? f->m->i8 : g->pairs ? f->m->i16 : f->m->f32;
     LLVMValueRef base = cpu_ptr(f, load->src), at;
 
     gemm_stage(f, g, STAGE_A);
@@ -157,7 +158,7 @@ static void rows_in_place(Task *t, GemmTile *x, LLVMValueRef m)
     for (int r = 0; r < x->rows; r++)
         x->row_at[r] = g->run ? r / g->run * g->run_step + r % g->run * g->a.row : r * g->a.row;
     cpu_at(f, f->level);
-    x->a = LLVMBuildGEP2(f->b, g->bytes ? f->m->i8 : f->m->f32, base, &at, 1, "");
+    x->a = LLVMBuildGEP2(f->b, one, base, &at, 1, "");
 }
 
 /* A(m, 0) and its steps. */

@@ -82,6 +82,8 @@ struct CpuGemm {
     bool bytes;
     const Sx *a_load, *a_zero, *b_load; /* a_zero NULL: 0 */
     int b_zero;
+    /* bf16 (cpu_gemm_pairs.c): elements, and all that is counted along k, are pairs; a_load too */
+    bool pairs;
     int64_t k_run; /* k that are contiguous in A */
     int64_t depth; /* rows of a packed panel of B */
     bool amx;      /* tiles of AMX (cpu_gemm_amx.c): sums come out in memory */
@@ -150,6 +152,19 @@ void gemm_amx_release(CpuFn *f);
 /* Sums to `to`, as [row][width]; `beside` has room for AMX_ROWS times 64 bytes. */
 void gemm_emit_amx(CpuFn *f, const CpuGemm *g, const GemmTile *t, LLVMValueRef beside,
                    LLVMValueRef to);
+/* cpu_gemm_pairs.c: contractions of bf16. */
+/* Whether the operands are for it; finds a_load. */
+bool gemm_pairs_fit(CpuGemm *g);
+/* Whether the rows found in place are; then all counts are in pairs. */
+bool gemm_pairs_rows(CpuGemm *g);
+/* A panel of n pairs: base + k[2n] + line[lines] are the places of elements. */
+void gemm_pack_pairs(const Tensor *t, int64_t base, int64_t n, const int64_t *k, int64_t lines,
+                     const int64_t *line, int64_t width, float *to);
+/* The load of bf16 that e widens to f32, as the backend has written that out, or NULL. */
+const Sx *gemm_widened_load(SxTable *t, const Sx *e);
+/* acc + the two products of each lane. */
+LLVMValueRef gemm_dot_pair(CpuFn *f, const CpuGemm *g, LLVMValueRef a, LLVMValueRef b,
+                           LLVMValueRef acc);
 
 /* cpu_gemm.c */
 /* Index `index` at the point of `set` whose row-major number is flat. */

@@ -73,10 +73,12 @@ typedef struct Reader {
 } Reader;
 
 /* The load that a plain reader copies, or NULL. */
-static const Sx *plain_load(const Sx *e)
+static const Sx *plain_load(SxTable *t, const Sx *e)
 {
+    const Sx *widened = gemm_widened_load(t, e);
     DType d;
 
+    if (widened) return widened;
     if (e->op == SX_CAST && e->dtype == DT_F32) e = e->arg[0];
     d = e->dtype;
     if (e->op != SX_LOAD || e->guarded) return NULL;
@@ -86,7 +88,7 @@ static const Sx *plain_load(const Sx *e)
 static void reader_start(Reader *r, const CpuGemm *g, int side)
 {
     const NestStage *s = &g->nest->stage[side];
-    const Sx *load = plain_load(s->value[0]);
+    const Sx *load = plain_load(&g->nest->module->sx, s->value[0]);
     const Affine *x = load ? map_get(&s->address, load) : NULL;
 
     *r = (Reader){.g = g, .side = side, .e = s->value[0]};
@@ -174,16 +176,19 @@ static void panel_of_any(const Tensor *t, int64_t base, int64_t K, const int64_t
 static void pack_plain(Reader *r, int set, int64_t first, int64_t lines, int64_t width, float *to)
 {
     int64_t k[K_BLOCK], line[LINES], K = r->g->size_k->value, base = r->base, n;
+    int unit = r->g->pairs ? 2 : 1;
 
     for (int i = 0; i < r->g->n_index; i++)
         if (r->g->group[i] == SET_O) base += r->index[i] * r->stride[i];
     for (int64_t k0 = 0; k0 < K; k0 += n) {
-        n = K - k0 < K_BLOCK ? K - k0 : K_BLOCK;
-        set_offsets(r, SET_K, k0, n, k);
+        n = K - k0 < K_BLOCK / unit ? K - k0 : K_BLOCK / unit;
+        set_offsets(r, SET_K, k0 * unit, n * unit, k);
         for (int64_t l = 0, m; l < lines; l += m) {
             m = lines - l < LINES ? lines - l : LINES;
             set_offsets(r, set, first + l, m, line);
-            if (r->plain->dtype == DT_F32)
+            if (r->g->pairs)
+                gemm_pack_pairs(r->plain, base, n, k, m, line, width, to + k0 * width + l);
+            else if (r->plain->dtype == DT_F32)
                 panel_of_f32((const char *)r->plain->data + base * 4, n, k, m, line, width,
                              to + k0 * width + l);
             else

@@ -51,7 +51,7 @@ static void one_k(CpuFn *f, const CpuGemm *g, const GemmTile *t, Stand at, uint3
         x = cpu_splat(f, x, g->lanes);
         for (int j = 0; j < t->vectors; j++) {
             LLVMValueRef *c = &acc[r * t->vectors + j];
-            *c = cpu_fma(f, DT_F32, x, vb[j], *c);
+            *c = g->pairs ? gemm_dot_pair(f, g, x, vb[j], *c) : cpu_fma(f, DT_F32, x, vb[j], *c);
         }
     }
 }

@@ -13,9 +13,9 @@
 #include "ingot/ingot_rt.h"
 
 static const CpuIsa rows[] = {
-#define ISA(NAME, text, cpu, more, bytes, regs, fma, f16, scale, mask32, mask_any, vnni, tiles,    \
-            features)                                                                              \
-    {text, cpu, more, bytes, regs, fma, f16, scale, mask32, mask_any, vnni, tiles, features},
+#define ISA(NAME, text, cpu, more, bytes, regs, fma, f16, scale, mask32, mask_any, vnni, bf16,     \
+            tiles, features)                                                                       \
+    {text, cpu, more, bytes, regs, fma, f16, scale, mask32, mask_any, vnni, bf16, tiles, features},
 #include "codegen/cpu/cpu_isa.def"
 #undef ISA
 };
@@ -63,6 +63,7 @@ uint64_t cpu_isa_here(void)
     if ((have & INGOT_CPU_AVX512) && __builtin_cpu_supports("avx512vnni")) have |= INGOT_CPU_VNNI;
     if ((have & INGOT_CPU_VNNI) && has_amx()) have |= INGOT_CPU_AMX;
     if ((have & INGOT_CPU_AVX2) && has_avx_vnni()) have |= INGOT_CPU_AVX_VNNI;
+    if ((have & INGOT_CPU_VNNI) && __builtin_cpu_supports("avx512bf16")) have |= INGOT_CPU_BF16;
 #endif
     return have;
 }
@@ -153,6 +154,7 @@ Status codegen_target(const char *name, TargetInfo *out, Diag *d)
                         .registers = isa->registers,
                         .has_fma = isa->fma,
                         .has_f16 = isa->f16,
+                        .has_bf16 = isa->bf16,
                         .l1 = 32 << 10,
                         .l2 = 1 << 20};
     return OK;

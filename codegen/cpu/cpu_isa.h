@@ -22,7 +22,7 @@ typedef struct CpuIsa {
     const char *llvm_cpu, *llvm_features;
     int vector_bytes;
     int registers;
-    bool fma, f16, scale, mask32, mask_any, vnni;
+    bool fma, f16, scale, mask32, mask_any, vnni, bf16;
     CpuTiles tiles;
     uint64_t features; /* INGOT_CPU_... of ingot_rt.h */
 } CpuIsa;

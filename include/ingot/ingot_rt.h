@@ -159,7 +159,8 @@ enum {
     INGOT_CPU_AVX512 = 4 /* F BW CD DQ VL */,
     INGOT_CPU_VNNI = 8 /* of AVX-512 */,
     INGOT_CPU_AMX = 16 /* tiles, int8, bf16 */,
-    INGOT_CPU_AVX_VNNI = 32
+    INGOT_CPU_AVX_VNNI = 32,
+    INGOT_CPU_BF16 = 64 /* of AVX-512 */
 };
 
 typedef struct ingot_instance ingot_instance;

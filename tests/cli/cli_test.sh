@@ -54,7 +54,7 @@ says 2 '0 to 3' compile "$model" -o "$here/out" -O7
 says 2 'usage' compile
 says 2 'say where' compile "$model"
 says 2 'emit' compile "$model" -o "$here/out" --emit wood
-says 2 'exact' compile "$model" -o "$here/out" --math bf16
+says 2 'exact' compile "$model" -o "$here/out" --math bf8
 says 7 'sparc' compile "$model" -o "$here/out" --target sparc
 says 7 'no-such-cc' compile "$model" -o "$here/out" --linker no-such-cc
 says 2 'no open dim' compile "$model" -o "$here/out" --dim sheep=8
@@ -134,10 +134,13 @@ says 0 'tensors agree' check "$model" --math winograd --c
 says 0 'winograd products' compile "$model" --math 'conv+*=winograd' --emit kernels
 says 0 'off by at most .*against exact code, inputs: test_data_set_0' compile "$model" --math winograd -o "$here/out" --verbose
 says 0 '"largest_error": [0-9.]*e-' compile "$model" --math winograd -o "$here/out" --json --seed 5
-says 0 '"used": "winograd"' compile "$model" --math auto --tolerance 1e-4 -o "$here/out" --json
+says 0 '"used": "winograd"' compile "$model" --math auto --tolerance 1e-4 --target x86-64-v3 -o "$here/out" --json
 says 0 '"used": "exact"' compile "$model" --math auto --tolerance 1e-9 -o "$here/out" --json
 says 2 'takes a number' compile "$model" --math auto --tolerance none -o "$here/out"
 says 2 'for --math auto' compile "$model" --tolerance 1e-3 -o "$here/out"
+says 0 'cast:bf16' compile "$model" --math bf16 --emit kernels
+says 0 'tensors agree' check "$model" --math bf16 --rtol 0.05 --atol 0.02
+says 0 'tensors agree' check "$model" --math bf16 --c --target x86-64-v3
 says 2 'is no arithmetic' compile "$model" --math 'conv*=roman' --emit kernels
 
 # inspect, pass

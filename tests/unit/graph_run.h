@@ -76,8 +76,8 @@ static inline void graph_run_tiles(Run *r)
 
 static inline int graph_run_groups(int count, void (*const *group)(Run *), int tiled, bool whole)
 {
-    static const char *const levels[] = {"x86-64-v4-vnni", "x86-64-v4", "x86-64-v3", "x86-64-v2",
-                                         "scalar"};
+    static const char *const levels[] = {"x86-64-v4-bf16", "x86-64-v4-vnni", "x86-64-v4",
+                                         "x86-64-v3",      "x86-64-v2",      "scalar"};
     static const char *const pairs[][2] = {{"x86-64-v3-vnni", "x86-64-v4-vnni"},
                                            {"x86-64-v3", "x86-64-v4"},
                                            {"x86-64-v2", "x86-64-v3"}};
@@ -89,8 +89,9 @@ static inline int graph_run_groups(int count, void (*const *group)(Run *), int t
     r->whole = whole;
     for (int i = 0; i < count; i++)
         group[i](r);
-    for (int i = 0; i < 5; i++) {
+    for (int i = 0; i < 6; i++) {
         const CpuIsa *isa = cpu_isa_find(levels[i]);
+        if (isa->bf16 && !r->pairs) continue; /* no more than the next level has */
         r->tiled = 0;
         run_level(r, levels[i]);
         if (!isa->vector_bytes || (isa->features & ~cpu_isa_here()) || r->tiled >= tiled) continue;

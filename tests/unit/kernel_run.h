@@ -45,6 +45,7 @@ typedef struct Run {
     int tiled;  /* kernels on register tiles so far */
     int amx;    /* those on tiles of AMX */
     bool whole; /* small whole numbers where there is no FMA: no sum rounds, so all levels agree */
+    bool pairs; /* of bf16 are added at once where the target can: an order of its own */
     Arena *turn_arena; /* of one turn */
 } Run;
 
@@ -151,6 +152,12 @@ static void run_clear_point(Run *r, const Node *n, const Sx *load, const int64_t
     memset(tensor_at(t, at), 0, (size_t)dtype_bytes(t->dtype));
 }
 
+/* What an operand of a product is, or is widened from. */
+static const Sx *run_load(const Sx *e)
+{
+    return e->op == SX_LOAD ? e : e->arg[0];
+}
+
 /* Products that do not count are of zeros: those are put where they belong. */
 static void run_clear_beyond(Run *r, const Node *n, Tensor *const *in)
 {
@@ -161,7 +168,8 @@ static void run_clear_beyond(Run *r, const Node *n, Tensor *const *in)
     int i;
 
     if (!s->n_acc || !a->where) return;
-    load = n->in[a->body->src]->data ? a->body2 : a->body;
+    load = run_load(a->body);
+    if (n->in[load->src]->data) load = run_load(a->body2);
     for (i = 0; i < s->rank + s->n_reduce; i++) {
         extent[i] = 1;
         if (sx_uses_index(&n->parent->module->sx, load, i))
@@ -430,7 +438,7 @@ static inline void run_isas(Run *r, const CpuIsa *isa, const CpuIsa *wide)
         fprintf(stderr, "%s\n", diag_format(i, r->arena));
     if (!r->diag.errors) {
         so = run_link(r, ".o", object.data, object.size);
-        run_all(r, so, abi, what, isa->fma);
+        run_all(r, so, abi, what, isa->fma && !(r->pairs && isa->bf16));
         if (so) dlclose(so);
     }
     cpu_module_close(m);
