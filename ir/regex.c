@@ -120,24 +120,35 @@ static void walk(Match *m, const RegexNode *n, const bool *from, bool *to)
         to[i] |= a[i];
 }
 
-bool regex_match(const RegexNode *tree, StringRef s)
+int64_t regex_longest(const RegexNode *tree, StringRef s, int64_t at)
 {
     Match m = {.arena = arena_new(0)};
     int32_t *c = m.arena ? arena_try(m.arena, (size_t)s.n + 1, sizeof *c) : NULL;
-    bool *from, *to, found = false;
+    int64_t *place = c ? arena_try(m.arena, (size_t)s.n + 1, sizeof *place) : NULL, longest = -1;
+    bool *from, *to;
 
-    for (size_t i = 0, n; c && i < (size_t)s.n; i += n)
+    for (size_t i = 0, n; place && i < (size_t)s.n; i += n) {
+        place[m.n] = (int64_t)i;
         c[m.n++] = utf8_decode(s.s + i, (size_t)s.n - i, &n);
+    }
     m.c = c;
-    from = c ? new_places(&m) : NULL;
-    to = c ? new_places(&m) : NULL;
+    from = place ? new_places(&m) : NULL;
+    to = place ? new_places(&m) : NULL;
     if (from && to) {
-        from[0] = true;
+        place[m.n] = s.n;
+        for (int64_t i = 0; i <= m.n; i++)
+            from[i] = place[i] == at;
         walk(&m, tree, from, to);
-        found = to[m.n] && !m.failed;
+        for (int64_t i = 0; i <= m.n && !m.failed; i++)
+            if (to[i]) longest = place[i];
     }
     if (m.arena) arena_free(m.arena);
-    return found;
+    return longest;
+}
+
+bool regex_match(const RegexNode *tree, StringRef s)
+{
+    return regex_longest(tree, s, 0) == s.n;
 }
 
 /* ---- programs ---- */

@@ -1,8 +1,8 @@
 /* regex.h: regular expressions in the syntax of RE2 (github.com/google/re2/wiki/Syntax), matched
- * against whole strings of UTF-8 in time linear in their length.
+ * against strings of UTF-8 in time linear in the length of what is looked at.
  *
  * A pattern becomes a tree, and the tree a program of a nondeterministic machine, which the runtime
- * steps through each string (runtime/rt_call_regex.c). The evaluator walks the tree instead. Left
+ * steps through each string (runtime/rt_regex.c). The evaluator walks the tree instead. Left
  * out, and refused by name: Unicode classes (\p, \P), single bytes (\C); what RE2 itself refuses
  * (back references, looking ahead or behind) is refused too. */
 #ifndef INGOT_IR_REGEX_H
@@ -46,6 +46,8 @@ struct RegexNode {
 
 /* NULL when the pattern is not understood; then *why says what, in words of the arena. */
 const RegexNode *regex_parse(Arena *a, StringRef pattern, const char **why);
+/* The end of the longest match that begins at byte `at`; -1: none, or no memory. */
+int64_t regex_longest(const RegexNode *tree, StringRef s, int64_t at);
 /* Does the whole of s match? False without memory. */
 bool regex_match(const RegexNode *tree, StringRef s);
 

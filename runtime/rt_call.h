@@ -17,6 +17,7 @@ int32_t ingot_call_string_equal(const ingot_call_args *a);
 int32_t ingot_call_string_normalize(const ingot_call_args *a);
 int32_t ingot_call_string_of_number(const ingot_call_args *a);
 int32_t ingot_call_string_split(const ingot_call_args *a);
+int32_t ingot_call_tokens(const ingot_call_args *a);
 int32_t ingot_call_trees(const ingot_call_args *a);
 int32_t ingot_call_unique(const ingot_call_args *a);
 int32_t ingot_call_list(const ingot_call_args *a);

@@ -3,12 +3,12 @@
  *     K = kernel(x, support vectors)          [rows, vectors]
  *     one score for each pair of classes: K times the coefficients of both, plus rho
  *
- * A class gets a vote for each pair it wins. Probabilities are there for two classes only, and
- * exact where the reference stops its iteration early: they may differ from it by 0.003. */
+ * A class gets a vote for each pair it wins. */
 #include <string.h>
 
 #include "ir/ops/ml.h"
 #include "ir/ops/ops_common.h"
+#include "ir/ops/svm_coupling.h"
 
 typedef struct Svm {
     Value *x;
@@ -174,17 +174,26 @@ static Value *votes(Build *b, Value *scores, int classes)
     return make_add(b, won, matrix(b, 1, classes, base));
 }
 
-/* Of two classes: the first has the probability that Platt's sigmoid gives. */
-static Value *two_probabilities(Build *b, const Node *n, Value *score)
+/* Probabilities of the pairs, by Platt's sigmoid of their scores; from them those of the classes.
+ */
+static Value *probabilities(Build *b, const Node *n, Value *scores, int classes)
 {
-    double a = filled(n, "prob_a")->floats[0];
-    double c = filled(n, "prob_b") ? filled(n, "prob_b")->floats[0] : 0;
-    Value *p = make_add(b, times(b, score, a), make_scalar(b, score, c));
+    const Attr *a = filled(n, "prob_a"), *c = filled(n, "prob_b");
+    int pairs = classes * (classes - 1) / 2;
+    Value *p;
 
+    if (a->n != pairs || (c && c->n != pairs)) {
+        build_fail(b, op_error(n, b->diag, a->n != pairs ? "prob_a" : "prob_b",
+                               "SVMClassifier: %d and %d numbers for %d pairs of classes", a->n,
+                               c ? c->n : 0, pairs));
+        return NULL;
+    }
+    p = build_op2(b, "Mul", scores, matrix(b, 1, pairs, a->floats));
+    if (c) p = make_add(b, p, matrix(b, 1, pairs, c->floats));
     p = make_unary(b, "Sigmoid", make_unary(b, "Neg", p));
     p = build_op(b, "Clip", 3, (Value *[]){p, make_scalar(b, p, 1e-7), make_scalar(b, p, 1 - 1e-7)},
                  0, NULL);
-    return make_concat(b, 2, (Value *[]){p, make_sub(b, make_scalar(b, p, 1), p)}, 1);
+    return svm_coupled(b, p, classes);
 }
 
 static Status classes_and_vectors(const Node *n, Diag *d, int classes, int64_t *vectors)
@@ -232,10 +241,8 @@ static Status lower_classifier(Build *b, const Node *n, Value **out)
         v = products(b, kernel_values(b, n, &s), w);
         v = make_add(b, v, matrix(b, 1, s.rho->n, s.rho->floats));
         won = votes(b, v, classes);
-        if (filled(n, "prob_a") && classes > 2)
-            return op_unsupported(n, b->diag, "probabilities of more than two classes");
         if (filled(n, "prob_a"))
-            v = two_probabilities(b, n, v);
+            v = probabilities(b, n, v, classes);
         else if (classes == 2)
             v = ml_two_columns(b, v, false);
     }

@@ -177,6 +177,15 @@ def renamed(c):
     c.add("Unique", [c.rng.integers(0, 4, 9).astype(F32)], outputs=3)
 
 
+def tokens(c):
+    words = ["a", "bb", "ccc", "été", " ", " ", ".", "x1", "_"]
+    texts = np.array([["".join(c.rng.choice(words, c.rng.integers(0, 9))) for _ in range(2)] for _ in range(3)], object)
+    for how in ({"separators": [" "]}, {"separators": ["[ .]+", "x"]}, {"separators": [""]}, {"tokenexp": "[a-z0-9_]+"},
+                {"tokenexp": r"\w\w+|é"}):
+        c.add("Tokenizer", [texts if c.rng.integers(2) else texts[0]], mark=int(c.rng.integers(2)), pad_value="#",
+              mincharnum=1 if how == {"separators": [""]} else int(c.rng.integers(1, 3)), **how)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("ingot")
@@ -191,7 +200,7 @@ def main():
     shutil.rmtree(o.folder, ignore_errors=True)
     cases = Cases(o.folder, o.seed)
     for _ in range(o.rounds):
-        for make in (distances, quantised, gathers, attention, fusions, quantised_transformer, renamed):
+        for make in (distances, quantised, gathers, attention, fusions, quantised_transformer, renamed, tokens):
             make(cases)
     result = subprocess.run([o.ingot, "test", o.folder], capture_output=True, text=True)
     lines = result.stdout.strip().splitlines()

@@ -1,0 +1,108 @@
+"""What becomes of exports before they are shipped: ONNX Runtime's optimisers, its quantisers, float16.
+
+The first two write operators of com.microsoft: Attention, SkipLayerNormalization, FusedMatMul, MatMulNBits and more."""
+import contextlib
+import io
+import logging
+import pathlib
+import tempfile
+import warnings
+
+import onnx
+import torch
+
+import torchvision_nets
+import transformers_nets
+from recording import Recorder, Refused, first_line, session
+from torch_nets import export
+
+FORMS = ("extended", "extended-dynamo", "fused", "fused-dynamo", "int8", "int8-fused", "int4", "f16")
+COARSE = 0.02  # of f16, which ONNX Runtime rounds to where ingot fuses; of bytes, where a rounding flips
+ALL = {**transformers_nets.NETS, **torchvision_nets.NETS}
+# Row: what onnxruntime.transformers.optimizer takes it for.
+NETS = {name: (name, kind) for name, kind in {
+    "bert": "bert", "roberta": "bert", "distilbert": "bert", "albert": "bert", "mpnet": "bert", "bart": "bart",
+    "gpt2": "gpt2", "gpt2_past": "gpt2", "opt": "gpt2", "gptj": "gpt2", "llama": "gpt2", "llama_past": "gpt2",
+    "mistral": "gpt2", "qwen2": "gpt2", "gemma": "gpt2", "phi": "phi", "t5": "t5", "whisper": "bart", "clip": "clip",
+    "vit_hf": "vit", "swin_hf": "swin", "wav2vec2": "bert", "segformer": "vit", "detr": "bert", "resnet18": None,
+    "mobilenet_v2": None, "mobilenet_v3": None, "efficientnet": None, "convnext": None, "shufflenet_v2": None,
+    "swin": "swin"}.items()}
+
+
+@contextlib.contextmanager
+def quiet():
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+def fuse(source, target, kind):
+    from onnxruntime.transformers import optimizer
+    if not kind:
+        raise Refused("no transformer")
+    model = optimizer.optimize_model(str(source), model_type=kind, num_heads=0, hidden_size=0, opt_level=0)
+    model.save_model_to_file(str(target))
+
+
+def int8(source, target):
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+    quantize_dynamic(str(source), str(target), weight_type=QuantType.QUInt8)
+
+
+def int4(source, target):
+    from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
+    quantizer = MatMulNBitsQuantizer(onnx.load(source), block_size=16, is_symmetric=False)
+    quantizer.process()
+    quantizer.model.save_model_to_file(str(target))
+    model = onnx.load(target)
+    if not any(n.op_type == "MatMulNBits" for n in model.graph.node):
+        raise Refused("nothing to quantise")
+
+
+def half(source, target):
+    from onnxruntime.transformers.float16 import convert_float_to_float16
+    onnx.save(convert_float_to_float16(onnx.load(source), keep_io_types=True), target)
+
+
+def change(form, kind, source, target, folder):
+    """The form of the model in SOURCE, written to TARGET."""
+    if form.startswith("extended"):
+        session(source, optimised=target)
+    elif form.startswith("fused"):
+        fuse(source, target, kind)
+    elif form == "int8":
+        int8(source, target)
+    elif form == "int8-fused":
+        int8(source, folder / "int8.onnx")
+        session(folder / "int8.onnx", optimised=target)
+    elif form == "int4":
+        int4(source, target)
+    else:
+        half(source, target)
+
+
+def make(row, form, folder):
+    recorder, (name, kind) = Recorder(folder), row
+    recorder.atol = COARSE if form in ("f16", "int8", "int8-fused") else recorder.atol
+    try:
+        torch.manual_seed(1)
+        net = ALL[name]()
+        with tempfile.TemporaryDirectory(dir=folder) as scratch:
+            source = pathlib.Path(scratch) / "source.onnx"
+            export(net, "dynamo-open" if form.endswith("dynamo") else "script-open", source)
+            try:
+                with quiet():
+                    change(form, kind, source, recorder.path, pathlib.Path(scratch))
+            except Refused:
+                raise
+            except Exception as e:  # so many tools
+                raise Refused(f"{form}: {type(e).__name__}: {first_line(e)}") from e
+        recorder.open()
+        recorder.add(net.feeds(net.sizes, 1))
+        recorder.add_other(net.feeds({**net.sizes, **net.other}, 2))
+    except Refused as e:
+        recorder.refuse(e)

@@ -1,0 +1,107 @@
+#!/usr/bin/env python3
+"""Exports of well-known architectures with random weights: generated code against ONNX Runtime.
+
+    run_exports.py INGOT FOLDER [--group GROUP] [--only GLOB] [--keep] [--floor FILE] [--list]
+
+Each row of a group is made in its forms (exporter, static or open dims): FOLDER/GROUP/ROW/FORM holds model.onnx and test
+sets with what ONNX Runtime gives, and `ingot test` runs them. A form that its exporter or ONNX Runtime refuses is a skip,
+with the reason. Prints a table and counts; fewer passes than the number in FILE are failures too."""
+import argparse
+import fnmatch
+import importlib
+import json
+import pathlib
+import shutil
+import subprocess
+import sys
+import time
+
+GROUPS = {"transformers": ("transformers_nets", "torch_nets"), "torchvision": ("torchvision_nets", "torch_nets"),
+          "pipelines": ("pipelines", "pipelines"), "optimised": ("optimised", "optimised")}
+TIMEOUT = 600
+
+
+class Group:
+    def __init__(self, name, only):
+        nets, maker = (importlib.import_module(m) for m in GROUPS[name])
+        self.name, self.make, self.forms = name, maker.make, maker.FORMS
+        self.rows = {n: r for n, r in nets.NETS.items() if fnmatch.fnmatch(n, only)}
+
+
+def made(group, name, form, folder):
+    """Makes the folder unless it is there. True when there is something to test."""
+    done = folder / "made"
+    if not done.exists():
+        began = time.monotonic()
+        group.make(group.rows[name], form, folder)
+        done.write_text(f"{time.monotonic() - began:.1f}\n")
+    return not (folder / "refused.txt").exists()
+
+
+def tested(ingot, folder):
+    """None, or what went wrong; and the seconds that it took."""
+    began = time.monotonic()
+    done = subprocess.run([ingot, "test", folder, "--timeout", str(TIMEOUT)], capture_output=True, text=True, check=False)
+    seconds = time.monotonic() - began
+    if done.returncode == 0 and "1 passed, 0 failed, 0 skipped" in done.stdout:
+        return None, seconds
+    lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+    return (lines[0] if lines else f"exit status {done.returncode}"), seconds
+
+
+def outcome(o, group, name, form):
+    folder = o.folder / group.name / name / form
+    if not made(group, name, form, folder):
+        return "-", (folder / "refused.txt").read_text().strip(), 0
+    error, seconds = tested(o.ingot, folder)
+    if not error and not o.keep:
+        shutil.rmtree(folder)
+    size = "" if not (folder / "one_size.txt").exists() else "1"
+    return ("FAIL" if error else f"ok{size}"), error, seconds
+
+
+def run_group(o, group, results):
+    for name in group.rows:
+        words = []
+        for form in group.forms:
+            word, why, seconds = outcome(o, group, name, form)
+            results.append({"group": group.name, "row": name, "form": form, "result": word, "why": why,
+                            "seconds": round(seconds, 1)})
+            words.append(f"{word:5}{seconds:5.0f}s" if seconds else f"{word:11}")
+            if why:
+                print(f"  {'skipped' if word == '-' else 'FAIL'}: {group.name}/{name}/{form}: {why}")
+        print(f"{group.name:13}{name:22}" + "  ".join(words), flush=True)
+
+
+def finish(results, floor):
+    passed = sum(r["result"].startswith("ok") for r in results)
+    failed = sum(r["result"] == "FAIL" for r in results)
+    if floor and passed < int(floor.read_text().split()[-1]):
+        print(f"fewer pass than {floor} says")
+        failed += int(floor.read_text().split()[-1]) - passed
+    print(f"{passed} passed, {failed} failed, {len(results) - passed - failed} skipped")
+    return failed != 0
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("ingot")
+    parser.add_argument("folder", type=pathlib.Path)
+    parser.add_argument("--group", choices=GROUPS)
+    parser.add_argument("--only", default="*", metavar="GLOB", help="rows of these names")
+    parser.add_argument("--keep", action="store_true", help="keep folders that pass")
+    parser.add_argument("--floor", type=pathlib.Path, metavar="FILE")
+    parser.add_argument("--json", type=pathlib.Path, metavar="FILE", help="all results")
+    o = parser.parse_args()
+    results = []
+    for name in [o.group] if o.group else GROUPS:
+        group = Group(name, o.only)
+        print(f"{group.name:13}{'':22}" + "  ".join(f"{f:11}" for f in group.forms))
+        run_group(o, group, results)
+    if o.json:
+        o.json.write_text(json.dumps(results, indent=1))
+    return finish(results, o.floor)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
