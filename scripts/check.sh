@@ -74,6 +74,7 @@ LONG_STEPS='
 tight       | ctest  | 10 | unit tests with arena blocks of 64 bytes, tables of 2, poisoned memory, under ASan and UBSan
 threads     | ctest  | 10 | unit tests under TSan
 ulp         | status | 10 | mathematics of f32 at all 2^32 arguments, fused and not, within 2 ulp
+exports     | counts | 10 | exports of torchvision, transformers, scikit-learn and boosting against ONNX Runtime
 '
 [ -z "$FULL" ] || STEPS+=$LONG_STEPS
 
@@ -490,6 +491,23 @@ step_tune()
     need_ingot
     need_python
     $PYTHON tests/artifacts/tune_check.py $INGOT build/tune
+}
+
+# Each group has a process of its own: torch and its exporters do not give memory back.
+step_exports()
+{
+    local group all_passed=0 all_failed=0 all_skipped=0 floor
+    need_ingot
+    scripts/setup.sh --exports || { absent "the packages of tests/exports/requirements.txt"; return; }
+    while read -r group floor; do
+        build/venv-exports/bin/python -W ignore tests/exports/run_exports.py $INGOT build/exports --group "$group" \
+            --json "$LOGS/exports-$group.json" 2>"$LOGS/exports-$group.err" </dev/null | tee "$LOGS/exports-$group.out"
+        read_counts counts "$LOGS/exports-$group.out"
+        [ "$passed" -ge "$floor" ] || { echo "FAIL $group: fewer than $floor pass"; failed=$((failed + 1)); }
+        all_passed=$((all_passed + passed)) all_failed=$((all_failed + failed)) all_skipped=$((all_skipped + skipped))
+    done < <(grep -v '^#' tests/exports/floor.txt)
+    counts $all_passed $all_failed $all_skipped
+    [ $all_failed = 0 ]
 }
 
 step_digits()

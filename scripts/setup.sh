@@ -4,6 +4,7 @@
 #   scripts/setup.sh            what the build needs
 #   scripts/setup.sh --test     and what the tests need: clang, clang-format 14, g++, git, Python
 #   scripts/setup.sh --python   only build/venv, with the packages pinned in scripts/requirements.txt
+#   scripts/setup.sh --exports  only build/venv-exports, with those of tests/exports/requirements.txt: 7 GB, for full.sh
 #
 # Installs as root, or through sudo. Exit status: 0 all there, 1 something that is needed could not be installed.
 set -uo pipefail
@@ -14,7 +15,6 @@ BUILD_PACKAGES="gcc libc6-dev binutils cmake ninja-build pkg-config llvm-19-dev 
 # Decoders of ImageDecoder: without one, ingot is built without it.
 IMAGE_PACKAGES="libjpeg62-turbo-dev libtiff-dev libwebp-dev libopenjp2-7-dev"
 TEST_PACKAGES="clang clang-format-14 g++ git python3 python3-venv"
-VENV=build/venv
 
 say() { printf '%s\n' "setup: $*" >&2; }
 
@@ -76,28 +76,23 @@ install_optional() # PACKAGE...: what the build can do without
     return 0
 }
 
-venv_ready()
+make_venv() # FOLDER REQUIREMENTS: a Python with these packages; nothing to do when it has them
 {
-    [ -x $VENV/bin/python ] && cmp -s scripts/requirements.txt $VENV/requirements.txt
-}
-
-make_venv()
-{
-    venv_ready && return 0
-    say "making $VENV with the packages of scripts/requirements.txt"
+    local venv=$1 packages=$2
+    [ -x "$venv/bin/python" ] && cmp -s "$packages" "$venv/requirements.txt" && return 0
+    say "making $venv with the packages of $packages"
     mkdir -p build
-    rm -rf $VENV
-    if ! python3 -m venv $VENV; then
-        say "COULD NOT MAKE $VENV: python3 and python3-venv are needed"
+    rm -rf "$venv"
+    if ! python3 -m venv "$venv"; then
+        say "COULD NOT MAKE $venv: python3 and python3-venv are needed"
         return 1
     fi
-    if ! $VENV/bin/python -m pip install --disable-pip-version-check --quiet \
-        -r scripts/requirements.txt >&2; then
-        say "COULD NOT INSTALL the packages of scripts/requirements.txt (is there a network?)"
+    if ! "$venv/bin/python" -m pip install --disable-pip-version-check --quiet -r "$packages" >&2; then
+        say "COULD NOT INSTALL the packages of $packages (is there a network?)"
         return 1
     fi
-    cp scripts/requirements.txt $VENV/requirements.txt
-    say "$VENV is ready"
+    cp "$packages" "$venv/requirements.txt"
+    say "$venv is ready"
 }
 
 main()
@@ -106,9 +101,12 @@ main()
     case "${1:-}" in
     "") install_packages $BUILD_PACKAGES && install_optional $IMAGE_PACKAGES ;;
     --test) install_packages $BUILD_PACKAGES $TEST_PACKAGES && install_optional $IMAGE_PACKAGES ;;
-    --python) install_packages python3 python3-venv && make_venv ;;
+    --python) install_packages python3 python3-venv && make_venv build/venv scripts/requirements.txt ;;
+    --exports)
+        install_packages python3 python3-venv && make_venv build/venv-exports tests/exports/requirements.txt
+        ;;
     *)
-        sed -n '2,7s/^# \{0,1\}//p' "$0"
+        sed -n '2,8s/^# \{0,1\}//p' "$0"
         exit 2
         ;;
     esac

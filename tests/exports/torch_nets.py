@@ -1,6 +1,4 @@
 """From a module of torch to a model: one exporter, static or with open dims."""
-import contextlib
-import io
 import warnings
 
 import torch
@@ -114,7 +112,7 @@ def export(net, form, path):
     tries = [None] if dims == "static" else [net.open_dims(), net.open_dims(("batch",))]
     for dims in tries:
         try:
-            with warnings.catch_warnings(), torch.no_grad(), contextlib.redirect_stdout(io.StringIO()):
+            with warnings.catch_warnings(), torch.no_grad():
                 warnings.simplefilter("ignore")
                 return export_once(net, exporter, path, dims)
         except Exception as e:  # exporters raise whatever they like
