@@ -17,7 +17,7 @@ import subprocess
 import sys
 import time
 
-GROUPS = {"transformers": ("transformers_nets", "torch_nets"), "torchvision": ("torchvision_nets", "torch_nets"),
+GROUPS = {"operations": ("torch_ops", "torch_nets"), "transformers": ("transformers_nets", "torch_nets"), "torchvision": ("torchvision_nets", "torch_nets"),
           "pipelines": ("pipelines", "pipelines"), "optimised": ("optimised", "optimised")}
 TIMEOUT = 600
 
