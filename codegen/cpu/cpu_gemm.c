@@ -285,14 +285,16 @@ static void choose_blocks(CpuGemm *g)
     g->pitch = g->block_n;
 }
 
-/* Loops of A that belong to `set`, outermost first. */
+/* Loops of A that belong to `set`, in the order of their indices, outermost first; the nest has put
+ * the one that its lanes would take behind the others. */
 static int loops_of_set(const CpuGemm *g, int set, int *loop)
 {
     const NestStage *s = &g->nest->stage[STAGE_A];
     int n = 0;
 
-    for (int l = 0; l < s->n_loop; l++)
-        if (g->group[s->loop[l].last] == set) loop[n++] = l;
+    for (int i = 0; i < g->n_index; i++)
+        for (int l = 0; l < s->n_loop; l++)
+            if (s->loop[l].last == i && g->group[i] == set) loop[n++] = l;
     return n;
 }
 

@@ -68,12 +68,14 @@ static double reflect(double x, double low, double high)
     return (mathd_fmod(turns, 2) == 0) == (x < low) ? low + rest : high - rest;
 }
 
+/* Of cubic samples each tap is moved inside, by itself (as torch does, and ONNX Runtime), and the
+ * weights are those of the place outside. */
 static double pad_place(const Grid *g, double x, int64_t extent)
 {
     double low = g->corners ? 0 : -0.5;
     double high = (double)extent - (g->corners ? 1 : 0.5), last = (double)(extent - 1);
 
-    if (g->padding == 'z' || (x >= low && x <= high)) return x;
+    if (g->padding == 'z' || g->taps == 4 || (x >= low && x <= high)) return x;
     if (g->padding == 'b') return x < 0 ? 0 : x > last ? last : x;
     return reflect(x, low, high);
 }
@@ -228,7 +230,9 @@ static PlaceSx place_sx(Build *b, const Grid *g, const Sx *v, Dim extent)
     x = g->corners ? sx_mul(t, sx_mul(t, x, C(0.5)), last)
                    : sx_mul(t, sx_sub(t, sx_mul(t, x, n), C(1)), C(0.5));
     if (g->taps == 1) x = sx_rint(t, x);
-    if (g->padding == 'b') {
+    if (g->taps == 4) {
+        /* see pad_place */
+    } else if (g->padding == 'b') {
         outside = sx_or(t, sx_lt(t, x, low), sx_lt(t, high, x));
         x = sx_select(t, outside, sx_max(t, C(0), sx_min(t, x, last)), x);
     } else if (g->padding == 'r') {
