@@ -369,7 +369,7 @@ static Status lower_linear_classifier(Build *b, const Node *n, Value **out)
     else if (outputs != classes)
         return op_unsupported(n, b->diag, "%lld scores for %d labels", (long long)outputs, classes);
     out[0] = make_gather(b, labels, greatest(b, v), 0);
-    out[1] = ml_transform(b, n, v, kind);
+    if (has_out(n, 1)) out[1] = ml_transform(b, n, v, kind);
     return b->status;
 }
 

@@ -247,7 +247,7 @@ static Status lower_classifier(Build *b, const Node *n, Value **out)
             v = ml_two_columns(b, v, false);
     }
     out[0] = make_gather(b, labels, build_op(b, "ArgMax", 1, &won, 2, attr), 0);
-    out[1] = ml_transform(b, n, v, kind);
+    if (has_out(n, 1)) out[1] = ml_transform(b, n, v, kind);
     return b->status;
 }
 

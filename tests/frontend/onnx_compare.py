@@ -26,7 +26,7 @@ except ImportError:
 DROPPED = {
     "ModelProto": {"producer_version", "domain", "model_version", "doc_string", "metadata_props",
                    "training_info", "configuration"},
-    "GraphProto": {"doc_string", "value_info", "quantization_annotation", "metadata_props"},
+    "GraphProto": {"doc_string", "quantization_annotation", "metadata_props"},
     "NodeProto": {"doc_string", "metadata_props", "device_configurations"},
     "AttributeProto": {"doc_string"},
     "ValueInfoProto": {"doc_string", "metadata_props"},
