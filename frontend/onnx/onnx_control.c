@@ -294,8 +294,8 @@ static Status import_bodies(Importer *im, Draft *x, Node *n)
         node_add_region(n);
     for (size_t i = 0; i < sizeof holders / sizeof *holders; i++) {
         const HolderRow *h = &holders[i];
-        if (x->n_graph > h->most_graphs || n->n_in < h->n_in || strcmp(h->op, x->op) != 0 ||
-            strcmp(h->domain, x->domain) != 0)
+        if (x->n_graph < 1 || x->n_graph > h->most_graphs || n->n_in < h->n_in ||
+            strcmp(h->op, x->op) != 0 || strcmp(h->domain, x->domain) != 0)
             continue;
         for (int k = 0; k < h->n_in; k++)
             if (!n->in[k]) return op_error(n, im->diag, NULL, "%s: input %d is missing", x->op, k);

@@ -204,6 +204,9 @@ def rejects():
     yield "axis_out_of_range", unary("Softmax", axis=7)
     yield "perm_repeats", unary("Transpose", perm=[0, 0])
     yield "perm_too_long", unary("Transpose", perm=list(range(5000)))
+    for op in ("Loop", "Scan", "If", "SequenceMap"):
+        yield f"{op.lower()}_without_graph", unary(op)
+        yield f"{op.lower()}_graph_of_wrong_kind", unary(op, body="graph", then_branch="graph", else_branch=1)
     yield "attribute_wrong_kind", unary("Softmax", axis="one")
     yield "reshape_impossible", unary("Reshape", more=["s"], weights=[ints("s", 7, 7)])
     yield "reshape_two_unknown", unary("Reshape", more=["s"], weights=[ints("s", -1, -1)])
