@@ -14,23 +14,13 @@ import sys
 import numpy as np
 from onnx import helper
 
-MAX_RANK = 12
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "bindings" / "python"))
+
+from ingot.model import MAX_RANK, ModelStruct, Options, Tensor  # noqa: E402  (ingot_rt.h in ctypes)
 
 
 class Missing(Exception):
     """This engine cannot run this model here."""
-
-
-class Tensor(ctypes.Structure):
-    """ingot_tensor of ingot_rt.h."""
-    _fields_ = [("data", ctypes.c_void_p), ("capacity", ctypes.c_int64), ("dtype", ctypes.c_int32),
-                ("rank", ctypes.c_int32), ("dims", ctypes.c_int64 * MAX_RANK)]
-
-
-class Options(ctypes.Structure):
-    """ingot_options of ingot_rt.h."""
-    _fields_ = [("threads", ctypes.c_int32), ("memory_limit", ctypes.c_int64), ("pool", ctypes.c_void_p),
-                ("allocate", ctypes.c_void_p), ("release", ctypes.c_void_p), ("context", ctypes.c_void_p)]
 
 
 class Ingot:
@@ -39,10 +29,11 @@ class Ingot:
     def __init__(self, case, threads):
         library = ctypes.CDLL(str(case.library))
         self.handle = ctypes.c_void_p()
-        described = ctypes.c_char.in_dll(library, f"{case.symbol}_model")
-        options = Options(threads=threads)
-        if library.ingot_create(ctypes.byref(described), ctypes.byref(options), ctypes.byref(self.handle)) != 0:
-            raise RuntimeError("the library refused to make an instance")
+        described, options = ModelStruct.in_dll(library, f"{case.symbol}_model"), Options(threads=threads)
+        why = ctypes.create_string_buffer(256)
+        if library.ingot_create_explained(ctypes.byref(described), ctypes.byref(options), ctypes.byref(self.handle), why,
+                                          ctypes.c_size_t(len(why))) != 0:
+            raise RuntimeError(why.value.decode())
         self.function, self.error = library.ingot_run, library.ingot_error
         self.error.restype = ctypes.c_char_p
         self.kept = [np.array(x, order="C") for x in case.feeds.values()]

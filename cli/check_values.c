@@ -62,7 +62,7 @@ typedef struct Sides {
 } Sides;
 
 /* Of the floats of a net and its integers, over each whole output. */
-#define QUANTISED_SIMILARITY 0.99
+#define QUANTISED_SIMILARITY 0.995
 
 static Status tolerance(const Check *c, Sides *s)
 {

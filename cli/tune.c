@@ -90,8 +90,10 @@ static int remembered(const Tuning *t, const char *digest)
 
     for (; line && *line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL)
         if (strncmp(line, digest, 32) == 0 && line[32] == ' ') {
-            long choice = strtol(line + 33, NULL, 10);
-            return choice >= 0 && choice < n_tile_choices ? (int)choice : -1;
+            char *end = NULL;
+            long choice = strtol(line + 33, &end, 10);
+            bool whole = end > line + 33 && (*end == '\n' || *end == 0);
+            return whole && choice >= 0 && choice < n_tile_choices ? (int)choice : -1;
         }
     return -1;
 }

@@ -31,6 +31,10 @@ typedef enum DTypeKind {
     (DT_BIT(DT_F4E2M1) | DT_BIT(DT_F8E4M3FN) | DT_BIT(DT_F8E4M3FNUZ) | DT_BIT(DT_F8E5M2) |         \
      DT_BIT(DT_F8E5M2FNUZ) | DT_BIT(DT_F8E8M0))
 #define T_FLOAT      (DT_BIT(DT_F16) | DT_BIT(DT_BF16) | DT_BIT(DT_F32) | DT_BIT(DT_F64))
+#define T_F32        DT_BIT(DT_F32)
+#define T_I32        DT_BIT(DT_I32)
+#define T_BYTE       (DT_BIT(DT_U8) | DT_BIT(DT_I8))
+#define T_IDS        (DT_BIT(DT_I32) | DT_BIT(DT_I64)) /* sizes and indices */
 #define T_UINT       (DT_BIT(DT_U8) | DT_BIT(DT_U16) | DT_BIT(DT_U32) | DT_BIT(DT_U64))
 #define T_SINT       (DT_BIT(DT_I8) | DT_BIT(DT_I16) | DT_BIT(DT_I32) | DT_BIT(DT_I64))
 #define T_INT_NARROW (DT_BIT(DT_U2) | DT_BIT(DT_U4) | DT_BIT(DT_I2) | DT_BIT(DT_I4))

@@ -172,6 +172,10 @@ static inline bool has_in(const Node *n, int k)
 {
     return k < n->n_in && n->in[k];
 }
+static inline Value *in_value(const Node *n, int k) /* NULL: left out */
+{
+    return has_in(n, k) ? n->in[k] : NULL;
+}
 static inline bool has_out(const Node *n, int k)
 {
     return k < n->n_out && n->out[k];

@@ -40,13 +40,14 @@ asan        | status | 15 | the build with ASan and UBSan
 asan-unit   | ctest  | 10 | unit tests under ASan and UBSan
 onnx-reader | counts |  5 | what the frontend reads, field by field, against the onnx package; with changed copies
 conformance | counts | 10 | the ONNX node tests (and those of 1.23) through generated code; no fewer than tests/conformance/floor.txt
-corpus      | counts | 10 | the real models of tests/corpus/first.txt against their recorded outputs
+corpus      | counts | 10 | the real models of tests/corpus/*.txt against their recorded outputs
 families    | counts |  5 | small models of the well-known families (bench/gen_models.py) against their test sets
+docs        | counts |  3 | the commands of README and docs, and what they print
 embed       | counts |  2 | the example application with digits as static and shared library and object
 python      | counts |  5 | the Python binding; the official runner of the ONNX tests over it: each 40th of 1,914
 exe-sample  | counts |  5 | node tests as executables, compared by numpy: 100, seeded
 same-bits   | counts | 10 | threads, AVX2 and AVX-512, batch, open dims, compiled twice: 4 corpus models and 4 of ours
-evaluator   | counts | 10 | ingot check: first models at -O0, -O3, three targets, folding off; 1 combination in 6
+evaluator   | counts | 10 | ingot check: first models at -O0, -O3, three targets, folding on and off; 1 combination in 12
 printed-c   | counts | 10 | kernels of digits and first models printed as C, no optimisation: the same bits; 6 models
 cuda        | counts |  5 | NVRTC accepts the kernels printed as CUDA C: 4 first models, digits
 resnet50    | counts |  3 | ResNet-50: time and memory of compiling, plan, batch 1, 4 and open
@@ -61,7 +62,7 @@ hostile-dat | counts |  5 | hostile data through executables
 hostile-img | counts |  5 | damaged image files through executables that decode them
 random      | counts |  5 | random graphs against the onnx package, 8 levels, targets and selections of passes: 60, seeded
 operators   | counts |  5 | every operator in 5 random configurations: evaluator against ONNX Runtime and onnx, code against the evaluator
-contrib     | counts |  5 | operators of com.microsoft against ONNX Runtime, where that is installed: 4 rounds, seeded
+contrib     | counts |  5 | operators of com.microsoft against ONNX Runtime: 4 rounds, seeded
 sequences   | counts |  5 | random programs on sequences and optionals against lists of Python, 4 ways: 60, seeded
 gradient    | counts |  3 | the operator Gradient against central differences
 user-ops    | counts |  3 | operators of a user compiled in with --op: every form of artifact, refusals, failures
@@ -245,10 +246,10 @@ step_corpus()
     need_ingot
     [ -d "$SHARED/corpus/dev" ] || {
         echo "skipped: no corpus in $SHARED"
-        counts 0 0 "$(grep -vc '^#' tests/corpus/first.txt)"
+        counts 0 0 "$(cat tests/corpus/*.txt | grep -vc '^#')"
         return
     }
-    grep -v '^#' tests/corpus/first.txt | sed "s|^|$SHARED/corpus/dev/|" | xargs $INGOT test
+    cat tests/corpus/*.txt | grep -v '^#' | sed "s|^|$SHARED/corpus/dev/|" | xargs $INGOT test
 }
 
 step_families()
@@ -315,10 +316,9 @@ step_evaluator()
     need_ingot
     for model in models/digits/digits.onnx $(first_models | sed 's|$|/model.onnx|'); do
         at=$((at + 1)) combination=0
-        for options in "-O0 --target x86-64-v3" "-O3 --target x86-64-v4" "-O3 --target x86-64-v2 --no-fold" \
-            "-O0 --target x86-64-v2" "-O3 --target x86-64-v3" "-O0 --target x86-64-v4 --no-fold"; do
+        for options in -O{0,3}" --target x86-64-v"{2,3,4}{""," --no-fold"}; do
             combination=$((combination + 1))
-            [ -n "$FULL" ] || [ $((at % 6 + 1)) = $combination ] || continue
+            [ -n "$FULL" ] || [ $((at * 5 % 12 + 1)) = $combination ] || continue
             # shellcheck disable=SC2086
             if timeout 300 $INGOT check "$model" $options; then
                 passed=$((passed + 1))
@@ -348,40 +348,18 @@ step_cuda()
         silero_vad_v6)
 }
 
-step_resnet50()
+artifact_tests() # SCRIPT: one of tests/artifacts that takes the command and a folder
 {
     need_ingot
     need_python
-    $PYTHON tests/artifacts/resnet50_check.py $INGOT build/resnet50
+    $PYTHON "tests/artifacts/$1.py" $INGOT "build/$1"
 }
 
-step_bench-nets()
-{
-    need_ingot
-    need_python
-    $PYTHON tests/artifacts/suites_check.py $INGOT build/bench-nets
-}
-
-step_levels()
-{
-    need_ingot
-    need_python
-    $PYTHON tests/artifacts/levels_check.py $INGOT build/levels
-}
-
-step_hot-loops()
-{
-    need_ingot
-    need_python
-    $PYTHON tests/artifacts/hot_loops.py $INGOT build/hot-loops
-}
-
-step_matmul()
-{
-    need_ingot
-    need_python
-    $PYTHON tests/artifacts/matmul_check.py $INGOT build/matmul
-}
+step_resnet50() { artifact_tests resnet50_check; }
+step_bench-nets() { artifact_tests suites_check; }
+step_levels() { artifact_tests levels_check; }
+step_hot-loops() { artifact_tests hot_loops; }
+step_matmul() { artifact_tests matmul_check; }
 
 hostile_models() # prints the folder of the hostile models; bases: corpus models, or our own where there is no corpus
 {
@@ -472,26 +450,16 @@ step_sequences()
         --count "$([ -n "$FULL" ] && echo 2000 || echo 60)"
 }
 
-step_gradient()
+step_docs()
 {
     need_ingot
     need_python
-    $PYTHON tests/artifacts/gradient_check.py $INGOT build/gradient
+    $PYTHON tests/docs/docs_check.py build build/docs
 }
 
-step_user-ops()
-{
-    need_ingot
-    need_python
-    $PYTHON tests/artifacts/user_op_check.py $INGOT build/user-ops
-}
-
-step_tune()
-{
-    need_ingot
-    need_python
-    $PYTHON tests/artifacts/tune_check.py $INGOT build/tune
-}
+step_gradient() { artifact_tests gradient_check; }
+step_user-ops() { artifact_tests user_op_check; }
+step_tune() { artifact_tests tune_check; }
 
 # Each group has a process of its own: torch and its exporters do not give memory back.
 step_exports()

@@ -82,6 +82,24 @@ Value *make_scalar(Build *b, const Value *like, double v)
     return like ? build_scalar(b, like->type.dtype, v) : NULL;
 }
 
+Value *make_matrix(Build *b, int64_t rows, int64_t columns, const double *v)
+{
+    Tensor *t = tensor_new(b->module->arena, DT_F32, 2, (int64_t[]){rows, columns});
+
+    if (!t) {
+        build_fail(b, diag(b->diag, ERR_LIMIT, (Where){0}, "too many numbers"));
+        return NULL;
+    }
+    for (int64_t i = 0; i < t->count; i++)
+        tensor_set_double(t, i, v[i]);
+    return build_tensor(b, t);
+}
+
+Value *make_plus(Build *b, Value *x, Value *y)
+{
+    return y ? make_add(b, x, y) : x;
+}
+
 Value *make_add(Build *b, Value *x, Value *y)
 {
     return build_op2(b, "Add", x, y);

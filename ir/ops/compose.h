@@ -11,6 +11,11 @@
 /* OpDef.eval of a row whose `lower` is the formula. */
 Status compose_eval(Eval *cx, const Node *n, const Tensor *const *in, Tensor **out) MUST_USE;
 
+/* What such a row of com.microsoft is beside name, ports and attributes. */
+#define MICROSOFT_ROW(low)                                                                         \
+    .domain = "com.microsoft", .since = 1, .traits = OP_PURE, .infer = compose_infer,              \
+    .eval = compose_eval, .lower = low
+
 /* OpDef.infer of such a row: the types that the formula gives. Every input needs a rank; `lower`
  * must not read the types of the outputs, nor make symbols that only the run knows. */
 Status compose_infer(Infer *cx, Node *n) MUST_USE;
@@ -20,7 +25,9 @@ Value *make_like(Build *b, const Node *n, const char *op, int n_in, Value *const
 
 /* Shorthands; all give NULL after a failure (see build.h). */
 Value *make_scalar(Build *b, const Value *like, double v); /* of the dtype of `like` */
+Value *make_matrix(Build *b, int64_t rows, int64_t columns, const double *v); /* f32 */
 Value *make_add(Build *b, Value *x, Value *y);
+Value *make_plus(Build *b, Value *x, Value *y); /* x where y is NULL */
 Value *make_sub(Build *b, Value *x, Value *y);
 Value *make_mul(Build *b, Value *x, Value *y);
 Value *make_div(Build *b, Value *x, Value *y);

@@ -414,7 +414,6 @@ static Status lower_gemm(Build *b, const Node *n, Value **out)
 }
 
 #define T_PRODUCT (T_FLOAT | T_INT)
-#define T_BYTE    (DT_BIT(DT_U8) | DT_BIT(DT_I8))
 
 const OpDef contract_ops[] = {
     {.name = "MatMul",

@@ -7,16 +7,6 @@
 #include "ir/ops/compose.h"
 #include "ir/ops/ops_common.h"
 
-static Value *input(const Node *n, int k)
-{
-    return has_in(n, k) ? n->in[k] : NULL;
-}
-
-static Value *plus(Build *b, Value *x, Value *y)
-{
-    return y ? make_add(b, x, y) : x;
-}
-
 /* ---- activations at the end of Conv and Gemm ---- */
 
 typedef struct Activation {
@@ -60,9 +50,9 @@ static Status lower_fused_conv(Build *b, const Node *n, Value **out)
     static const char *const attrs[] = {"auto_pad", "dilations", "group", "kernel_shape",
                                         "pads",     "strides",   NULL};
     const Attr *param = attr_find(n, "activation_params");
-    Value *v = make_like(b, n, "Conv", 3, (Value *[]){n->in[0], n->in[1], input(n, 2)}, attrs);
+    Value *v = make_like(b, n, "Conv", 3, (Value *[]){n->in[0], n->in[1], in_value(n, 2)}, attrs);
 
-    v = plus(b, v, input(n, 3));
+    v = make_plus(b, v, in_value(n, 3));
     out[0] = activate(b, n, v, param ? param->n : 0, param ? param->floats : NULL);
     return b->status;
 }
@@ -71,7 +61,7 @@ static Status lower_nhwc_conv(Build *b, const Node *n, Value **out)
 {
     static const char *const attrs[] = {"auto_pad", "dilations", "group", "kernel_shape",
                                         "pads",     "strides",   NULL};
-    Value *in[3] = {make_moved_channels(b, n->in[0], false), n->in[1], input(n, 2)};
+    Value *in[3] = {make_moved_channels(b, n->in[0], false), n->in[1], in_value(n, 2)};
 
     out[0] = make_moved_channels(b, make_like(b, n, "Conv", 3, in, attrs), true);
     return b->status;
@@ -81,7 +71,7 @@ static Status lower_fused_gemm(Build *b, const Node *n, Value **out)
 {
     static const char *const attrs[] = {"alpha", "beta", "transA", "transB", NULL};
     static const char *const names[] = {"activation_alpha", "activation_beta"};
-    Value *v = make_like(b, n, "Gemm", 3, (Value *[]){n->in[0], n->in[1], input(n, 2)}, attrs);
+    Value *v = make_like(b, n, "Gemm", 3, (Value *[]){n->in[0], n->in[1], in_value(n, 2)}, attrs);
     double param[2];
     int count = 0;
 
@@ -136,13 +126,13 @@ static Value *gelu(Build *b, Value *v, const char *form)
 
 static Status lower_gelu(Build *b, const Node *n, Value **out)
 {
-    out[0] = gelu(b, plus(b, n->in[0], input(n, 1)), "none");
+    out[0] = gelu(b, make_plus(b, n->in[0], in_value(n, 1)), "none");
     return b->status;
 }
 
 static Status lower_fast_gelu(Build *b, const Node *n, Value **out)
 {
-    out[0] = gelu(b, plus(b, n->in[0], input(n, 1)), "tanh");
+    out[0] = gelu(b, make_plus(b, n->in[0], in_value(n, 1)), "tanh");
     return b->status;
 }
 
@@ -170,9 +160,9 @@ static void layer_norm(Build *b, const Node *n, Value *x, Value *gamma, Value *b
 
 static Status lower_skip_norm(Build *b, const Node *n, Value **out)
 {
-    Value *sum = plus(b, make_add(b, n->in[0], n->in[1]), input(n, 4));
+    Value *sum = make_plus(b, make_add(b, n->in[0], n->in[1]), in_value(n, 4));
 
-    layer_norm(b, n, sum, n->in[2], input(n, 3), out);
+    layer_norm(b, n, sum, n->in[2], in_value(n, 3), out);
     if (has_out(n, 3)) out[3] = sum;
     return b->status;
 }
@@ -201,7 +191,7 @@ static Value *rms_norm(Build *b, const Node *n, Value *x, Value *gamma, int64_t 
 
 static Status lower_skip_simple(Build *b, const Node *n, Value **out)
 {
-    Value *sum = plus(b, make_add(b, n->in[0], n->in[1]), input(n, 3));
+    Value *sum = make_plus(b, make_add(b, n->in[0], n->in[1]), in_value(n, 3));
 
     out[0] = rms_norm(b, n, sum, n->in[2], -1);
     if (has_out(n, 1)) return op_unsupported(n, b->diag, "the output \"mean\"");
@@ -264,7 +254,7 @@ static Value *scaled_product(Build *b, Value *const *product, Value *sa, Value *
     Value *v = build_op(b, "MatMulInteger", 4, product, 0, NULL);
 
     v = make_cast(b, v, DT_F32);
-    return plus(b, make_mul(b, v, make_mul(b, sa, sb)), bias);
+    return make_plus(b, make_mul(b, v, make_mul(b, sa, sb)), bias);
 }
 
 static Status lower_dynamic_matmul(Build *b, const Node *n, Value **out)
@@ -276,16 +266,16 @@ static Status lower_dynamic_matmul(Build *b, const Node *n, Value **out)
     product[0] = q->out[0];
     product[1] = n->in[1];
     product[2] = q->out[2];
-    product[3] = input(n, 3);
-    out[0] = scaled_product(b, product, q->out[1], n->in[2], input(n, 4));
+    product[3] = in_value(n, 3);
+    out[0] = scaled_product(b, product, q->out[1], n->in[2], in_value(n, 4));
     return b->status;
 }
 
 static Status lower_integer_to_float(Build *b, const Node *n, Value **out)
 {
-    Value *product[4] = {n->in[0], n->in[1], input(n, 4), input(n, 5)};
+    Value *product[4] = {n->in[0], n->in[1], in_value(n, 4), in_value(n, 5)};
 
-    out[0] = scaled_product(b, product, n->in[2], n->in[3], input(n, 6));
+    out[0] = scaled_product(b, product, n->in[2], n->in[3], in_value(n, 6));
     return b->status;
 }
 
@@ -344,7 +334,7 @@ static Status dequantised_blocks(Build *b, const Node *n, const Blocks *x, Value
     int64_t per = 8 / x->bits, row = (x->count + per - 1) / per;
     const Sx *j = sx_index(t, 0), *k = sx_index(t, 1), *size = sx_i64(b, x->size);
     const Sx *block = sx_floor_div(t, k, size), *at, *v, *zero, *scale;
-    Value *in[3] = {n->in[1], n->in[2], input(n, 3)};
+    Value *in[3] = {n->in[1], n->in[2], in_value(n, 3)};
 
     TRY(check_count(b, n, 1, x->n * x->count * x->bytes));
     TRY(check_count(b, n, 2, x->n * x->count));
@@ -376,7 +366,7 @@ static Status lower_nbits(Build *b, const Node *n, Value **out)
     TRY(dequantised_blocks(b, n, &x, &w));
     v = build_op2(b, "MatMul", n->in[0],
                   build_transpose(b, make_cast(b, w, in_type(n, 0)->dtype), (const int[]){1, 0}));
-    out[0] = plus(b, v, input(n, 5));
+    out[0] = make_plus(b, v, in_value(n, 5));
     return b->status;
 }
 
@@ -386,22 +376,17 @@ static Status lower_conversion(Build *b, const Node *n, Value **out)
 {
     static const char *const attrs[] = {"axis", "block_size", NULL};
 
-    out[0] = make_like(b, n, n->op->name, 3, (Value *[]){n->in[0], n->in[1], input(n, 2)}, attrs);
+    out[0] =
+        make_like(b, n, n->op->name, 3, (Value *[]){n->in[0], n->in[1], in_value(n, 2)}, attrs);
     return b->status;
 }
 
 /* ---- the table ---- */
 
-#define MS(low)                                                                                    \
-    .domain = "com.microsoft", .since = 1, .traits = OP_PURE, .infer = compose_infer,              \
-    .eval = compose_eval, .lower = low
 #define CONV_ATTRS                                                                                 \
     ATTR_S("auto_pad", "NOTSET"), ATTR_OPT("dilations", ATTR_INTS), ATTR_I("group", 1),            \
         ATTR_OPT("kernel_shape", ATTR_INTS), ATTR_OPT("pads", ATTR_INTS),                          \
         ATTR_OPT("strides", ATTR_INTS)
-#define T_BYTE   (DT_BIT(DT_U8) | DT_BIT(DT_I8))
-#define T_F32    DT_BIT(DT_F32)
-#define T_IDS    (DT_BIT(DT_I32) | DT_BIT(DT_I64))
 #define T_CODES  (T_BYTE | DT_BIT(DT_U16) | DT_BIT(DT_I16) | DT_BIT(DT_U4) | DT_BIT(DT_I4))
 #define T_HALVES (T_F32 | DT_BIT(DT_F16))
 
@@ -412,13 +397,13 @@ const OpDef contrib_ops[] = {
             {"Z", T_FLOAT, "T", true}),
      ROW_OUT({"Y", T_FLOAT, "T"}),
      ROW_ATTRS(CONV_ATTRS, ATTR_S("activation", ""), ATTR_OPT("activation_params", ATTR_FLOATS)),
-     MS(lower_fused_conv)},
+     MICROSOFT_ROW(lower_fused_conv)},
     {.name = "NhwcConv",
      .about = "Conv of channels last",
      ROW_IN({"X", T_FLOAT, "T"}, {"W", T_FLOAT, "T"}, {"B", T_FLOAT, "T", true}),
      ROW_OUT({"Y", T_FLOAT, "T"}),
      ROW_ATTRS(CONV_ATTRS),
-     MS(lower_nhwc_conv)},
+     MICROSOFT_ROW(lower_nhwc_conv)},
     {.name = "FusedGemm",
      .about = "activation(Gemm)",
      ROW_IN({"A", T_FLOAT, "T"}, {"B", T_FLOAT, "T"}, {"C", T_FLOAT, "T", true}),
@@ -426,35 +411,35 @@ const OpDef contrib_ops[] = {
      ROW_ATTRS(ATTR_S("activation", ""), ATTR_OPT("activation_alpha", ATTR_FLOAT),
                ATTR_OPT("activation_beta", ATTR_FLOAT), ATTR_OPT("activation_gamma", ATTR_FLOAT),
                ATTR_F("alpha", 1), ATTR_F("beta", 1), ATTR_I("transA", 0), ATTR_I("transB", 0)),
-     MS(lower_fused_gemm)},
+     MICROSOFT_ROW(lower_fused_gemm)},
     {.name = "FusedMatMul",
      .about = "alpha times the product of A and B or their transposes",
      ROW_IN({"A", T_FLOAT, "T"}, {"B", T_FLOAT, "T"}),
      ROW_OUT({"Y", T_FLOAT, "T"}),
      ROW_ATTRS(ATTR_F("alpha", 1), ATTR_I("transA", 0), ATTR_I("transB", 0),
                ATTR_I("transBatchA", 0), ATTR_I("transBatchB", 0)),
-     MS(lower_fused_matmul)},
+     MICROSOFT_ROW(lower_fused_matmul)},
     {.name = "Gelu",
      .about = "x/2 (1 + erf(x/sqrt 2))",
      ROW_IN({"X", T_FLOAT, "T"}),
      ROW_OUT({"Y", T_FLOAT, "T"}),
-     MS(lower_gelu)},
+     MICROSOFT_ROW(lower_gelu)},
     {.name = "BiasGelu",
      .about = "Gelu(A + B)",
      ROW_IN({"A", T_FLOAT, "T"}, {"B", T_FLOAT, "T"}),
      ROW_OUT({"C", T_FLOAT, "T"}),
-     MS(lower_gelu)},
+     MICROSOFT_ROW(lower_gelu)},
     {.name = "FastGelu",
      .about = "Gelu(X + bias), approximated by tanh",
      ROW_IN({"X", T_FLOAT, "T"}, {"bias", T_FLOAT, "T", true}),
      ROW_OUT({"Y", T_FLOAT, "T"}),
-     MS(lower_fast_gelu)},
+     MICROSOFT_ROW(lower_fast_gelu)},
     {.name = "QuickGelu",
      .about = "x sigmoid(alpha x)",
      ROW_IN({"X", T_FLOAT, "T"}),
      ROW_OUT({"Y", T_FLOAT, "T"}),
      ROW_ATTRS(ATTR_F("alpha", (double)1.702f)),
-     MS(lower_quick_gelu)},
+     MICROSOFT_ROW(lower_quick_gelu)},
     {.name = "SkipLayerNormalization",
      .about = "LayerNormalization(input + skip + bias)",
      ROW_IN({"input", T_FLOAT, "T"}, {"skip", T_FLOAT, "T"}, {"gamma", T_FLOAT, "T"},
@@ -462,7 +447,7 @@ const OpDef contrib_ops[] = {
      ROW_OUT({"output", T_FLOAT, "T"}, {"mean", T_FLOAT, "U", true},
              {"inv_std_var", T_FLOAT, "U", true}, {"input_skip_bias_sum", T_FLOAT, "T", true}),
      ROW_ATTRS(ATTR_F("epsilon", (double)1e-12f)),
-     MS(lower_skip_norm)},
+     MICROSOFT_ROW(lower_skip_norm)},
     {.name = "SkipSimplifiedLayerNormalization",
      .about = "RMSNormalization(input + skip + bias)",
      ROW_IN({"input", T_FLOAT, "T"}, {"skip", T_FLOAT, "T"}, {"gamma", T_FLOAT, "T"},
@@ -470,13 +455,13 @@ const OpDef contrib_ops[] = {
      ROW_OUT({"output", T_FLOAT, "T"}, {"mean", T_FLOAT, "U", true},
              {"inv_std_var", T_FLOAT, "U", true}, {"input_skip_bias_sum", T_FLOAT, "T", true}),
      ROW_ATTRS(ATTR_F("epsilon", (double)1e-12f)),
-     MS(lower_skip_simple)},
+     MICROSOFT_ROW(lower_skip_simple)},
     {.name = "SimplifiedLayerNormalization",
      .about = "RMSNormalization",
      ROW_IN({"X", T_FLOAT, "T"}, {"scale", T_FLOAT, "V"}),
      ROW_OUT({"Y", T_FLOAT, "V"}, {"inv_std_var", T_FLOAT, "U", true}),
      ROW_ATTRS(ATTR_I("axis", -1), ATTR_F("epsilon", (double)1e-5f), ATTR_I("stash_type", 1)),
-     MS(lower_simple_norm)},
+     MICROSOFT_ROW(lower_simple_norm)},
     {.name = "SimplifiedLayerNormalization", /* exporters write it without a domain, too */
      .since = 1,
      .about = "RMSNormalization",
@@ -497,20 +482,20 @@ const OpDef contrib_ops[] = {
      ROW_OUT({"output", T_FLOAT, "T"}, {"mask_index", DT_BIT(DT_I32), NULL, true},
              {"embedding_sum", T_FLOAT, "T", true}),
      ROW_ATTRS(ATTR_F("epsilon", (double)1e-12f), ATTR_I("mask_index_type", 1)),
-     MS(lower_embed)},
+     MICROSOFT_ROW(lower_embed)},
     {.name = "DynamicQuantizeMatMul",
      .about = "A, quantised by its range, times quantised B",
      ROW_IN({"A", T_F32}, {"B", T_BYTE, "T2"}, {"b_scale", T_F32},
             {"b_zero_point", T_BYTE, "T2", true}, {"bias", T_F32, NULL, true}),
      ROW_OUT({"Y", T_F32}),
-     MS(lower_dynamic_matmul)},
+     MICROSOFT_ROW(lower_dynamic_matmul)},
     {.name = "MatMulIntegerToFloat",
      .about = "product of quantised A and B, as floats",
      ROW_IN({"A", T_BYTE, "T1"}, {"B", T_BYTE, "T2"}, {"a_scale", T_F32}, {"b_scale", T_F32},
             {"a_zero_point", T_BYTE, "T1", true}, {"b_zero_point", T_BYTE, "T2", true},
             {"bias", T_F32, NULL, true}),
      ROW_OUT({"Y", T_F32}),
-     MS(lower_integer_to_float)},
+     MICROSOFT_ROW(lower_integer_to_float)},
     {.name = "MatMulNBits",
      .about = "A times weights of 2, 4 or 8 bits, quantised by blocks",
      ROW_IN({"A", T_HALVES, "T1"}, {"B", DT_BIT(DT_U8)}, {"scales", T_HALVES, "T1"},
@@ -520,20 +505,20 @@ const OpDef contrib_ops[] = {
      ROW_ATTRS(ATTR_REQ("K", ATTR_INT), ATTR_REQ("N", ATTR_INT), ATTR_I("accuracy_level", 0),
                ATTR_I("bits", 4), ATTR_REQ("block_size", ATTR_INT),
                ATTR_OPT("weight_prepacked", ATTR_INT)),
-     MS(lower_nbits)},
+     MICROSOFT_ROW(lower_nbits)},
     {.name = "QuantizeLinear",
      .about = "saturate(round(x / scale) + zero point)",
      ROW_IN({"x", T_HALVES, "T1"}, {"y_scale", T_HALVES, "T1"},
             {"y_zero_point", T_CODES, "T2", true}),
      ROW_OUT({"y", T_CODES, "T2"}),
      ROW_ATTRS(ATTR_I("axis", 1), ATTR_I("block_size", 0)),
-     MS(lower_conversion)},
+     MICROSOFT_ROW(lower_conversion)},
     {.name = "DequantizeLinear",
      .about = "(x - zero point) * scale",
      ROW_IN({"x", T_CODES | DT_BIT(DT_I32), "T1"}, {"x_scale", T_HALVES, "T2"},
             {"x_zero_point", T_CODES | DT_BIT(DT_I32), "T1", true}),
      ROW_OUT({"y", T_HALVES, "T2"}),
      ROW_ATTRS(ATTR_I("axis", 1), ATTR_I("block_size", 0)),
-     MS(lower_conversion)},
+     MICROSOFT_ROW(lower_conversion)},
     {0},
 };

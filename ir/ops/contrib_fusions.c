@@ -5,16 +5,6 @@
 #include "ir/ops/compose.h"
 #include "ir/ops/ops_common.h"
 
-static Value *input(const Node *n, int k)
-{
-    return has_in(n, k) ? n->in[k] : NULL;
-}
-
-static Value *plus(Build *b, Value *x, Value *y)
-{
-    return y ? make_add(b, x, y) : x;
-}
-
 static Value *dequantised(Build *b, Value *q, Value *scale, Value *zero, int64_t axis)
 {
     Attr a = attr_of_int("axis", axis);
@@ -64,7 +54,7 @@ static Status lower_bias_split_gelu(Build *b, const Node *n, Value **out)
 static Status lower_gemm_fast_gelu(Build *b, const Node *n, Value **out)
 {
     Attr tanh_form = attr_of_string("approximate", "tanh");
-    Value *v = plus(b, build_op2(b, "MatMul", n->in[0], n->in[1]), input(n, 2));
+    Value *v = make_plus(b, build_op2(b, "MatMul", n->in[0], n->in[1]), in_value(n, 2));
 
     out[0] = build_op(b, "Gelu", 1, &v, 1, &tanh_form);
     return b->status;
@@ -117,7 +107,7 @@ static Status lower_skip_group_norm(Build *b, const Node *n, Value **out)
 {
     Value *sum = make_add(b, n->in[0], beside_channels(b, n, n->in[3]));
 
-    sum = plus(b, sum, beside_channels(b, n, input(n, 4)));
+    sum = make_plus(b, sum, beside_channels(b, n, in_value(n, 4)));
     if (has_out(n, 1)) out[1] = sum;
     return group_norm(b, n, sum, &out[0]);
 }
@@ -128,9 +118,9 @@ static Status lower_qattention(Build *b, const Node *n, Value **out)
 {
     static const char *const attrs[] = {"num_heads",         "unidirectional", "scale",
                                         "mask_filter_value", "do_rotary",      NULL};
-    Value *in[5] = {dequantised(b, n->in[0], n->in[3], input(n, 6), 0),
-                    dequantised(b, n->in[1], n->in[4], input(n, 7), 1), n->in[2], input(n, 5),
-                    input(n, 8)};
+    Value *in[5] = {dequantised(b, n->in[0], n->in[3], in_value(n, 6), 0),
+                    dequantised(b, n->in[1], n->in[4], in_value(n, 7), 1), n->in[2], in_value(n, 5),
+                    in_value(n, 8)};
     Attr attr[5];
     int count = 0;
     Node *y;
@@ -146,12 +136,12 @@ static Status lower_qattention(Build *b, const Node *n, Value **out)
 static Status lower_qembed(Build *b, const Node *n, Value **out)
 {
     Attr epsilon = attr_of_float("epsilon", attr_float(n, "epsilon", 0));
-    Value *in[8] = {n->in[0], input(n, 1)};
+    Value *in[8] = {n->in[0], in_value(n, 1)};
     Node *y;
 
     for (int k = 2; k < 7; k++)
         if (has_in(n, k)) in[k] = dequantised(b, n->in[k], n->in[k + 6], n->in[k + 11], 0);
-    in[7] = input(n, 7);
+    in[7] = in_value(n, 7);
     y = build_op_node(b, "com.microsoft", "EmbedLayerNormalization", 8, in, n->n_out < 2 ? 1 : 2, 1,
                       &epsilon);
     for (int k = 0; y && k < n->n_out && k < 2; k++)
@@ -170,10 +160,10 @@ static Value *reduced(Build *b, const Node *n, const char *op, Value *v)
 
 static Status lower_qreduce_mean(Build *b, const Node *n, Value **out)
 {
-    Value *v = dequantised(b, n->in[0], n->in[1], input(n, 2), 0);
+    Value *v = dequantised(b, n->in[0], n->in[1], in_value(n, 2), 0);
 
     v = reduced(b, n, "ReduceMean", v);
-    out[0] = build_op(b, "QuantizeLinear", 3, (Value *[]){v, n->in[3], input(n, 4)}, 0, NULL);
+    out[0] = build_op(b, "QuantizeLinear", 3, (Value *[]){v, n->in[3], in_value(n, 4)}, 0, NULL);
     if (out[0]) out[0] = make_cast(b, out[0], in_type(n, 0)->dtype);
     return b->status;
 }
@@ -194,7 +184,8 @@ static Value *centred(Build *b, Value *v, Value *zero)
 
 static Status lower_mul_integer(Build *b, const Node *n, Value **out)
 {
-    out[0] = make_mul(b, centred(b, n->in[0], input(n, 1)), centred(b, n->in[2], input(n, 3)));
+    out[0] =
+        make_mul(b, centred(b, n->in[0], in_value(n, 1)), centred(b, n->in[2], in_value(n, 3)));
     return b->status;
 }
 
@@ -333,12 +324,6 @@ static Status lower_murmur(Build *b, const Node *n, Value **out)
 
 /* ---- the table ---- */
 
-#define MS(low)                                                                                    \
-    .domain = "com.microsoft", .since = 1, .traits = OP_PURE, .infer = compose_infer,              \
-    .eval = compose_eval, .lower = low
-#define T_BYTE (DT_BIT(DT_U8) | DT_BIT(DT_I8))
-#define T_F32  DT_BIT(DT_F32)
-#define T_I32  DT_BIT(DT_I32)
 #define GROUP_ATTRS                                                                                \
     ATTR_I("activation", 0), ATTR_I("channels_last", 1), ATTR_F("epsilon", (double)1e-5f),         \
         ATTR_REQ("groups", ATTR_INT)
@@ -348,36 +333,36 @@ const OpDef contrib_fusions_ops[] = {
      .about = "X + bias + skip",
      ROW_IN({"X", T_FLOAT, "T"}, {"bias", T_FLOAT, "T"}, {"skip", T_FLOAT, "T"}),
      ROW_OUT({"Y", T_FLOAT, "T"}),
-     MS(lower_bias_add)},
+     MICROSOFT_ROW(lower_bias_add)},
     {.name = "BiasSoftmax",
      .about = "Softmax(data + bias)",
      ROW_IN({"data", T_FLOAT, "T"}, {"bias", T_FLOAT, "T"}),
      ROW_OUT({"output", T_FLOAT, "T"}),
      ROW_ATTRS(ATTR_I("axis", 1), ATTR_I("is_inner_broadcast", 0)),
-     MS(lower_bias_softmax)},
+     MICROSOFT_ROW(lower_bias_softmax)},
     {.name = "BiasSplitGelu",
      .about = "half of X + bias times the Gelu of the other half",
      ROW_IN({"X", T_FLOAT, "T"}, {"bias", T_FLOAT, "T"}),
      ROW_OUT({"Y", T_FLOAT, "T"}),
-     MS(lower_bias_split_gelu)},
+     MICROSOFT_ROW(lower_bias_split_gelu)},
     {.name = "GemmFastGelu",
      .about = "FastGelu(X W + bias)",
      ROW_IN({"X", T_FLOAT, "T"}, {"W", T_FLOAT, "T"}, {"bias", T_FLOAT, "T", true}),
      ROW_OUT({"Y", T_FLOAT, "T"}),
-     MS(lower_gemm_fast_gelu)},
+     MICROSOFT_ROW(lower_gemm_fast_gelu)},
     {.name = "GroupNorm",
      .about = "GroupNormalization, with SiLU",
      ROW_IN({"X", T_FLOAT, "T"}, {"gamma", T_FLOAT, "M"}, {"beta", T_FLOAT, "M"}),
      ROW_OUT({"Y", T_FLOAT, "T"}),
      ROW_ATTRS(GROUP_ATTRS),
-     MS(lower_group_norm)},
+     MICROSOFT_ROW(lower_group_norm)},
     {.name = "SkipGroupNorm",
      .about = "GroupNorm of X + skip + bias",
      ROW_IN({"X", T_FLOAT, "T"}, {"gamma", T_FLOAT, "M"}, {"beta", T_FLOAT, "M"},
             {"skip", T_FLOAT, "T"}, {"bias", T_FLOAT, "T", true}),
      ROW_OUT({"Y", T_FLOAT, "T"}, {"S", T_FLOAT, "T", true}),
      ROW_ATTRS(GROUP_ATTRS),
-     MS(lower_skip_group_norm)},
+     MICROSOFT_ROW(lower_skip_group_norm)},
     {.name = "QAttention",
      .about = "Attention of quantised input and weights",
      ROW_IN({"input", T_BYTE, "T1"}, {"weight", T_BYTE, "T2"}, {"bias", T_FLOAT, "T3"},
@@ -388,7 +373,7 @@ const OpDef contrib_fusions_ops[] = {
      ROW_ATTRS(ATTR_REQ("num_heads", ATTR_INT), ATTR_I("do_rotary", 0),
                ATTR_F("mask_filter_value", -10000), ATTR_I("past_present_share_buffer", 0),
                ATTR_OPT("scale", ATTR_FLOAT), ATTR_I("unidirectional", 0)),
-     MS(lower_qattention)},
+     MICROSOFT_ROW(lower_qattention)},
     {.name = "QEmbedLayerNormalization",
      .about = "EmbedLayerNormalization of quantised tables",
      ROW_IN({"input_ids", T_I32, "T1"}, {"segment_ids", T_I32, "T1", true},
@@ -403,40 +388,40 @@ const OpDef contrib_fusions_ops[] = {
             {"gamma_zero_point", T_BYTE, "T2"}, {"beta_zero_point", T_BYTE, "T2"}),
      ROW_OUT({"layernorm_out", T_F32}, {"mask_index_out", T_I32, NULL, true}),
      ROW_ATTRS(ATTR_F("epsilon", (double)1e-12f)),
-     MS(lower_qembed)},
+     MICROSOFT_ROW(lower_qembed)},
     {.name = "QLinearReduceMean",
      .about = "ReduceMean of quantised data",
      ROW_IN({"data", T_BYTE, "T"}, {"data_scale", T_F32}, {"data_zero_point", T_BYTE, "T", true},
             {"reduced_scale", T_F32}, {"reduced_zero_point", T_BYTE, "T", true}),
      ROW_OUT({"reduced", T_BYTE, "T"}),
      ROW_ATTRS(ATTR_OPT("axes", ATTR_INTS), ATTR_I("keepdims", 1)),
-     MS(lower_qreduce_mean)},
+     MICROSOFT_ROW(lower_qreduce_mean)},
     {.name = "ReduceSumInteger",
      .about = "sums of bytes in 32 bits",
      ROW_IN({"data", T_BYTE, "T1"}),
      ROW_OUT({"reduced", T_I32 | DT_BIT(DT_U32), "T2"}),
      ROW_ATTRS(ATTR_OPT("axes", ATTR_INTS), ATTR_I("keepdims", 1)),
-     MS(lower_reduce_sum_integer)},
+     MICROSOFT_ROW(lower_reduce_sum_integer)},
     {.name = "MulInteger",
      .about = "(A - zero) (B - zero) in 32 bits",
      ROW_IN({"A", T_BYTE, "T"}, {"A_zero_point", T_BYTE, "T", true}, {"B", T_BYTE, "T"},
             {"B_zero_point", T_BYTE, "T", true}),
      ROW_OUT({"C", T_I32}),
-     MS(lower_mul_integer)},
+     MICROSOFT_ROW(lower_mul_integer)},
     {.name = "GatedRelativePositionBias",
      .about = "bias of relative positions, gated by the query",
      ROW_IN({"query_layer", T_FLOAT, "T"}, {"query_bias", T_FLOAT, "T"}, {"rel_pos", T_FLOAT, "T"},
             {"weight", T_FLOAT, "T"}, {"bias", T_FLOAT, "T"}, {"eco_a", T_FLOAT, "T"}),
      ROW_OUT({"output", T_FLOAT, "T"}),
      ROW_ATTRS(ATTR_REQ("num_heads", ATTR_INT)),
-     MS(lower_gated_bias)},
+     MICROSOFT_ROW(lower_gated_bias)},
     {.name = "MatMulBnb4",
      .about = "product with weights of 4-bit floats",
      ROW_IN({"A", T_FLOAT, "T1"}, {"B", DT_BIT(DT_U8)}, {"absmax", T_FLOAT, "T1"}),
      ROW_OUT({"Y", T_FLOAT, "T1"}),
      ROW_ATTRS(ATTR_REQ("K", ATTR_INT), ATTR_REQ("N", ATTR_INT), ATTR_REQ("block_size", ATTR_INT),
                ATTR_REQ("quant_type", ATTR_INT), ATTR_I("training_mode", 0), ATTR_I("transB", 1)),
-     MS(lower_bnb4)},
+     MICROSOFT_ROW(lower_bnb4)},
     {.name = "MurmurHash3",
      .about = "32-bit hash of each element",
      ROW_IN({"X",
@@ -445,6 +430,6 @@ const OpDef contrib_fusions_ops[] = {
              "T1"}),
      ROW_OUT({"Y", T_I32 | DT_BIT(DT_U32), "T2"}),
      ROW_ATTRS(ATTR_I("positive", 1), ATTR_I("seed", 0)),
-     MS(lower_murmur)},
+     MICROSOFT_ROW(lower_murmur)},
     {0},
 };

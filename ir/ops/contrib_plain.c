@@ -5,11 +5,6 @@
 #include "ir/ops/compose.h"
 #include "ir/ops/ops_common.h"
 
-static Value *input(const Node *n, int k)
-{
-    return has_in(n, k) ? n->in[k] : NULL;
-}
-
 /* ---- CDist: distances of the rows of A to the rows of B ---- */
 
 static Status lower_cdist(Build *b, const Node *n, Value **out)
@@ -44,8 +39,8 @@ static Status lower_nhwc_max_pool(Build *b, const Node *n, Value **out)
 /* FusedConv does the rest. */
 static Status lower_nhwc_fused_conv(Build *b, const Node *n, Value **out)
 {
-    Value *in[4] = {make_moved_channels(b, n->in[0], false), n->in[1], input(n, 2),
-                    make_moved_channels(b, input(n, 3), false)};
+    Value *in[4] = {make_moved_channels(b, n->in[0], false), n->in[1], in_value(n, 2),
+                    make_moved_channels(b, in_value(n, 3), false)};
     Node *y;
 
     if (b->status != OK) return b->status;
@@ -93,7 +88,7 @@ static Status lower_qgemm(Build *b, const Node *n, Value **out)
     if (alpha != 1) scale = make_mul(b, scale, make_scalar(b, scale, alpha));
     v = make_mul(b, make_cast(b, v, DT_F32), scale);
     if (has_in(n, 7))
-        v = build_op(b, "QuantizeLinear", 3, (Value *[]){v, n->in[7], input(n, 8)}, 0, NULL);
+        v = build_op(b, "QuantizeLinear", 3, (Value *[]){v, n->in[7], in_value(n, 8)}, 0, NULL);
     out[0] = v;
     return b->status;
 }
@@ -142,7 +137,7 @@ static Status lower_gather_blocks(Build *b, const Node *n, Value **out)
 {
     int64_t bits = attr_int(n, "bits", 4);
     bool bytes = in_type(n, 0)->dtype == DT_U8;
-    Value *x, *scale, *zero = input(n, 3);
+    Value *x, *scale, *zero = in_value(n, 3);
     Attr attr[2];
     int gather, quantize;
 
@@ -170,16 +165,10 @@ static Status lower_gather_blocks(Build *b, const Node *n, Value **out)
     return b->status;
 }
 
-#define MS(low)                                                                                    \
-    .domain = "com.microsoft", .since = 1, .traits = OP_PURE, .infer = compose_infer,              \
-    .eval = compose_eval, .lower = low
 #define WINDOW_ATTRS                                                                               \
     ATTR_S("auto_pad", "NOTSET"), ATTR_OPT("dilations", ATTR_INTS),                                \
         ATTR_OPT("kernel_shape", ATTR_INTS), ATTR_OPT("pads", ATTR_INTS),                          \
         ATTR_OPT("strides", ATTR_INTS)
-#define T_BYTE (DT_BIT(DT_U8) | DT_BIT(DT_I8))
-#define T_F32  DT_BIT(DT_F32)
-#define T_IDS  (DT_BIT(DT_I32) | DT_BIT(DT_I64))
 
 const OpDef contrib_plain_ops[] = {
     {.name = "CDist",
@@ -187,13 +176,13 @@ const OpDef contrib_plain_ops[] = {
      ROW_IN({"A", T_FLOAT, "T"}, {"B", T_FLOAT, "T"}),
      ROW_OUT({"C", T_FLOAT, "T"}),
      ROW_ATTRS(ATTR_S("metric", "sqeuclidean")),
-     MS(lower_cdist)},
+     MICROSOFT_ROW(lower_cdist)},
     {.name = "NhwcMaxPool",
      .about = "MaxPool of channels last",
      ROW_IN({"x", T_BYTE, "T"}),
      ROW_OUT({"y", T_BYTE, "T"}),
      ROW_ATTRS(WINDOW_ATTRS, ATTR_I("ceil_mode", 0)),
-     MS(lower_nhwc_max_pool)},
+     MICROSOFT_ROW(lower_nhwc_max_pool)},
     {.name = "NhwcFusedConv",
      .about = "activation(Conv + Z) of channels last",
      ROW_IN({"X", T_FLOAT, "T"}, {"W", T_FLOAT, "T"}, {"B", T_FLOAT, "T", true},
@@ -201,14 +190,14 @@ const OpDef contrib_plain_ops[] = {
      ROW_OUT({"Y", T_FLOAT, "T"}),
      ROW_ATTRS(WINDOW_ATTRS, ATTR_I("group", 1), ATTR_S("activation", ""),
                ATTR_OPT("activation_params", ATTR_FLOATS)),
-     MS(lower_nhwc_fused_conv)},
+     MICROSOFT_ROW(lower_nhwc_fused_conv)},
     {.name = "QLinearWhere",
      .about = "Where of quantised X and Y",
      ROW_IN({"condition", T_BOOL}, {"X", T_BYTE, "T"}, {"x_scale", T_F32},
             {"x_zero_point", T_BYTE, "T"}, {"Y", T_BYTE, "T"}, {"y_scale", T_F32},
             {"y_zero_point", T_BYTE, "T"}, {"z_scale", T_F32}, {"z_zero_point", T_BYTE, "T"}),
      ROW_OUT({"Z", T_BYTE, "T"}),
-     MS(lower_qwhere)},
+     MICROSOFT_ROW(lower_qwhere)},
     {.name = "QGemm",
      .about = "Gemm of quantised A and B, quantised or as floats",
      ROW_IN({"A", T_BYTE, "TA"}, {"a_scale", T_F32}, {"a_zero_point", T_BYTE, "TA"},
@@ -217,7 +206,7 @@ const OpDef contrib_plain_ops[] = {
             {"y_zero_point", T_BYTE, NULL, true}),
      ROW_OUT({"Y", T_BYTE | T_F32}),
      ROW_ATTRS(ATTR_F("alpha", 1), ATTR_I("transA", 0), ATTR_I("transB", 0)),
-     MS(lower_qgemm)},
+     MICROSOFT_ROW(lower_qgemm)},
     {.name = "GatherBlockQuantized",
      .about = "Gather of data that is quantised by blocks, as floats",
      ROW_IN({"data", DT_BIT(DT_U8) | DT_BIT(DT_U4) | DT_BIT(DT_I4), "T1"}, {"indices", T_IDS},
@@ -226,6 +215,6 @@ const OpDef contrib_plain_ops[] = {
      ROW_OUT({"output", T_FLOAT, "T2"}),
      ROW_ATTRS(ATTR_I("bits", 4), ATTR_I("block_size", 128), ATTR_I("gather_axis", 0),
                ATTR_I("quantize_axis", 1)),
-     MS(lower_gather_blocks)},
+     MICROSOFT_ROW(lower_gather_blocks)},
     {0},
 };

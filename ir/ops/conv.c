@@ -719,7 +719,6 @@ static Status eval_transposed(Eval *cx, const Node *n, const Tensor *const *in, 
     ROW_ATTRS(ATTR_S("auto_pad", "NOTSET"), ATTR_OPT("dilations", ATTR_INTS), ATTR_I("group", 1),  \
               ATTR_OPT("kernel_shape", ATTR_INTS), ATTR_OPT("pads", ATTR_INTS),                    \
               ATTR_OPT("strides", ATTR_INTS))
-#define T_BYTE (DT_BIT(DT_U8) | DT_BIT(DT_I8))
 
 const OpDef conv_ops[] = {
     {.name = "Conv",

@@ -390,7 +390,6 @@ static Status lower_roi(Build *b, const Node *n, Value **out)
     return b->status;
 }
 
-#define T_F32 DT_BIT(DT_F32)
 #define T_I64 DT_BIT(DT_I64)
 
 const OpDef detect_ops[] = {

@@ -12,11 +12,6 @@
 #include "ir/ops/compose.h"
 #include "ir/ops/ops_common.h"
 
-static Value *input(const Node *n, int k)
-{
-    return has_in(n, k) ? n->in[k] : NULL;
-}
-
 /* Queries, keys and values as [batch, heads, sequence, size]; past is how many keys came before the
  * first query. */
 typedef struct Parts {
@@ -166,7 +161,7 @@ static Status lower_attention(Build *b, const Node *n, Value **out)
 {
     int64_t size[3], at = 0;
     Value *x, *part[3];
-    Parts p = {.mask = input(n, 3), .bias = input(n, 5)};
+    Parts p = {.mask = in_value(n, 3), .bias = in_value(n, 5)};
 
     if (attr_int(n, "do_rotary", 0) || attr_int(n, "past_present_share_buffer", 0))
         return op_unsupported(n, b->diag, "do_rotary or past_present_share_buffer");
@@ -179,8 +174,8 @@ static Status lower_attention(Build *b, const Node *n, Value **out)
     p.past =
         has_in(n, 4) && in_type(n, 4)->rank == 5 ? in_type(n, 4)->dim[3] : dim_const(b->dims, 0);
     p.q = part[0];
-    p.k = past_part(b, input(n, 4), 0, part[1]);
-    p.v = past_part(b, input(n, 4), 1, part[2]);
+    p.k = past_part(b, in_value(n, 4), 0, part[1]);
+    p.v = past_part(b, in_value(n, 4), 1, part[2]);
     out[0] = attend(b, n, &p, NULL);
     if (has_out(n, 1))
         out[1] =
@@ -193,7 +188,7 @@ static Status lower_attention(Build *b, const Node *n, Value **out)
 /* Adds elements [begin, end) of the bias of the projections; `end` constant. */
 static Value *with_bias(Build *b, const Node *n, Value *v, Dim *begin)
 {
-    Value *bias = input(n, 3);
+    Value *bias = in_value(n, 3);
 
     if (!bias || !v) return v;
     if (v->type.rank != 3 || !dim_is_const(v->type.dim[2]) || !dim_is_const(*begin)) {
@@ -208,7 +203,7 @@ static Value *with_bias(Build *b, const Node *n, Value *v, Dim *begin)
 
 static Status lower_multi_head(Build *b, const Node *n, Value **out)
 {
-    Parts p = {.mask = input(n, 4), .bias = input(n, 5), .past = dim_const(b->dims, 0)};
+    Parts p = {.mask = in_value(n, 4), .bias = in_value(n, 5), .past = dim_const(b->dims, 0)};
     Dim at = dim_const(b->dims, 0);
 
     if (!has_in(n, 1) || !has_in(n, 2) || in_type(n, 0)->rank != 3)
@@ -267,11 +262,6 @@ static Status lower_rotary(Build *b, const Node *n, Value **out)
     return b->status;
 }
 
-#define MS(low)                                                                                    \
-    .domain = "com.microsoft", .since = 1, .traits = OP_PURE, .infer = compose_infer,              \
-    .eval = compose_eval, .lower = low
-#define T_I32 DT_BIT(DT_I32)
-
 const OpDef fused_attention_ops[] = {
     {.name = "Attention",
      .about = "self attention with its projections",
@@ -283,7 +273,7 @@ const OpDef fused_attention_ops[] = {
                ATTR_F("mask_filter_value", -10000), ATTR_I("past_present_share_buffer", 0),
                ATTR_OPT("qkv_hidden_sizes", ATTR_INTS), ATTR_I("rotary_embedding_dim", 0),
                ATTR_OPT("scale", ATTR_FLOAT), ATTR_I("unidirectional", 0)),
-     MS(lower_attention)},
+     MICROSOFT_ROW(lower_attention)},
     {.name = "MultiHeadAttention",
      .about = "attention of queries to keys and values",
      ROW_IN({"query", T_FLOAT, "T"}, {"key", T_FLOAT, "T", true}, {"value", T_FLOAT, "T", true},
@@ -295,7 +285,7 @@ const OpDef fused_attention_ops[] = {
              {"present_value", T_FLOAT, "T", true}, {"qk", T_FLOAT, "QK", true}),
      ROW_ATTRS(ATTR_REQ("num_heads", ATTR_INT), ATTR_F("mask_filter_value", -10000),
                ATTR_OPT("scale", ATTR_FLOAT), ATTR_I("unidirectional", 0)),
-     MS(lower_multi_head)},
+     MICROSOFT_ROW(lower_multi_head)},
     {.name = "RotaryEmbedding",
      .about = "pairs of elements turned by the angle of their position",
      ROW_IN({"input", T_FLOAT, "T"}, {"position_ids", DT_BIT(DT_I64)}, {"cos_cache", T_FLOAT, "T"},
@@ -303,6 +293,6 @@ const OpDef fused_attention_ops[] = {
      ROW_OUT({"output", T_FLOAT, "T"}),
      ROW_ATTRS(ATTR_I("interleaved", 0), ATTR_I("is_packed_batching", 0), ATTR_I("num_heads", 0),
                ATTR_I("rotary_embedding_dim", 0), ATTR_F("scale", 1)),
-     MS(lower_rotary)},
+     MICROSOFT_ROW(lower_rotary)},
     {0},
 };

@@ -231,8 +231,6 @@ static Status lower_group(Build *b, const Node *n, Value **out)
     return b->status;
 }
 
-#define T_I32 DT_BIT(DT_I32)
-
 const OpDef group_attention_ops[] = {
     {.name = "GroupQueryAttention",
      .domain = "com.microsoft",

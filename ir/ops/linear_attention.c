@@ -6,11 +6,6 @@
 #include "ir/ops/compose.h"
 #include "ir/ops/ops_common.h"
 
-static Value *input(const Node *n, int k)
-{
-    return has_in(n, k) ? n->in[k] : NULL;
-}
-
 /* ---- LinearAttention ---- */
 
 typedef struct Rule {
@@ -179,7 +174,7 @@ static Status lower_causal(Build *b, const Node *n, Value **out)
     const Type *x = in_type(n, 0), *w = in_type(n, 1);
     bool silu = strcmp(act, "silu") == 0 || strcmp(act, "swish") == 0;
     Dim dims[3];
-    Value *before = input(n, 3), *v, *y;
+    Value *before = in_value(n, 3), *v, *y;
     Attr group;
 
     if (!silu && strcmp(act, "none") != 0)
@@ -194,7 +189,7 @@ static Status lower_causal(Build *b, const Node *n, Value **out)
         before = build_map(b, "state", 0, NULL, x->dtype, 3, dims, sx_const(b->sx, x->dtype, 0));
     v = make_concat(b, 2, (Value *[]){before, n->in[0]}, 2);
     group = attr_of_int("group", w->dim[0]->value);
-    y = build_op(b, "Conv", 3, (Value *[]){v, n->in[1], input(n, 2)}, 1, &group);
+    y = build_op(b, "Conv", 3, (Value *[]){v, n->in[1], in_value(n, 2)}, 1, &group);
     out[0] = silu ? make_mul(b, y, make_unary(b, "Sigmoid", y)) : y;
     if (has_out(n, 1) && w->dim[2]->value == 1)
         out[1] = before;

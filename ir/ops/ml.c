@@ -378,8 +378,7 @@ static Status lower_linear_classifier(Build *b, const Node *n, Value **out)
 #define ML(version, low)                                                                           \
     .domain = "ai.onnx.ml", .since = version, .traits = OP_PURE, .infer = compose_infer,           \
     .eval = compose_eval, .lower = low
-#define T_ML  (DT_BIT(DT_F32) | DT_BIT(DT_F64) | DT_BIT(DT_I32) | DT_BIT(DT_I64))
-#define T_F32 DT_BIT(DT_F32)
+#define T_ML (DT_BIT(DT_F32) | DT_BIT(DT_F64) | DT_BIT(DT_I32) | DT_BIT(DT_I64))
 
 const OpDef ml_ops[] = {
     {.name = "LabelEncoder",

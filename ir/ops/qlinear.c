@@ -9,16 +9,10 @@
 #include "ir/ops/compose.h"
 #include "ir/ops/ops_common.h"
 
-#define T_BYTE  (DT_BIT(DT_U8) | DT_BIT(DT_I8))
 #define T_SCALE (DT_BIT(DT_F32) | DT_BIT(DT_F16) | DT_BIT(DT_BF16))
 
 static const char *const window_attrs[] = {"auto_pad", "dilations", "group", "kernel_shape",
                                            "pads",     "strides",   NULL};
-
-static Value *input(const Node *n, int k)
-{
-    return has_in(n, k) ? n->in[k] : NULL;
-}
 
 /* x -> q by the scales of x, w and y, each already read as f32. */
 static const Sx *requantise(Build *b, const Sx *sum, const Sx *sx, const Sx *sw, const Sx *sy,
@@ -57,7 +51,7 @@ static Status check_vector(const Node *n, Diag *d, int k)
 
 static Status lower_conv(Build *b, const Node *n, Value **out)
 {
-    Value *conv[4] = {n->in[0], n->in[3], input(n, 2), input(n, 5)}, *in[6], *sum;
+    Value *conv[4] = {n->in[0], n->in[3], in_value(n, 2), in_value(n, 5)}, *in[6], *sum;
     DType type = in_type(n, 7)->dtype;
     const Sx *acc;
     int rank, count = 5;
@@ -131,13 +125,13 @@ static Status lower_matmul(Build *b, const Node *n, Value **out)
 static Value *dequantised(Build *b, const Node *n, int at)
 {
     return build_op(b, "DequantizeLinear", 3,
-                    (Value *[]){n->in[at], n->in[at + 1], input(n, at + 2)}, 0, NULL);
+                    (Value *[]){n->in[at], n->in[at + 1], in_value(n, at + 2)}, 0, NULL);
 }
 
 /* Without a zero point: 0 of the dtype of the first operand. */
 static Value *quantised(Build *b, const Node *n, Value *v, int scale)
 {
-    Value *zero = input(n, scale + 1);
+    Value *zero = in_value(n, scale + 1);
 
     if (!zero && v) zero = build_scalar(b, in_type(n, 0)->dtype, 0);
     return build_op(b, "QuantizeLinear", 3, (Value *[]){v, n->in[scale], zero}, 0, NULL);
@@ -218,9 +212,6 @@ static Status lower_concat(Build *b, const Node *n, Value **out)
 
 /* ---- the table ---- */
 
-#define MS(low)                                                                                    \
-    .domain = "com.microsoft", .since = 1, .traits = OP_PURE, .infer = compose_infer,              \
-    .eval = compose_eval, .lower = low
 #define X_Y(scale_y, zero_y)                                                                       \
     ROW_IN({"X", T_BYTE, "T"}, {"X_scale", DT_BIT(DT_F32)}, {"X_zero_point", T_BYTE, "T", true},   \
            {scale_y, DT_BIT(DT_F32)}, {zero_y, T_BYTE, "T", true}),                                \
@@ -258,40 +249,43 @@ const OpDef qlinear_ops[] = {
      .infer = compose_infer,
      .eval = compose_eval,
      .lower = lower_matmul},
-    {.name = "QLinearAdd", .about = "sum of quantised tensors", A_B, MS(lower_binary)},
-    {.name = "QLinearMul", .about = "product of quantised tensors", A_B, MS(lower_binary)},
+    {.name = "QLinearAdd", .about = "sum of quantised tensors", A_B, MICROSOFT_ROW(lower_binary)},
+    {.name = "QLinearMul",
+     .about = "product of quantised tensors",
+     A_B,
+     MICROSOFT_ROW(lower_binary)},
     {.name = "QLinearSigmoid",
      .about = "sigmoid of a quantised tensor",
      X_Y("Y_scale", "Y_zero_point"),
-     MS(lower_unary)},
+     MICROSOFT_ROW(lower_unary)},
     {.name = "QLinearLeakyRelu",
      .about = "leaky relu of a quantised tensor",
      X_Y("Y_scale", "Y_zero_point"),
      ROW_ATTRS(ATTR_F("alpha", (double)0.01f)),
-     MS(lower_unary)},
+     MICROSOFT_ROW(lower_unary)},
     {.name = "QLinearSoftmax",
      .about = "softmax of a quantised tensor",
      X_Y("y_scale", "y_zero_point"),
      ROW_ATTRS(ATTR_I("axis", -1), ATTR_REQ("opset", ATTR_INT)),
-     MS(lower_softmax)},
+     MICROSOFT_ROW(lower_softmax)},
     {.name = "QLinearAveragePool",
      .about = "average pool of a quantised tensor",
      X_Y("y_scale", "y_zero_point"),
      ROW_ATTRS(ATTR_S("auto_pad", "NOTSET"), ATTR_I("ceil_mode", 0), ATTR_I("channels_last", 0),
                ATTR_I("count_include_pad", 0), ATTR_REQ("kernel_shape", ATTR_INTS),
                ATTR_OPT("pads", ATTR_INTS), ATTR_OPT("strides", ATTR_INTS)),
-     MS(lower_pool)},
+     MICROSOFT_ROW(lower_pool)},
     {.name = "QLinearGlobalAveragePool",
      .about = "mean over the spatial axes of a quantised tensor",
      X_Y("y_scale", "y_zero_point"),
      ROW_ATTRS(ATTR_I("channels_last", 0)),
-     MS(lower_pool)},
+     MICROSOFT_ROW(lower_pool)},
     {.name = "QLinearConcat",
      .about = "concatenation of quantised tensors of their own scales",
      ROW_IN({"Y_scale", DT_BIT(DT_F32)}, {"Y_zero_point", T_BYTE, "T"},
             {"inputs", T_BYTE | DT_BIT(DT_F32), NULL, false, true}),
      ROW_OUT({"Y", T_BYTE, "T"}),
      ROW_ATTRS(ATTR_REQ("axis", ATTR_INT)),
-     MS(lower_concat)},
+     MICROSOFT_ROW(lower_concat)},
     {0},
 };

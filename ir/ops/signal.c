@@ -639,10 +639,9 @@ static Status lower_mel(Build *b, const Node *n, Value **out)
     return b->status;
 }
 
-#define T_SIZE (DT_BIT(DT_I32) | DT_BIT(DT_I64))
 #define WINDOW_ROW(NAME, ABOUT)                                                                    \
     {                                                                                              \
-        .name = NAME, .since = 17, .about = ABOUT, ROW_IN({"size", T_SIZE}),                       \
+        .name = NAME, .since = 17, .about = ABOUT, ROW_IN({"size", T_IDS}),                        \
         ROW_OUT({"output", T_NUMBER}),                                                             \
         ROW_ATTRS(ATTR_I("output_datatype", 1), ATTR_I("periodic", 1)), .traits = OP_PURE,         \
         .infer = infer_window, .eval = eval_window, .lower = lower_window                          \
@@ -652,7 +651,7 @@ const OpDef signal_ops[] = {
     {.name = "DFT",
      .since = 20,
      .about = "the discrete Fourier transform along an axis",
-     ROW_IN({"input", T_FLOAT, "T1"}, {"dft_length", T_SIZE, "T2", true},
+     ROW_IN({"input", T_FLOAT, "T1"}, {"dft_length", T_IDS, "T2", true},
             {"axis", DT_BIT(DT_I64), NULL, true}),
      ROW_OUT({"output", T_FLOAT, "T1"}),
      ROW_ATTRS(ATTR_I("inverse", 0), ATTR_I("onesided", 0)),
@@ -663,8 +662,8 @@ const OpDef signal_ops[] = {
     {.name = "STFT",
      .since = 17,
      .about = "Fourier transforms of the frames of a signal",
-     ROW_IN({"signal", T_FLOAT, "T1"}, {"frame_step", T_SIZE, "T2"},
-            {"window", T_FLOAT, "T1", true}, {"frame_length", T_SIZE, "T2", true}),
+     ROW_IN({"signal", T_FLOAT, "T1"}, {"frame_step", T_IDS, "T2"}, {"window", T_FLOAT, "T1", true},
+            {"frame_length", T_IDS, "T2", true}),
      ROW_OUT({"output", T_FLOAT, "T1"}),
      ROW_ATTRS(ATTR_I("onesided", 1)),
      .traits = OP_PURE,
@@ -677,8 +676,8 @@ const OpDef signal_ops[] = {
     {.name = "MelWeightMatrix",
      .since = 17,
      .about = "triangles over the bins of a spectrum",
-     ROW_IN({"num_mel_bins", T_SIZE, "T1"}, {"dft_length", T_SIZE, "T1"},
-            {"sample_rate", T_SIZE, "T1"}, {"lower_edge_hertz", T_FLOAT, "T2"},
+     ROW_IN({"num_mel_bins", T_IDS, "T1"}, {"dft_length", T_IDS, "T1"},
+            {"sample_rate", T_IDS, "T1"}, {"lower_edge_hertz", T_FLOAT, "T2"},
             {"upper_edge_hertz", T_FLOAT, "T2"}),
      ROW_OUT({"output", T_NUMBER, "T3"}),
      ROW_ATTRS(ATTR_I("output_datatype", 1)),

@@ -10,6 +10,8 @@
 #include "ir/ops/ops_common.h"
 #include "ir/ops/svm_coupling.h"
 
+enum { MOST_COEFFICIENTS = 1 << 26 };
+
 typedef struct Svm {
     Value *x;
     int64_t vectors, features;
@@ -54,20 +56,6 @@ static Status svm_read(Build *b, const Node *n, int64_t vectors, Svm *s)
     return b->status;
 }
 
-/* rows x columns of numbers as an f32 constant. */
-static Value *matrix(Build *b, int64_t rows, int64_t columns, const double *v)
-{
-    Tensor *t = tensor_new(b->module->arena, DT_F32, 2, (int64_t[]){rows, columns});
-
-    if (!t) {
-        build_fail(b, diag(b->diag, ERR_LIMIT, (Where){0}, "too many numbers"));
-        return NULL;
-    }
-    for (int64_t i = 0; i < t->count; i++)
-        tensor_set_double(t, i, v[i]);
-    return build_tensor(b, t);
-}
-
 static Value *times(Build *b, Value *v, double factor)
 {
     return make_mul(b, v, make_scalar(b, v, factor));
@@ -91,7 +79,7 @@ static Value *rbf(Build *b, const Svm *s, Value *w)
 static Value *kernel_values(Build *b, const Node *n, const Svm *s)
 {
     const char *kind = attr_string(n, "kernel_type", "LINEAR");
-    Value *w = matrix(b, s->vectors, s->features, s->support->floats), *v;
+    Value *w = make_matrix(b, s->vectors, s->features, s->support->floats), *v;
 
     if (strcmp(kind, "RBF") == 0) return rbf(b, s, w);
     v = products(b, s->x, w);
@@ -115,7 +103,7 @@ static Status lower_regressor(Build *b, const Node *n, Value **out)
         return op_error(n, b->diag, "coefficients", "SVMRegressor: %d for %lld vectors",
                         s.coefficients->n, (long long)vectors);
     v = vectors > 0 ? kernel_values(b, n, &s) : s.x;
-    v = products(b, v, matrix(b, 1, s.coefficients->n, s.coefficients->floats));
+    v = products(b, v, make_matrix(b, 1, s.coefficients->n, s.coefficients->floats));
     v = make_add(b, v, make_scalar(b, v, s.rho->floats[0]));
     if (attr_int(n, "one_class", 0)) {
         positive = build_op2(b, "Greater", v, make_scalar(b, v, 0));
@@ -127,51 +115,47 @@ static Status lower_regressor(Build *b, const Node *n, Value **out)
 
 /* ---- SVMClassifier ---- */
 
-/* Coefficients by pair of classes: [pairs, vectors], 0 for the vectors of other classes. */
+/* Coefficients by pair of classes: [pairs, vectors], 0 for the vectors of other classes: larger
+ * than the file by half the number of classes. */
 static Status pair_matrix(Build *b, const Node *n, const Svm *s, int classes, Value **out)
 {
     const Attr *per = filled(n, "vectors_per_class");
     int64_t pairs = (int64_t)classes * (classes - 1) / 2, at = 0, begin_i = 0, begin_j;
-    double *w = arena_try(b->module->arena, (size_t)(pairs * s->vectors) + 1, sizeof *w);
+    Tensor *w;
 
-    if (!w) return diag(b->diag, ERR_LIMIT, node_where(n), "out of memory");
     if (s->coefficients->n != (classes - 1) * s->vectors || s->rho->n != pairs)
         return op_error(n, b->diag, "coefficients",
                         "SVMClassifier: %d coefficients and %d rho for %d classes",
                         s->coefficients->n, s->rho->n, classes);
-    memset(w, 0, sizeof *w * (size_t)(pairs * s->vectors));
+    w = pairs * s->vectors <= MOST_COEFFICIENTS
+            ? tensor_new(b->module->arena, DT_F32, 2, (int64_t[]){pairs, s->vectors})
+            : NULL;
+    if (!w)
+        return diag(b->diag, ERR_LIMIT, node_where(n),
+                    "SVMClassifier: %lld pairs of classes by %lld vectors, at most %d together",
+                    (long long)pairs, (long long)s->vectors, MOST_COEFFICIENTS);
     for (int i = 0; i < classes; begin_i += per->ints[i++]) {
         begin_j = begin_i + per->ints[i];
         for (int j = i + 1; j < classes; begin_j += per->ints[j++], at++) {
             for (int64_t k = begin_i; k < begin_i + per->ints[i]; k++)
-                w[at * s->vectors + k] = s->coefficients->floats[(j - 1) * s->vectors + k];
+                tensor_set_double(w, at * s->vectors + k,
+                                  s->coefficients->floats[(j - 1) * s->vectors + k]);
             for (int64_t k = begin_j; k < begin_j + per->ints[j]; k++)
-                w[at * s->vectors + k] = s->coefficients->floats[i * s->vectors + k];
+                tensor_set_double(w, at * s->vectors + k,
+                                  s->coefficients->floats[i * s->vectors + k]);
         }
     }
-    *out = matrix(b, pairs, s->vectors, w);
+    *out = build_tensor(b, w);
     return b->status;
 }
 
 /* Votes of the pairs: [rows, classes]. */
 static Value *votes(Build *b, Value *scores, int classes)
 {
-    int64_t pairs = (int64_t)classes * (classes - 1) / 2, at = 0;
-    double *w = ARENA_ARRAY(b->module->arena, double, pairs *classes + 1);
-    double *base = ARENA_ARRAY(b->module->arena, double, classes + 1);
-    Value *won;
+    Value *won = build_op2(b, "Greater", scores, make_scalar(b, scores, 0));
 
-    memset(w, 0, sizeof *w * (size_t)(pairs * classes));
-    memset(base, 0, sizeof *base * (size_t)classes);
-    for (int i = 0; i < classes; i++) /* the first wins: +1, and not the second: -1 */
-        for (int j = i + 1; j < classes; j++, at++) {
-            w[i * pairs + at] = 1;
-            w[j * pairs + at] = -1;
-            base[j]++;
-        }
-    won = make_cast(b, build_op2(b, "Greater", scores, make_scalar(b, scores, 0)), DT_F32);
-    won = products(b, won, matrix(b, classes, pairs, w));
-    return make_add(b, won, matrix(b, 1, classes, base));
+    return make_reduce(b, "ReduceSum", svm_both_ways(b, make_cast(b, won, DT_F32), classes), 2,
+                       false);
 }
 
 /* Probabilities of the pairs, by Platt's sigmoid of their scores; from them those of the classes.
@@ -179,7 +163,7 @@ static Value *votes(Build *b, Value *scores, int classes)
 static Value *probabilities(Build *b, const Node *n, Value *scores, int classes)
 {
     const Attr *a = filled(n, "prob_a"), *c = filled(n, "prob_b");
-    int pairs = classes * (classes - 1) / 2;
+    int pairs = filled(n, "rho")->n; /* pair_matrix has compared */
     Value *p;
 
     if (a->n != pairs || (c && c->n != pairs)) {
@@ -188,8 +172,8 @@ static Value *probabilities(Build *b, const Node *n, Value *scores, int classes)
                                c ? c->n : 0, pairs));
         return NULL;
     }
-    p = build_op2(b, "Mul", scores, matrix(b, 1, pairs, a->floats));
-    if (c) p = make_add(b, p, matrix(b, 1, pairs, c->floats));
+    p = build_op2(b, "Mul", scores, make_matrix(b, 1, pairs, a->floats));
+    if (c) p = make_add(b, p, make_matrix(b, 1, pairs, c->floats));
     p = make_unary(b, "Sigmoid", make_unary(b, "Neg", p));
     p = build_op(b, "Clip", 3, (Value *[]){p, make_scalar(b, p, 1e-7), make_scalar(b, p, 1 - 1e-7)},
                  0, NULL);
@@ -233,13 +217,13 @@ static Status lower_classifier(Build *b, const Node *n, Value **out)
         if (s.coefficients->n % classes)
             return op_error(n, b->diag, "coefficients", "SVMClassifier: %d for %d classes",
                             s.coefficients->n, classes);
-        w = matrix(b, classes, s.coefficients->n / classes, s.coefficients->floats);
+        w = make_matrix(b, classes, s.coefficients->n / classes, s.coefficients->floats);
         v = products(b, s.x, w);
         v = won = make_add(b, v, make_scalar(b, v, s.rho->floats[0]));
     } else {
         TRY(pair_matrix(b, n, &s, classes, &w));
         v = products(b, kernel_values(b, n, &s), w);
-        v = make_add(b, v, matrix(b, 1, s.rho->n, s.rho->floats));
+        v = make_add(b, v, make_matrix(b, 1, s.rho->n, s.rho->floats));
         won = votes(b, v, classes);
         if (filled(n, "prob_a"))
             v = probabilities(b, n, v, classes);
@@ -254,8 +238,7 @@ static Status lower_classifier(Build *b, const Node *n, Value **out)
 #define ML(version, low)                                                                           \
     .domain = "ai.onnx.ml", .since = version, .traits = OP_PURE, .infer = compose_infer,           \
     .eval = compose_eval, .lower = low
-#define T_ML  (DT_BIT(DT_F32) | DT_BIT(DT_F64) | DT_BIT(DT_I32) | DT_BIT(DT_I64))
-#define T_F32 DT_BIT(DT_F32)
+#define T_ML (DT_BIT(DT_F32) | DT_BIT(DT_F64) | DT_BIT(DT_I32) | DT_BIT(DT_I64))
 
 const OpDef svm_ops[] = {
     {.name = "SVMRegressor",

@@ -15,50 +15,37 @@
 
 enum { ROUNDS = 100 };
 
-static Value *constant(Build *b, int rank, const int64_t *dims, const double *v)
-{
-    Tensor *t = tensor_new(b->module->arena, DT_F32, rank, dims);
-
-    if (!t) {
-        build_fail(b, diag(b->diag, ERR_LIMIT, (Where){0}, "too many numbers"));
-        return NULL;
-    }
-    for (int64_t i = 0; i < t->count; i++)
-        tensor_set_double(t, i, v[i]);
-    return build_tensor(b, t);
-}
-
 static Value *identity(Build *b, int classes)
 {
-    double *v = ARENA_ARRAY(b->module->arena, double, classes *classes);
+    SxTable *t = b->sx;
+    Dim k = dim_const(b->dims, classes);
+    const Sx *same = sx_eq(t, sx_index(t, 0), sx_index(t, 1));
 
-    memset(v, 0, sizeof *v * (size_t)(classes * classes));
-    for (int i = 0; i < classes; i++)
-        v[i * classes + i] = 1;
-    return constant(b, 2, (int64_t[]){classes, classes}, v);
+    return build_map(b, "identity", 0, NULL, DT_F32, 2, (Dim[]){k, k},
+                     sx_select(t, same, sx_const(t, DT_F32, 1), sx_const(t, DT_F32, 0)));
 }
 
-/* r: [rows, classes, classes], 0 on the diagonal. */
-static Value *both_ways(Build *b, Value *pairs, int classes)
+Value *svm_both_ways(Build *b, Value *pairs, int classes)
 {
-    Dim k = dim_const(b->dims, classes), dims[3] = {pairs->type.dim[0], k, k};
-    int n = classes * (classes - 1) / 2, square = classes * classes, at = 0;
-    double *w = ARENA_ARRAY(b->module->arena, double, n *square);
-    double *base = ARENA_ARRAY(b->module->arena, double, square);
-    Value *r;
+    SxTable *t = b->sx;
+    Dim k = dim_const(b->dims, classes), dims[3];
+    const Sx *i = sx_index(t, 1), *j = sx_index(t, 2), *low, *high, *at[2], *p, *less;
 
-    memset(w, 0, sizeof *w * (size_t)(n * square));
-    memset(base, 0, sizeof *base * (size_t)square);
-    for (int i = 0; i < classes; i++) {
-        for (int j = i + 1; j < classes; j++, at++) {
-            w[at * square + i * classes + j] = 1;
-            w[at * square + j * classes + i] = -1;
-            base[j * classes + i] = 1;
-        }
-    }
-    r = build_op2(b, "MatMul", pairs, constant(b, 2, (int64_t[]){n, square}, w));
-    r = make_add(b, r, constant(b, 1, (int64_t[]){square}, base));
-    return make_reshape(b, r, 3, dims);
+    if (!pairs) return NULL;
+    dims[0] = pairs->type.dim[0];
+    dims[1] = dims[2] = k;
+    less = sx_lt(t, i, j);
+    low = sx_select(t, less, i, j);
+    high = sx_select(t, less, j, i);
+    /* of pair (0,1), (0,2), ..., (1,2), ...: low (2 k - 1 - low) / 2 + high - low - 1 */
+    at[0] = sx_index(t, 0);
+    at[1] = sx_mul(t, low, sx_sub(t, sx_i64(b, 2 * (int64_t)classes - 1), low));
+    at[1] = sx_add(t, sx_floor_div(t, at[1], sx_i64(b, 2)), sx_sub(t, high, low));
+    at[1] = sx_sub(t, at[1], sx_i64(b, 1));
+    p = sx_at_guarded(b, 0, pairs, at, sx_op1(t, SX_NOT, sx_eq(t, i, j)));
+    p = sx_select(t, less, p, sx_sub(t, sx_const(t, DT_F32, 1), p));
+    p = sx_select(t, sx_eq(t, i, j), sx_const(t, DT_F32, 0), p);
+    return build_map(b, "pairs", 1, &pairs, DT_F32, 3, dims, p);
 }
 
 static Value *coupling_matrix(Build *b, Value *r, Value *one)
@@ -141,7 +128,7 @@ Value *svm_coupled(Build *b, Value *pairs, int classes)
     Build in;
 
     if (b->status != OK) return NULL;
-    q = coupling_matrix(b, both_ways(b, pairs, classes), one);
+    q = coupling_matrix(b, svm_both_ways(b, pairs, classes), one);
     p = build_map(b, "start", 0, NULL, DT_F32, 2, dims, sx_const(b->sx, DT_F32, 1.0 / classes));
     loop = loop_of(b, ROUNDS, 1, &p);
     if (!loop) return NULL;

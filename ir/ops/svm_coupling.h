@@ -8,4 +8,8 @@
  * probability of the first class. Gives [rows, classes]; NULL after a failure. */
 Value *svm_coupled(Build *b, Value *pairs, int classes);
 
+/* [rows, classes, classes] of f32: what is said of i against j, from [rows, pairs] for i < j; one
+ * minus that the other way round, 0 on the diagonal. */
+Value *svm_both_ways(Build *b, Value *pairs, int classes);
+
 #endif

@@ -38,6 +38,19 @@ class Counter:
         return self.failed != 0
 
 
+def run_methods(tests, usage):
+    """The whole of a script INGOT OUT whose tests are the methods of a class without a leading underscore, in order."""
+    if len(sys.argv) != 3:
+        sys.exit(usage)
+    out = pathlib.Path(sys.argv[2]).resolve()
+    out.mkdir(parents=True, exist_ok=True)
+    made, counter = tests(pathlib.Path(sys.argv[1]).resolve(), out), Counter()
+    for name in vars(tests):
+        if not name.startswith("_"):
+            counter.test(name, getattr(made, name))
+    sys.exit(counter.end())
+
+
 def call(command, timeout=300, ok=(0,)):
     """(status, what it said); a status that is not among `ok` is a failure."""
     done = subprocess.run([str(c) for c in command], capture_output=True, timeout=timeout, stdin=subprocess.DEVNULL)

@@ -4,8 +4,9 @@
     python tests/artifacts/suites_check.py INGOT OUT
 
 The same generators as bench/compare.py, with images of 32 to 64 pixels, short sequences and vocabularies of 100, so that
-what is measured there is known to be right here, whether or not another engine is installed.
+what is measured there is known to be right here, whether or not another engine is installed; and compare.py itself, once.
 """
+import json
 import pathlib
 import sys
 from functools import partial
@@ -14,12 +15,13 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "bench"))
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "bench"))
 
 import nets_conv  # noqa: E402
 import nets_int8  # noqa: E402
 import nets_text  # noqa: E402
-from artifact import Counter, call  # noqa: E402
+from artifact import Counter, Failed, call  # noqa: E402
 from mobilenetv2 import mobilenetv2  # noqa: E402
 from nets_ops import OPS  # noqa: E402
 
@@ -71,6 +73,15 @@ def checked(ingot, name, build, out):
     path.unlink()
 
 
+def compared(ingot, out):
+    """bench/compare.py itself, once and briefly: ingot and ONNX Runtime agree and both have a time."""
+    call([sys.executable, ROOT / "bench" / "compare.py", ROOT / "models" / "digits" / "digits.onnx", "--ingot", ingot, "--peers", "ort",
+          "--rounds", 1, "--seconds", 0.01, "--cache", out / "bench", "--json", out / "compared.json"])
+    told = json.loads((out / "compared.json").read_text())["models"]
+    if len(told) != 1 or not told[0]["ingot_ms"] > 0 or not told[0]["peers"]["ort"] > 0:
+        raise Failed(f"compare.py tells {told}")
+
+
 def main():
     if len(sys.argv) != 3:
         sys.exit(__doc__)
@@ -78,6 +89,7 @@ def main():
     out.mkdir(parents=True, exist_ok=True)
     for name, build in SMALL.items():
         counter.test(name, checked, ingot, name, build, out)
+    counter.test("compare.py", compared, ingot, out)
     sys.exit(counter.end())
 
 

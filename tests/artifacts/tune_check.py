@@ -6,15 +6,13 @@
 A small net of convolutions and a matrix product is tuned with little time; then each choice is written into the file of
 what is remembered, and the outputs of all artifacts are compared.
 """
-import pathlib
 import re
-import sys
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from artifact import Counter, Failed, call, run_exe, same_bits
+from artifact import Failed, call, run_exe, run_methods, same_bits
 
 CHOICES = 7
 
@@ -39,22 +37,22 @@ class Tests:
         self.ingot, self.out, self.file = ingot, out, out / "tiles"
         model(out / "model.onnx")
         self.x = np.random.default_rng(2).standard_normal((2, 3, 20, 20)).astype("f4")
-        self.want = run_exe(self.compile("plain"), {"x": self.x}, ["y", "s"], out)
+        self.want = run_exe(self._compile("plain"), {"x": self.x}, ["y", "s"], out)
 
-    def compile(self, name, *options):
+    def _compile(self, name, *options):
         call([self.ingot, "compile", self.out / "model.onnx", "-o", self.out / name, *options])
         return self.out / name
 
-    def tuned(self, name):
-        return self.compile(name, "--tune", "--tune-seconds", "1", "--tune-file", self.file, "--name", "m")
+    def _tuned(self, name):
+        return self._compile(name, "--tune", "--tune-seconds", "1", "--tune-file", self.file, "--name", "m")
 
     def remembers(self):
         self.file.unlink(missing_ok=True)
-        first = self.tuned("first").read_bytes()
+        first = self._tuned("first").read_bytes()
         lines = self.file.read_text()
         if not re.fullmatch(r"([0-9a-f]{32} [0-9]+\n)+", lines) or lines.count("\n") < 3:
             raise Failed(f"the file says {lines!r}")
-        if self.tuned("again").read_bytes() != first:
+        if self._tuned("again").read_bytes() != first:
             raise Failed("another artifact the second time")
         if self.file.read_text() != lines:
             raise Failed("measured again what was known")
@@ -64,7 +62,7 @@ class Tests:
         made = set()
         for choice in range(CHOICES):
             self.file.write_text(re.sub(r" [0-9]+\n", f" {choice}\n", lines))
-            exe = self.tuned(f"choice{choice}")
+            exe = self._tuned(f"choice{choice}")
             made.add(exe.read_bytes())
             same_bits(f"choice {choice}", run_exe(exe, {"x": self.x}, ["y", "s"], self.out), self.want)
         if len(made) < 4:
@@ -73,26 +71,16 @@ class Tests:
     def odd_files(self):
         lines = self.file.read_text()
         digest = lines[:32]
+        if self.file.read_text().count("\n") < 3:
+            raise Failed("the file lost lines")
         self.file.write_text(f"rubbish\n{digest}\n{digest} 99\n{digest} -1\n\x00\n")
-        self.tuned("odd")
-        got, said = call([self.ingot, "compile", self.out / "model.onnx", "-o", self.out / "none", "--tune", "--tune-file",
-                          self.out / "no" / "such" / "tiles"], ok=(5,))
-        got, said = call([self.ingot, "compile", self.out / "model.onnx", "-o", self.out / "none", "--tune",
-                          "--tune-seconds", "0"], ok=(2,))
+        self._tuned("odd")
+        refused = [self.ingot, "compile", self.out / "model.onnx", "-o", self.out / "none", "--tune"]
+        call([*refused, "--tune-file", self.out / "no" / "such" / "tiles"], ok=(5,))
+        call([*refused, "--tune-seconds", "0"], ok=(2,))
         if (self.out / "none").exists():
             raise Failed("a refused compilation wrote its artifact")
 
 
-def main():
-    if len(sys.argv) != 3:
-        sys.exit(__doc__)
-    out = pathlib.Path(sys.argv[2]).resolve()
-    out.mkdir(parents=True, exist_ok=True)
-    tests, counter = Tests(pathlib.Path(sys.argv[1]).resolve(), out), Counter()
-    for test in ("remembers", "bits", "odd_files"):
-        counter.test(test, getattr(tests, test))
-    sys.exit(counter.end())
-
-
 if __name__ == "__main__":
-    main()
+    run_methods(Tests, __doc__)

@@ -7,13 +7,12 @@ Models are made here; the operators are those of user_op/clip_scale.c.
 """
 import pathlib
 import subprocess
-import sys
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-from artifact import Counter, Failed, call, close, run_exe
+from artifact import Failed, call, close, run_exe, run_methods
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -58,22 +57,22 @@ class Tests:
               HERE / "user_op" / "clip_scale.c", "-o", self.object])
         self.x = np.arange(-6, 6, dtype=np.float32).reshape(2, 6) / 2
 
-    def op(self, *names):
+    def _op(self, *names):
         return [word for n in names for word in ("--op", f"my.domain:{n}={self.object}")]
 
-    def compile(self, model, to, *options):
+    def _compile(self, model, to, *options):
         call([self.ingot, "compile", model, "-o", self.out / to, *options])
         return self.out / to
 
     def executable(self):
-        exe = self.compile(clip_scale(self.out), "clip", *self.op("ClipScale"))
+        exe = self._compile(clip_scale(self.out), "clip", *self._op("ClipScale"))
         close(run_exe(exe, {"x": self.x}, ["y"], self.out)[0], wanted_clip(self.x), 0, 0)
 
     def sizes_from_data(self):
         x = np.arange(10, dtype=np.float32)
         for attributes, first in (({}, 0), ({"from": "end"}, 9 % 4)):
             declared = [value("e", F, ("k",)), value("count", I, ())]
-            exe = self.compile(every_nth(self.out, declared, **attributes), "nth", *self.op("EveryNth", "ClipScale"))
+            exe = self._compile(every_nth(self.out, declared, **attributes), "nth", *self._op("EveryNth", "ClipScale"))
             y, count = run_exe(exe, {"x": x, "n": np.array(4)}, ["y", "count"], self.out)
             close(y, x[first::4] ** 2, 0, 0)
             close(count, np.array(len(x[first::4])), 0, 0)
@@ -95,9 +94,9 @@ int main(void)
     return 0;
 }
 ''')
-        self.compile(model, "clip.h", "--emit", "header", *self.op("ClipScale"))
+        self._compile(model, "clip.h", "--emit", "header", *self._op("ClipScale"))
         for form, name in (("shared", "libclip.so"), ("lib", "libclip.a"), ("obj", "clip.o")):
-            made = self.compile(model, name, "--emit", form, *self.op("ClipScale"))
+            made = self._compile(model, name, "--emit", form, *self._op("ClipScale"))
             call(["cc", "-w", f"-I{self.out}", f"-I{ROOT / 'include'}", self.out / "use.c", made, "-lm", "-pthread", "-o",
                   self.out / "use", f"-Wl,-rpath,{self.out}"])
             said = call([self.out / "use"])[1]
@@ -107,12 +106,12 @@ int main(void)
     def bench_and_run(self):
         np.save(self.out / "x.npy", self.x)
         call([self.ingot, "run", clip_scale(self.out), "--input", f"x={self.out / 'x.npy'}", "--output",
-              f"y={self.out / 'y.npy'}", *self.op("ClipScale")])
+              f"y={self.out / 'y.npy'}", *self._op("ClipScale")])
         close(np.load(self.out / "y.npy"), wanted_clip(self.x), 0, 0)
         for command in ("inspect",), ("check", "--bits"), ("bench", "--dim", "n=8", "--input", "random"):
-            call([self.ingot, *command, clip_scale(self.out), *self.op("ClipScale")])
+            call([self.ingot, *command, clip_scale(self.out), *self._op("ClipScale")])
 
-    def says(self, status, words, *command):
+    def _says(self, status, words, *command):
         got, said = call([self.ingot, *command], ok=(0, 1, 2, 3, 4, 5, 6, 7))
         if got != status or words not in said:
             raise Failed(f"status {got}, wanted {status} and '{words}': {said[-300:]}")
@@ -120,31 +119,31 @@ int main(void)
     def refusals(self):
         model, nothing = clip_scale(self.out), self.out / "nothing"
         to = ["-o", nothing]
-        self.says(3, "--op my.domain:ClipScale=OBJECT.o", "compile", model, *to)
-        self.says(2, "--op takes", "compile", model, *to, "--op", "ClipScale=x.o")
-        self.says(2, "--op takes", "compile", model, *to, "--op", "my.domain:Clip-Scale=x.o")
-        self.says(5, "missing.o", "compile", model, *to, "--op", "my.domain:ClipScale=missing.o")
-        self.says(2, "no relocatable object", "compile", model, *to, "--op", f"my.domain:ClipScale={model}")
-        self.says(7, "ingot_call_user_Other", "compile", clip_scale(self.out, "Other"), *to, *self.op("Other"))
+        self._says(3, "--op my.domain:ClipScale=OBJECT.o", "compile", model, *to)
+        self._says(2, "--op takes", "compile", model, *to, "--op", "ClipScale=x.o")
+        self._says(2, "--op takes", "compile", model, *to, "--op", "my.domain:Clip-Scale=x.o")
+        self._says(5, "missing.o", "compile", model, *to, "--op", "my.domain:ClipScale=missing.o")
+        self._says(2, "no relocatable object", "compile", model, *to, "--op", f"my.domain:ClipScale={model}")
+        self._says(7, "ingot_call_user_Other", "compile", clip_scale(self.out, "Other"), *to, *self._op("Other"))
         clip_scale(self.out, odd=helper.make_tensor("t", F, [1], [1.0]))
-        self.says(3, "attribute 'odd'", "compile", model, *to, *self.op("ClipScale"))
+        self._says(3, "attribute 'odd'", "compile", model, *to, *self._op("ClipScale"))
         nodes = [helper.make_node("EveryNth", [], ["y"], domain="my.domain")]
         untyped = save(self.out / "untyped.onnx", nodes + [helper.make_node("Neg", ["x"], ["z"])],
                        [value("x")], [value("z")])
-        self.says(3, "the type of its result", "compile", untyped, *to, *self.op("EveryNth"))
+        self._says(3, "the type of its result", "compile", untyped, *to, *self._op("EveryNth"))
         if nothing.exists():
             raise Failed("a refused compilation wrote its artifact")
 
     def failures_when_run(self):
-        exe = self.compile(clip_scale(self.out, range=[1.0]), "bad", *self.op("ClipScale"))
-        self.fails(exe, {"x": self.x}, "range needs two numbers")
+        exe = self._compile(clip_scale(self.out, range=[1.0]), "bad", *self._op("ClipScale"))
+        self._fails(exe, {"x": self.x}, "range needs two numbers")
         declared = [value("e", F, (7,)), value("count", I, ())]
-        exe = self.compile(every_nth(self.out, declared, (7,)), "wrong", *self.op("EveryNth"))
+        exe = self._compile(every_nth(self.out, declared, (7,)), "wrong", *self._op("EveryNth"))
         x = np.arange(10, dtype=np.float32)
-        self.fails(exe, {"x": x, "n": np.array(4)}, "gave a dim of 3, expected 7")
-        self.fails(exe, {"x": x, "n": np.array(0)}, "n must be at least 1")
+        self._fails(exe, {"x": x, "n": np.array(4)}, "gave a dim of 3, expected 7")
+        self._fails(exe, {"x": x, "n": np.array(0)}, "n must be at least 1")
 
-    def fails(self, exe, inputs, words):
+    def _fails(self, exe, inputs, words):
         command = [exe]
         for name, array in inputs.items():
             np.save(self.out / f"{name}.npy", array)
@@ -154,22 +153,10 @@ int main(void)
             raise Failed(f"status {done.returncode}, wanted a failure and '{words}': {done.stderr[-300:]}")
 
     def same_bytes_again(self):
-        a, b = (self.compile(clip_scale(self.out), n, *self.op("ClipScale"), "--name", "m").read_bytes() for n in "ab")
+        a, b = (self._compile(clip_scale(self.out), n, *self._op("ClipScale"), "--name", "m").read_bytes() for n in "ab")
         if a != b:
             raise Failed("compiled twice, two artifacts")
 
 
-def main():
-    if len(sys.argv) != 3:
-        sys.exit(__doc__)
-    out = pathlib.Path(sys.argv[2]).resolve()
-    out.mkdir(parents=True, exist_ok=True)
-    tests, counter = Tests(pathlib.Path(sys.argv[1]).resolve(), out), Counter()
-    for test in ("executable", "sizes_from_data", "libraries", "bench_and_run", "refusals", "failures_when_run",
-                 "same_bytes_again"):
-        counter.test(test, getattr(tests, test))
-    sys.exit(counter.end())
-
-
 if __name__ == "__main__":
-    main()
+    run_methods(Tests, __doc__)

@@ -21,6 +21,7 @@ import warnings
 
 import numpy as np
 import onnx
+import onnxruntime
 from onnx import helper, numpy_helper
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "operators"))
@@ -28,11 +29,7 @@ import contrib_recipes, elementwise_recipes, ml_recipes, movement_recipes  # noq
 import nn_recipes, norm_recipes, quant_recipes, region_recipes  # noqa: E402,E401,F401
 from cases import RECIPES, make_case, model_of, tensor  # noqa: E402
 
-try:
-    import onnxruntime
-    onnxruntime.set_default_logger_severity(4)
-except ImportError:
-    onnxruntime = None
+onnxruntime.set_default_logger_severity(4)
 COMBINATIONS = [f"-O{level} --target x86-64-{target}" for target in ("v4", "v3", "v2") for level in (0, 3)]
 ROUND = 20  # seeds at a time: their folders are removed before the next
 # Made by passes, and tested with those; and what the evaluator leaves to the runtime.
@@ -76,8 +73,8 @@ def comparable(result):
 def oracles(case):
     """What others make of a case: names and lists of arrays."""
     found = []
-    for name, run in (("ONNX Runtime", by_runtime if onnxruntime else None), ("onnx", by_package)):
-        if not run or not case.oracle or name in case.wrong:
+    for name, run in (("ONNX Runtime", by_runtime), ("onnx", by_package)):
+        if not case.oracle or name in case.wrong:
             continue
         try:
             model = model_of([case])

@@ -298,7 +298,7 @@ static void run_turns(Run *r, RunCase *c, const KernelAbi *abi, ingot_kernel fn,
     r->turn = 0;
 }
 
-static const char run_stub[] =
+static const char run_helpers[] =
     "#include <stdint.h>\n"
     "struct call { const void *in; void *out, *instance; int32_t error; };\n"
     "int32_t ingot_rt_fail(struct call *c, int32_t code, int32_t origin, const char *what,\n"
@@ -345,13 +345,13 @@ static void run_write(const char *path, const void *data, size_t n)
     fclose(f);
 }
 
-/* The functions have hidden visibility: a table in the stub gives them out. */
-static const char *run_stub_text(Run *r)
+/* The functions have hidden visibility: a table beside them gives them out. */
+static const char *run_table_text(Run *r)
 {
     Text t;
 
     text_init(&t, r->arena);
-    text_put(&t, run_stub);
+    text_put(&t, run_helpers);
     text_put(&t, run_tiles);
     for (int i = 0; i < r->n; i++)
         text_f(&t, "void k%d(const void *, int64_t, int64_t, void *);\n", i);
@@ -362,10 +362,10 @@ static const char *run_stub_text(Run *r)
     return t.s;
 }
 
-/* cc -shared of an object or C source and the stub, loaded; files are removed at once. */
+/* cc -shared of an object or C source and that table, loaded; files are removed at once. */
 static void *run_link(Run *r, const char *suffix, const void *data, size_t size)
 {
-    const char *stub = run_stub_text(r);
+    const char *table = run_table_text(r);
     const char *base = getenv("TMPDIR");
     char folder[256], command[2000], path[3][300];
     void *so;
@@ -373,10 +373,10 @@ static void *run_link(Run *r, const char *suffix, const void *data, size_t size)
     snprintf(folder, sizeof folder, "%s/kernel_run_XXXXXX", base && *base ? base : P_tmpdir);
     if (!mkdtemp(folder)) exit(1);
     snprintf(path[0], sizeof path[0], "%s/k%s", folder, suffix);
-    snprintf(path[1], sizeof path[1], "%s/stub.c", folder);
+    snprintf(path[1], sizeof path[1], "%s/table.c", folder);
     snprintf(path[2], sizeof path[2], "%s/k.so", folder);
     run_write(path[0], data, size);
-    run_write(path[1], stub, strlen(stub));
+    run_write(path[1], table, strlen(table));
     snprintf(command, sizeof command,
              "cc -O0 -std=gnu11 -ffp-contract=off -fPIC -shared -Iinclude -o %s %s %s -lm", path[2],
              path[0], path[1]);

@@ -243,3 +243,32 @@ def group_norm(g):
         parts.append(g.data("float", shape))
         parts.append(g.data("float", [c]) if g.chance(.5) else None)
     g.node(parts, activation=g.int(0, 1), groups=groups, channels_last=1, epsilon=g.one(None, 1e-3))
+
+
+@recipe("BiasSoftmax", domain=MS)
+def bias_softmax(g):
+    shape = [g.int(1, 4) for _ in range(g.int(2, 4))]
+    g.node([g.data("float", shape), g.data("float", g.partner(shape))], axis=g.axis(len(shape)),
+           is_inner_broadcast=g.int(0, 1))
+
+
+@recipe("MulInteger", domain=MS)
+def mul_integer(g):
+    t, shape = g.one("uint8", "int8"), g.shape(1, 4)
+    zeros = [g.data(t, []) if g.chance(.6) else None for _ in range(2)]
+    g.node([g.data(t, shape), zeros[0], g.data(t, g.partner(shape)), zeros[1]])
+
+
+@recipe("ReduceSumInteger", domain=MS)
+def reduce_sum_integer(g):
+    shape = g.shape(1, 4)
+    g.node([g.data(g.one("uint8", "int8"), shape)], axes=g.axes(len(shape)), keepdims=g.int(0, 1))
+
+
+@recipe("GatedRelativePositionBias", domain=MS)
+def gated_bias(g):
+    heads, size, length, batch = g.int(1, 3), g.int(1, 5), g.int(1, 6), g.int(1, 2)
+    g.open_axes = ()
+    g.node([g.data("float", [batch, length, heads * size]), g.data("float", [heads * size]),
+            g.data("float", [1, heads, length, length]), g.data("float", [size, 8]), g.data("float", [8]),
+            g.data("float", [1, heads, 1, 1])], num_heads=heads)
