@@ -15,7 +15,9 @@
  * a thread to wake up. So a cold pool costs one futex call a worker, and a hot one an exchange of
  * two cache lines.
  *
- * Inside a run, an idle worker spins for 50 us before it sleeps; between runs it sleeps at once.
+ * Inside a run, an idle worker spins for 50 us before it sleeps. Between runs it sleeps at once,
+ * unless the run before had begun within 50 us of its predecessor's end: who runs a model back to
+ * back finds its workers awake, everybody else pays for no spinning.
  * Threads are started by the first fork that has work for them. A pool that is shared by instances
  * serves one fork at a time; whoever finds it busy does its work alone, which changes no bit of the
  * result. Kernels must not fork. */
@@ -62,6 +64,8 @@ struct ingot_pool {
     RtBlock self;
     _Alignas(64) _Atomic uint32_t busy;  /* somebody forks */
     _Alignas(64) _Atomic int32_t active; /* runs under way */
+    _Atomic int32_t brisk;               /* the last run began soon after the one before it */
+    _Atomic int64_t left;                /* when the last run ended */
 };
 
 int64_t ingot_rt_now(void)
@@ -100,6 +104,13 @@ static void run_part(const ingot_pool *p, int32_t w, void *scratch)
     p->kernel(p->args, begin, begin + each + (w < more), scratch);
 }
 
+/* There may be work within microseconds. */
+static bool is_expected(const ingot_pool *p)
+{
+    return atomic_load_explicit(&p->active, memory_order_relaxed) ||
+           atomic_load_explicit(&p->brisk, memory_order_relaxed);
+}
+
 /* Until the mailbox holds READY or QUIT: spin while a run is under way, then sleep. */
 static uint32_t await_job(PoolWorker *me)
 {
@@ -116,7 +127,7 @@ static uint32_t await_job(PoolWorker *me)
         if (turn % 32 == 0) {
             int64_t now = ingot_rt_now();
             if (!end) end = now + SPIN_NANOSECONDS;
-            if (now >= end || atomic_load_explicit(&me->pool->active, memory_order_relaxed) == 0) {
+            if (now >= end || !is_expected(me->pool)) {
                 uint32_t expected = IDLE;
                 atomic_compare_exchange_strong(&me->state, &expected, ASLEEP);
                 continue;
@@ -199,11 +210,16 @@ void ingot_pool_destroy(ingot_pool *p)
 
 void ingot_rt_pool_enter(ingot_pool *p)
 {
+    if (p->threads > 1) {
+        int64_t gap = ingot_rt_now() - atomic_load_explicit(&p->left, memory_order_relaxed);
+        atomic_store_explicit(&p->brisk, gap < SPIN_NANOSECONDS, memory_order_relaxed);
+    }
     atomic_fetch_add_explicit(&p->active, 1, memory_order_relaxed);
 }
 
 void ingot_rt_pool_leave(ingot_pool *p)
 {
+    if (p->threads > 1) atomic_store_explicit(&p->left, ingot_rt_now(), memory_order_relaxed);
     atomic_fetch_sub_explicit(&p->active, 1, memory_order_relaxed);
 }
 

@@ -20,6 +20,8 @@ enum {
     SOME_ROWS = 6,            /* enough for a tile */
     MOST_PANELS = 3,          /* of a line whose ends are told apart */
     MIN_COLUMNS = 8,
+    WEIGHT_COST = 4,       /* multiply-adds in the time that one weight takes to arrive from L2 */
+    WORTH_A_PART = 200000, /* multiply-adds: 2 us */
     MOST_ROWS = 14
 };
 
@@ -484,11 +486,12 @@ static void set_abi(CpuGemm *g)
     KernelAbi *abi = &g->nest->abi;
     Dim tasks = dim_mul(t, g->size_o, dim_mul(t, g->blocks_m, g->blocks_n));
     Dim rows = rows_of_task(g);
-    double work = (double)packed_depth(g) * (double)g->block_n * (double)nest_guess(rows);
+    int64_t paid = nest_guess(rows) > WEIGHT_COST ? nest_guess(rows) : WEIGHT_COST;
+    double work = (double)packed_depth(g) * (double)g->block_n * (double)paid;
 
     if (g->size_m->lo < 1) tasks = dim_mul(t, tasks, dim_min(t, g->size_m, dim_const(t, 1)));
     abi->tasks = nest_tasks(g->nest, &g->nest->stage[STAGE_OUT], tasks);
-    abi->grain = work > 200000 ? 1 : (int64_t)(200000 / (work + 1)) + 1;
+    abi->grain = work > WORTH_A_PART ? 1 : (int64_t)(WORTH_A_PART / (work + 1)) + 1;
     g->a_at = g->b.pack < 0 ? align64(t, dim_mul_c(t, g->size_k, 4 * g->pitch)) : dim_const(t, 0);
     nest_need(g->nest, g->a_at);
     abi->scratch = g->a_at;

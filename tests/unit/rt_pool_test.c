@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "runtime/rt.h"
@@ -214,6 +215,34 @@ static void test_hot_forks(void)
     for (int i = 0; i < 7; i++)
         wrong += p->hits[i] != 3000;
     CHECK_EQ(wrong, 0);
+    ingot_destroy(m);
+    free(p);
+}
+
+static int64_t cpu_nanoseconds(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+/* Workers may wait awake for the next of many runs, but not for long. */
+static void test_idle_workers_sleep(void)
+{
+    ingot_options o = {.threads = 3};
+    ingot_instance *m;
+    Probe *p = malloc(sizeof *p);
+    ingot_tensor in = probe_input(&p);
+    int64_t before;
+
+    reset(p, 7, 1);
+    CHECK_EQ(ingot_create(&probe_model, &o, &m), 0);
+    for (int i = 0; i < 1000; i++)
+        CHECK_EQ(ingot_run(m, &in, NULL), 0);
+    before = cpu_nanoseconds();
+    usleep(50000);
+    CHECK(cpu_nanoseconds() - before < 10000000);
     ingot_destroy(m);
     free(p);
 }
@@ -518,6 +547,7 @@ int main(void)
     test_every_task_once();
     test_threads_work_together();
     test_hot_forks();
+    test_idle_workers_sleep();
     test_shared_pool();
     test_error_text();
     test_forked_child();
