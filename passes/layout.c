@@ -322,6 +322,7 @@ static Status kernel(Layouts *x, Node *n)
     for (int i = 0; i < n->n_in; i++)
         if (f.plain[i]) TRY(operand_plain(x, &n->in[i]));
     domain = layout_following(n, order_of, x);
+    if (layout_hides_product(n, &domain)) domain = plain_order(domain.n);
     rewrite_kernel(x, n, &domain, NULL);
     /* what was contiguous along the reduction now is along the domain */
     if (n->kernel->stage[0].n_reduce && !order_is_plain(&domain))

@@ -35,6 +35,9 @@ typedef struct ConvOrder {
 bool layout_convolution(const Node *n, ConvOrder *c);
 /* Order of the domain that follows from the orders of n's operands; plain when nothing does. */
 Order layout_following(const Node *n, OrderOf order, void *context);
+/* A product of matrices of which that order would make many with a pair of elements each: an index
+ * that both operands have would become the innermost one. */
+bool layout_hides_product(const Node *n, const Order *domain);
 /* A reshape whose groups of axes stay together in memory: the order of its result. */
 bool layout_reshaped(const Value *from, const Order *o, const Value *to, Order *out);
 

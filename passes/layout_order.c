@@ -371,3 +371,16 @@ bool layout_reshaped(const Value *from, const Order *o, const Value *to, Order *
     out->n = k;
     return k == to->type.rank;
 }
+
+bool layout_hides_product(const Node *n, const Order *domain)
+{
+    const Stage *s = &n->kernel->stage[0];
+    Contraction c;
+    int last = domain->n - 1;
+
+    if (!kernel_contraction(&n->parent->module->sx, s, &c)) return false;
+    if (dim_is(c.size_m, 1) || dim_is(c.size_n, 1)) return false;
+    while (last >= 0 && dim_is(s->extent[domain->axis[last]], 1))
+        last--;
+    return last >= 0 && (c.batch >> domain->axis[last] & 1);
+}

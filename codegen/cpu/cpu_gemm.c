@@ -13,6 +13,7 @@ enum {
     L2_BYTES = 384 << 10, /* for the block of B */
     TASKS_WANTED = 8,
     ROWS_PER_PACK = 192,      /* rows that make packing a block of B again worth while */
+    COLUMNS_PER_PACK = 512,   /* columns, and a block of A */
     SET_STRIDE = 4096,        /* rows so many bytes apart fall into one set of L1, */
     SET_WAYS = 8,             /* which holds so many of them */
     AHEAD_BYTES = 256 << 10,  /* packed weights larger than this are fetched ahead */
@@ -265,17 +266,20 @@ static void cut_columns(CpuGemm *g, int64_t wide)
 }
 
 /* Weights that fit L2 are read by every thread: threads then share the rows, as they did in the
- * layer before, and find them in their own cache. Larger ones are shared by columns. */
+ * layer before, and find them in their own cache. Larger ones are shared by columns, unless each
+ * block of columns would pack the rows again. */
 static void choose_blocks(CpuGemm *g)
 {
     DimTable *t = &g->nest->module->dims;
-    int64_t n = nest_guess(g->size_n), k = packed_depth(g), o = nest_guess(g->size_o), tasks;
+    int64_t n = nest_guess(g->size_n), k = packed_depth(g), o = nest_guess(g->size_o), tasks, wide;
+    bool packs_rows = g->a.pack < 0 && !g->a.in_place;
 
     g->block_m = 0;
     g->blocks_m = dim_const(t, 1);
-    g->rows_first = g->b.pack >= 0 && k * n <= WEIGHT_BYTES / 4 && most_cuts(g) >= TASKS_WANTED;
-    cut_columns(g,
-                L2_BYTES / 4 / clamp(k, 1, INT32_MAX) * (g->tile->block ? g->tile->block : 4) / 4);
+    g->rows_first =
+        g->b.pack >= 0 && (packs_rows || k * n <= WEIGHT_BYTES / 4) && most_cuts(g) >= TASKS_WANTED;
+    wide = L2_BYTES / 4 / clamp(k, 1, INT32_MAX) * (g->tile->block ? g->tile->block : 4) / 4;
+    cut_columns(g, packs_rows && wide < COLUMNS_PER_PACK ? COLUMNS_PER_PACK : wide);
     tasks = o * ((n + g->block_n - 1) / g->block_n);
     if (tasks < TASKS_WANTED && !g->rows_first && dim_is(g->lines, 1)) {
         cut_columns(g, (n * o + TASKS_WANTED - 1) / TASKS_WANTED);

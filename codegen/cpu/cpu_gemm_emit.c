@@ -1,6 +1,5 @@
-/* cpu_gemm_emit.c: the code of a contraction around its tiles: tasks, packing, panels, and the
- * epilogue, which puts the rows of a finished tile through the stage's value and stores them. The
- * layout is drawn in cpu_gemm_impl.h. */
+/* cpu_gemm_emit.c: the code of a contraction around its tiles: tasks, packing, panels. The layout
+ * is drawn in cpu_gemm_impl.h. */
 #include "codegen/cpu/cpu_gemm_impl.h"
 
 enum { SHORT_EPILOGUE = 16, SHORT_FOR_BYTES = 24 }; /* operations */
@@ -70,21 +69,13 @@ void gemm_place(CpuFn *f, const CpuGemm *g, int stage, int set, LLVMValueRef fla
     cpu_restamp(f);
 }
 
-typedef struct Task {
-    CpuFn *f;
-    const CpuGemm *g;
-    LLVMValueRef o, m0, m1, n0, n1, k, M, N;
-    LLVMValueRef scratch_a, scratch_b, tile, beside;
-    LLVMValueRef pack_a, pack_b; /* of this outer point */
-} Task;
-
 static LLVMValueRef smin(CpuFn *f, LLVMValueRef a, LLVMValueRef b)
 {
     return cpu_call2(f, "llvm.smin", a, b);
 }
 
 /* Row-major number within the outer indices that a side uses. */
-static LLVMValueRef outer_number(Task *t, uint32_t uses)
+static LLVMValueRef outer_number(GemmTask *t, uint32_t uses)
 {
     CpuFn *f = t->f;
     LLVMValueRef v = cpu_i64(f->m, 0);
@@ -100,7 +91,7 @@ static LLVMValueRef outer_number(Task *t, uint32_t uses)
     return v;
 }
 
-static LLVMValueRef packed(Task *t, const GemmSide *s)
+static LLVMValueRef packed(GemmTask *t, const GemmSide *s)
 {
     CpuFn *f = t->f;
     const KernelAbi *abi = &t->g->nest->abi;
@@ -114,7 +105,7 @@ static LLVMValueRef packed(Task *t, const GemmSide *s)
 }
 
 /* Where row m of A packed at run time begins. */
-static LLVMValueRef panel_at(Task *t, LLVMValueRef m)
+static LLVMValueRef panel_at(GemmTask *t, LLVMValueRef m)
 {
     CpuFn *f = t->f;
     LLVMValueRef size = t->g->a_pitch ? cpu_i64(f->m, t->g->a_pitch) : t->k;
@@ -124,7 +115,7 @@ static LLVMValueRef panel_at(Task *t, LLVMValueRef m)
 }
 
 /* k as one loop. */
-static void plain_k(Task *t, GemmTile *x, int64_t step, int64_t row)
+static void plain_k(GemmTask *t, GemmTile *x, int64_t step, int64_t row)
 {
     x->n_k = 1;
     x->k_extent[0] = t->k;
@@ -133,7 +124,7 @@ static void plain_k(Task *t, GemmTile *x, int64_t step, int64_t row)
         x->row_at[r] = r * row;
 }
 
-static void rows_in_place(Task *t, GemmTile *x, LLVMValueRef m)
+static void rows_in_place(GemmTask *t, GemmTile *x, LLVMValueRef m)
 {
     CpuFn *f = t->f;
     const CpuGemm *g = t->g;
@@ -162,7 +153,7 @@ static void rows_in_place(Task *t, GemmTile *x, LLVMValueRef m)
 }
 
 /* A(m, 0) and its steps. */
-static void rows_pointer(Task *t, GemmTile *x, LLVMValueRef m)
+static void rows_pointer(GemmTask *t, GemmTile *x, LLVMValueRef m)
 {
     CpuFn *f = t->f;
     const CpuGemm *g = t->g;
@@ -179,7 +170,7 @@ static void rows_pointer(Task *t, GemmTile *x, LLVMValueRef m)
     }
 }
 
-static void columns_pointer(Task *t, GemmTile *x, LLVMValueRef n)
+static void columns_pointer(GemmTask *t, GemmTile *x, LLVMValueRef n)
 {
     CpuFn *f = t->f;
     const CpuGemm *g = t->g;
@@ -194,210 +185,12 @@ static void columns_pointer(Task *t, GemmTile *x, LLVMValueRef n)
     }
 }
 
-/* ---- the epilogue: rows of the tile through the stage's value ---- */
-
-static LLVMValueRef tile_at(Task *t, LLVMValueRef row, LLVMValueRef column)
-{
-    CpuFn *f = t->f;
-
-    cpu_at(f, f->level);
-    return gemm_float_at(f, t->tile,
-                         gemm_add(f, gemm_mul(f, row, cpu_i64(f->m, t->g->width)), column));
-}
-
-static void store_row(Task *t)
-{
-    CpuFn *f = t->f;
-    const Stage *s = f->s->stage;
-    LLVMValueRef v[CPU_UNROLL];
-
-    for (int j = 0; j < s->n_out; j++) {
-        for (int u = 0; u < f->active; u++)
-            v[u] =
-                f->lanes > 1 ? cpu_vector(f, f->s->value[j], u) : cpu_value(f, f->s->value[j], u);
-        for (int u = 0; u < f->active; u++)
-            cpu_store(f, j, v[u], u);
-    }
-}
-
-static void publish(CpuFn *f)
-{
-    f->acc_varies = f->lanes > 1;
-    f->acc_level = f->level;
-    cpu_restamp(f);
-}
-
-static void column_at(CpuFn *f, int l, LLVMValueRef n, int lanes, int unroll)
-{
-    f->vec = lanes > 1 ? l : -1;
-    f->lanes = lanes;
-    f->unroll = f->active = unroll;
-    f->loop_value[l] = n;
-    f->loop_level[l] = f->level;
-}
-
-static LLVMValueRef load_tile(Task *t, LLVMValueRef row, LLVMValueRef column, int lanes)
-{
-    CpuFn *f = t->f;
-    LLVMValueRef p = tile_at(t, row, column);
-    LLVMTypeRef one = t->g->bytes ? f->m->i32 : f->m->f32;
-    LLVMValueRef v = LLVMBuildLoad2(f->b, cpu_lanes_type(one, lanes), p, "");
-
-    LLVMSetAlignment(v, 4);
-    return v;
-}
-
-/* A row of a full panel: all vectors at once. */
-static void full_row(Task *t, int l, LLVMValueRef row, LLVMValueRef n)
-{
-    CpuFn *f = t->f;
-    const CpuGemm *g = t->g;
-
-    column_at(f, l, n, g->lanes, g->vectors);
-    for (int u = 0; u < g->vectors; u++)
-        f->acc[u] = load_tile(t, row, cpu_i64(f->m, (int64_t)u * g->lanes), g->lanes);
-    publish(f);
-    store_row(t);
-}
-
-/* A row of the last panel: vectors, the last one masked, or one by one. */
-static void part_row(Task *t, int l, LLVMValueRef row, LLVMValueRef n)
-{
-    CpuFn *f = t->f;
-    const CpuGemm *g = t->g;
-    int lanes = cpu_can_mask(f) ? g->lanes : 1;
-    LLVMValueRef left, width;
-    CpuLoop loop;
-
-    cpu_at(f, f->level);
-    width = LLVMBuildSub(f->b, t->N, n, "");
-    loop = cpu_loop_open(f, cpu_i64(f->m, 0), width, lanes, 0, NULL);
-    cpu_at(f, f->level);
-    column_at(f, l, gemm_add(f, n, loop.index), lanes, 1);
-    left = LLVMBuildSub(f->b, width, loop.index, "");
-    if (lanes > 1) f->mask[0] = cpu_lane_limit(f, left);
-    f->acc[0] = load_tile(t, row, loop.index, lanes);
-    publish(f);
-    store_row(t);
-    f->mask[0] = NULL;
-    cpu_loop_close(f, &loop, NULL);
-}
-
-/* The result stage, at the outer point; gives the loop of the columns. */
-static int enter_results(Task *t)
-{
-    CpuFn *f = t->f;
-    const CpuGemm *g = t->g;
-    int column = -1;
-
-    gemm_stage(f, g, STAGE_OUT);
-    for (int i = 0; i < g->rank; i++)
-        if (g->group[i] == SET_N && f->s->loop_of[i] >= 0) column = f->s->loop_of[i];
-    cpu_at(f, f->level);
-    gemm_place(f, g, STAGE_OUT, SET_O, t->o);
-    return column;
-}
-
-/* The loop of the results along which the rows of a panel follow each other, -1: there is none. */
-static int row_loop(const CpuGemm *g)
-{
-    const NestStage *s = &g->nest->stage[STAGE_OUT];
-    int found = -1, n = 0;
-
-    for (int l = 0; l < s->n_loop; l++) {
-        if (g->group[s->loop[l].last] != SET_M) continue;
-        n++;
-        if (found < 0 || s->loop[l].last > s->loop[found].last) found = l;
-    }
-    if (n <= 1) return found;
-    return dim_is(g->lines, 1) || g->run || s->loop[found].extent != g->line ? -1 : found;
-}
-
-/* The results stand at row m + r. `first`: the loops' values at row m, if that is enough. */
-static void place_row(Task *t, LLVMValueRef m, LLVMValueRef r, LLVMValueRef first)
-{
-    CpuFn *f = t->f;
-    int l = row_loop(t->g);
-
-    cpu_at(f, f->level);
-    if (!first) {
-        gemm_place(f, t->g, STAGE_OUT, SET_M, gemm_add(f, m, r));
-        return;
-    }
-    f->loop_value[l] = gemm_add(f, first, r);
-    f->loop_level[l] = f->level;
-    cpu_restamp(f);
-}
-
-static LLVMValueRef first_row(Task *t, LLVMValueRef m)
-{
-    CpuFn *f = t->f;
-    int l = row_loop(t->g);
-
-    if (l < 0) return NULL;
-    cpu_at(f, f->level);
-    gemm_place(f, t->g, STAGE_OUT, SET_M, m);
-    return f->loop_value[l];
-}
-
-static void leave_row(CpuFn *f)
-{
-    for (int u = 0; u < CPU_UNROLL; u++)
-        f->mask[u] = NULL;
-    f->vec = -1;
-    f->lanes = f->unroll = f->active = 1;
-}
-
-static void rows_loop(Task *t, LLVMValueRef m, int rows, LLVMValueRef n, bool full)
-{
-    CpuFn *f = t->f;
-    int column = enter_results(t);
-    LLVMValueRef first = first_row(t, m);
-    CpuLoop l = cpu_loop_open(f, cpu_i64(f->m, 0), cpu_i64(f->m, rows), 1, 0, NULL);
-
-    place_row(t, m, l.index, first);
-    if (full)
-        full_row(t, column, l.index, n);
-    else
-        part_row(t, column, l.index, n);
-    leave_row(f);
-    cpu_loop_close(f, &l, NULL);
-}
-
-/* The rows one after the other, from registers. `last` lanes of the last vector count. */
-static void rows_written_out(Task *t, const GemmTile *x, const LLVMValueRef *acc, LLVMValueRef m,
-                             LLVMValueRef n, int64_t last)
-{
-    CpuFn *f = t->f;
-    const CpuGemm *g = t->g;
-    int column;
-    LLVMValueRef first;
-    CpuIf scope = cpu_if_open(f, LLVMConstInt(LLVMInt1TypeInContext(f->m->cx), 1, 0));
-
-    column = enter_results(t);
-    first = first_row(t, m);
-    for (int r = 0; r < x->rows; r++) {
-        cpu_turn_open(f);
-        column_at(f, column, n, g->lanes, x->vectors);
-        f->loop_level[column] = f->level - 1;
-        if (last) f->mask[x->vectors - 1] = cpu_lane_limit(f, cpu_i64(f->m, last));
-        place_row(t, m, cpu_i64(f->m, r), first);
-        for (int u = 0; u < x->vectors; u++)
-            f->acc[u] = acc[r * x->vectors + u];
-        publish(f);
-        store_row(t);
-        leave_row(f);
-        cpu_turn_close(f);
-    }
-    cpu_if_close(f, &scope);
-}
-
 /* ---- panels ---- */
 
 /* Weights come from far away. While a block of columns is multiplied, the next one, which lies
  * behind it, is fetched: each panel of rows fetches its share of each panel of columns. Behind the
  * last block lie the weights of another kernel, as a rule the next one. */
-static void fetch_ahead(Task *t, GemmTile *x, LLVMValueRef m, LLVMValueRef n)
+static void fetch_ahead(GemmTask *t, GemmTile *x, LLVMValueRef m, LLVMValueRef n)
 {
     CpuFn *f = t->f;
     const CpuGemm *g = t->g;
@@ -423,34 +216,34 @@ static void fetch_ahead(Task *t, GemmTile *x, LLVMValueRef m, LLVMValueRef n)
 }
 
 /* Whether the epilogue is so short that rows are written out. */
-static bool is_short(Task *t)
+static bool is_short(GemmTask *t)
 {
     int most = t->g->bytes ? SHORT_FOR_BYTES : SHORT_EPILOGUE;
 
     return t->g->lanes > 1 && t->g->nest->stage[STAGE_OUT].n_node <= most;
 }
 
-static void full_tile(Task *t, GemmTile *x, LLVMValueRef m, LLVMValueRef n)
+static void full_tile(GemmTask *t, GemmTile *x, LLVMValueRef m, LLVMValueRef n)
 {
     LLVMValueRef acc[GEMM_ROWS * GEMM_VECTORS];
 
     x->vectors = t->g->vectors;
     if (t->g->amx) {
         gemm_emit_amx(t->f, t->g, x, t->beside, t->tile);
-        rows_loop(t, m, x->rows, n, true);
+        gemm_rows_loop(t, m, x->rows, n, true);
         return;
     }
     gemm_emit_tile(t->f, t->g, x, acc);
     if (is_short(t)) {
-        rows_written_out(t, x, acc, m, n, 0);
+        gemm_rows_written_out(t, x, acc, m, n, 0);
         return;
     }
     gemm_spill_tile(t->f, t->g, x, acc, t->tile);
-    rows_loop(t, m, x->rows, n, true);
+    gemm_rows_loop(t, m, x->rows, n, true);
 }
 
 /* The last columns, `left` of them where that is known: as few vectors as they need. */
-static void part_tile(Task *t, GemmTile *x, LLVMValueRef m, LLVMValueRef n, int64_t left)
+static void part_tile(GemmTask *t, GemmTile *x, LLVMValueRef m, LLVMValueRef n, int64_t left)
 {
     const CpuGemm *g = t->g;
     LLVMValueRef acc[GEMM_ROWS * GEMM_VECTORS];
@@ -458,22 +251,22 @@ static void part_tile(Task *t, GemmTile *x, LLVMValueRef m, LLVMValueRef n, int6
 
     if (g->amx) {
         gemm_emit_amx(t->f, g, x, t->beside, t->tile);
-        rows_loop(t, m, x->rows, n, false);
+        gemm_rows_loop(t, m, x->rows, n, false);
         return;
     }
     x->vectors = known ? (int)((left + g->lanes - 1) / g->lanes) : g->vectors;
     gemm_emit_tile(t->f, t->g, x, acc);
     if (known && is_short(t) && (left % g->lanes == 0 || cpu_can_mask(t->f))) {
-        rows_written_out(t, x, acc, m, n, left % g->lanes);
+        gemm_rows_written_out(t, x, acc, m, n, left % g->lanes);
         return;
     }
     gemm_spill_tile(t->f, t->g, x, acc, t->tile);
-    rows_loop(t, m, x->rows, n, false);
+    gemm_rows_loop(t, m, x->rows, n, false);
 }
 
 /* One tile after the other down the rows of a panel, at `column` of it. `left`: 0 for whole tiles,
  * else columns that there are (any number when N is not known). */
-static void column_of_tiles(Task *t, const GemmTile *panel, LLVMValueRef m, LLVMValueRef n,
+static void column_of_tiles(GemmTask *t, const GemmTile *panel, LLVMValueRef m, LLVMValueRef n,
                             LLVMValueRef column, int64_t left)
 {
     CpuFn *f = t->f;
@@ -500,7 +293,7 @@ static void column_of_tiles(Task *t, const GemmTile *panel, LLVMValueRef m, LLVM
 }
 
 /* All columns of a panel. */
-static void whole_panel(Task *t, GemmTile *x, LLVMValueRef m, LLVMValueRef n)
+static void whole_panel(GemmTask *t, GemmTile *x, LLVMValueRef m, LLVMValueRef n)
 {
     CpuFn *f = t->f;
     const CpuGemm *g = t->g;
@@ -516,7 +309,7 @@ static void whole_panel(Task *t, GemmTile *x, LLVMValueRef m, LLVMValueRef n)
 }
 
 /* The last panel, of a number of columns that is known. */
-static void last_panel(Task *t, GemmTile *x, LLVMValueRef m, LLVMValueRef n)
+static void last_panel(GemmTask *t, GemmTile *x, LLVMValueRef m, LLVMValueRef n)
 {
     CpuFn *f = t->f;
     const CpuGemm *g = t->g;
@@ -533,7 +326,7 @@ static void last_panel(Task *t, GemmTile *x, LLVMValueRef m, LLVMValueRef n)
 }
 
 /* The last panel, when only the run knows N. */
-static void open_panel(Task *t, GemmTile *x, LLVMValueRef m, LLVMValueRef n)
+static void open_panel(GemmTask *t, GemmTile *x, LLVMValueRef m, LLVMValueRef n)
 {
     CpuFn *f = t->f;
     const CpuGemm *g = t->g;
@@ -556,7 +349,7 @@ static void open_panel(Task *t, GemmTile *x, LLVMValueRef m, LLVMValueRef n)
     cpu_loop_close(f, &l, NULL);
 }
 
-static void one_panel(Task *t, GemmTile *x, LLVMValueRef m, LLVMValueRef n)
+static void one_panel(GemmTask *t, GemmTile *x, LLVMValueRef m, LLVMValueRef n)
 {
     CpuFn *f = t->f;
     const CpuGemm *g = t->g;
@@ -579,18 +372,22 @@ static void one_panel(Task *t, GemmTile *x, LLVMValueRef m, LLVMValueRef n)
     cpu_if_close(f, &c);
 }
 
-static void panel(Task *t, LLVMValueRef m, int rows, int64_t in_line)
+/* The panels of one height that begin before `end`, into the scratch. */
+static void pack_panels(GemmTask *t, LLVMValueRef m, LLVMValueRef end, int rows)
+{
+    LLVMValueRef to = panel_at(t, m);
+
+    gemm_stage(t->f, t->g, STAGE_A);
+    gemm_place(t->f, t->g, STAGE_A, SET_O, t->o);
+    gemm_emit_pack_a(t->f, t->g, to, m, end, rows);
+}
+
+static void panel(GemmTask *t, LLVMValueRef m, int rows, int64_t in_line)
 {
     CpuFn *f = t->f;
     GemmTile x = {.rows = rows, .in_line = in_line};
     CpuLoop l;
 
-    if (!t->pack_a && !t->g->a.in_place) {
-        LLVMValueRef to = panel_at(t, m);
-        gemm_stage(f, t->g, STAGE_A);
-        gemm_place(f, t->g, STAGE_A, SET_O, t->o);
-        gemm_emit_pack_a(f, t->g, to, m, cpu_i64(f->m, rows));
-    }
     rows_pointer(t, &x, m);
     if (t->g->amx) gemm_amx_shape(f, rows);
     l = cpu_loop_open(f, t->n0, t->n1, t->g->nr, 0, NULL);
@@ -598,19 +395,36 @@ static void panel(Task *t, LLVMValueRef m, int rows, int64_t in_line)
     cpu_loop_close(f, &l, NULL);
 }
 
-/* Panels of one height, from m as long as `to` is not passed. Gives the next row. */
-static LLVMValueRef panels(Task *t, LLVMValueRef m, LLVMValueRef to, int rows)
+/* Panels of one height that begin before `end`. Gives the next row. */
+static LLVMValueRef panels_before(GemmTask *t, LLVMValueRef m, LLVMValueRef end, int rows)
 {
     CpuFn *f = t->f;
-    LLVMValueRef next = m, last;
+    LLVMValueRef next = m;
+    CpuLoop l = cpu_loop_open(f, m, end, rows, 1, &next);
+
+    panel(t, l.index, rows, t->g->run && t->g->along.k >= 0 ? 0 : -1);
+    cpu_at(f, f->level);
+    next = gemm_add(f, l.index, cpu_i64(f->m, rows));
+    cpu_loop_close(f, &l, &next);
+    return l.carry[0];
+}
+
+/* Panels of one height, from m as long as `to` is not passed; packed several at once. */
+static LLVMValueRef panels(GemmTask *t, LLVMValueRef m, LLVMValueRef to, int rows)
+{
+    CpuFn *f = t->f;
+    LLVMValueRef next = m, last, end;
     CpuLoop l;
 
     cpu_at(f, f->level);
     last = LLVMBuildSub(f->b, to, cpu_i64(f->m, rows - 1), "");
-    l = cpu_loop_open(f, m, last, rows, 1, &next);
-    panel(t, l.index, rows, t->g->run && t->g->along.k >= 0 ? 0 : -1);
+    if (t->pack_a || t->g->a.in_place) return panels_before(t, m, last, rows);
+    l = cpu_loop_open(f, m, last, rows * gemm_panels_at_once(t->g, rows), 1, &next);
     cpu_at(f, f->level);
-    next = gemm_add(f, l.index, cpu_i64(f->m, rows));
+    end = gemm_add(f, l.index, cpu_i64(f->m, rows * gemm_panels_at_once(t->g, rows)));
+    end = smin(f, end, last);
+    pack_panels(t, l.index, end, rows);
+    next = panels_before(t, l.index, end, rows);
     cpu_loop_close(f, &l, &next);
     return l.carry[0];
 }
@@ -622,7 +436,7 @@ static LLVMValueRef row_of_line(CpuFn *f, LLVMValueRef m0, int64_t row)
 }
 
 /* A whole known line, the first and the last panel apart from those between. */
-static void panels_with_ends(Task *t, LLVMValueRef m0)
+static void panels_with_ends(GemmTask *t, LLVMValueRef m0)
 {
     CpuFn *f = t->f;
     const CpuGemm *g = t->g;
@@ -636,7 +450,7 @@ static void panels_with_ends(Task *t, LLVMValueRef m0)
 }
 
 /* The rows [m0, m1), which belong to one line. */
-static void line_panels(Task *t, LLVMValueRef m0, LLVMValueRef m1)
+static void line_panels(GemmTask *t, LLVMValueRef m0, LLVMValueRef m1)
 {
     CpuFn *f = t->f;
     const CpuGemm *g = t->g;
@@ -658,7 +472,7 @@ static void line_panels(Task *t, LLVMValueRef m0, LLVMValueRef m1)
     }
 }
 
-static void all_panels(Task *t)
+static void all_panels(GemmTask *t)
 {
     CpuFn *f = t->f;
     const CpuGemm *g = t->g;
@@ -687,7 +501,7 @@ static LLVMValueRef panel_start(CpuFn *f, const CpuGemm *g, LLVMValueRef p)
     return gemm_add(f, at, gemm_mul(f, smin(f, p, cpu_i64(f->m, g->tall)), cpu_i64(f->m, more)));
 }
 
-static void rows_of_block(Task *t, LLVMValueRef block)
+static void rows_of_block(GemmTask *t, LLVMValueRef block)
 {
     CpuFn *f = t->f;
     const CpuGemm *g = t->g;
@@ -719,7 +533,7 @@ static LLVMValueRef take(CpuFn *f, LLVMValueRef *number, Dim count)
     return at;
 }
 
-static void decode(Task *t, LLVMValueRef number)
+static void decode(GemmTask *t, LLVMValueRef number)
 {
     CpuFn *f = t->f;
     const CpuGemm *g = t->g;
@@ -735,7 +549,7 @@ static void decode(Task *t, LLVMValueRef number)
     t->n1 = smin(f, gemm_add(f, t->n0, cpu_i64(f->m, g->block_n)), t->N);
 }
 
-static void one_task(Task *t, LLVMValueRef number)
+static void one_task(GemmTask *t, LLVMValueRef number)
 {
     CpuFn *f = t->f;
     const CpuGemm *g = t->g;
@@ -755,7 +569,7 @@ static void one_task(Task *t, LLVMValueRef number)
 Status cpu_gemm_emit(CpuModule *m, const CpuGemm *g, const char *name)
 {
     CpuFn *f = ARENA_NEW(m->arena, CpuFn);
-    Task t = {.f = f, .g = g};
+    GemmTask t = {.f = f, .g = g};
     LLVMBasicBlockRef leave;
     CpuLoop l;
 

@@ -100,11 +100,15 @@ bool gemm_constant(const CpuGemm *g, int side);
 Status gemm_pack_constant(CpuGemm *g, int side, Diag *d) MUST_USE;
 /* Columns of the last panel of B as it is packed while compiling: N is known. */
 int64_t gemm_last_width(const CpuGemm *g);
-/* Emit packing of the block of columns [n0, n1) / the panel rows [m0, m0 + rows). */
+/* Emit packing of the block of columns [n0, n1). */
 void gemm_emit_pack_b(CpuFn *f, const CpuGemm *g, LLVMValueRef to, LLVMValueRef n0,
                       LLVMValueRef n1);
-void gemm_emit_pack_a(CpuFn *f, const CpuGemm *g, LLVMValueRef to, LLVMValueRef m0,
-                      LLVMValueRef rows);
+/* Panels of so many rows that are best packed together. */
+int gemm_panels_at_once(const CpuGemm *g, int rows);
+/* Emit packing of the panels of `rows` rows that begin in [m0, m1): no more than are packed at
+ * once. */
+void gemm_emit_pack_a(CpuFn *f, const CpuGemm *g, LLVMValueRef to, LLVMValueRef m0, LLVMValueRef m1,
+                      int rows);
 
 /* cpu_gemm_tile.c: acc[row * vectors + j] = sum over k; pointers to the first element, steps in
  * elements. k is a nest of loops, the last one innermost; B goes on by b_step with every k. */
@@ -125,6 +129,20 @@ void gemm_emit_tile(CpuFn *f, const CpuGemm *g, const GemmTile *t, LLVMValueRef 
 /* Into memory, as [row][width]. */
 void gemm_spill_tile(CpuFn *f, const CpuGemm *g, const GemmTile *t, const LLVMValueRef *acc,
                      LLVMValueRef to);
+
+/* cpu_gemm_rows.c: results. A task is a block of rows and columns at one outer point. */
+typedef struct GemmTask {
+    CpuFn *f;
+    const CpuGemm *g;
+    LLVMValueRef o, m0, m1, n0, n1, k, M, N;
+    LLVMValueRef scratch_a, scratch_b, tile, beside;
+    LLVMValueRef pack_a, pack_b; /* of this outer point */
+} GemmTask;
+/* From t->tile: all columns of the panel, or (not `full`) as many as there are. */
+void gemm_rows_loop(GemmTask *t, LLVMValueRef m, int rows, LLVMValueRef n, bool full);
+/* One row after the other, from registers. `last` lanes of the last vector count; 0: all. */
+void gemm_rows_written_out(GemmTask *t, const GemmTile *x, const LLVMValueRef *acc, LLVMValueRef m,
+                           LLVMValueRef n, int64_t last);
 
 /* cpu_gemm_skip.c: products that do not count. */
 /* Finds g->across and g->along from what the accumulator says, once rows are found in place. */

@@ -15,6 +15,8 @@
 
 #include "ir/op.h"
 
+enum { ROWS_AT_ONCE = 192 }; /* of A that lie along a row of memory: most of a page */
+
 /* ---- while compiling ---- */
 
 static const Sx *side_value(const CpuGemm *g, int side)
@@ -322,7 +324,8 @@ typedef struct Packing {
     LLVMValueRef to, first, last; /* columns of the block */
     int k[NEST_INDICES], n_k;     /* loops of the side's stage */
     int n[NEST_INDICES], n_n;
-    LLVMValueRef m0, rows;
+    LLVMValueRef m0, rows; /* of a panel */
+    int n_rows;
 } Packing;
 
 static void at_loop(CpuFn *f, int l, LLVMValueRef v)
@@ -578,18 +581,6 @@ static void rows_of_k(Packing *p, LLVMValueRef k)
     cpu_loop_close(f, &l, NULL);
 }
 
-/* As a panel, lanes along the rows. */
-static void rows_next_to_each_other(Packing *p, LLVMValueRef k)
-{
-    CpuFn *f = p->f;
-    int l = p->n[0];
-    LLVMValueRef at;
-
-    cpu_at(f, f->level);
-    at = LLVMBuildSub(f->b, gemm_mul(f, k, p->rows), p->m0, "");
-    span(p, l, p->m0, gemm_add(f, p->m0, p->rows), at, store_chunk);
-}
-
 /* Whether all rows are one loop, next to each other in memory. */
 static bool rows_are_lanes(Packing *p)
 {
@@ -601,16 +592,40 @@ static bool rows_are_lanes(Packing *p)
     return x && !x->n_term && p->n_n == 1 && affine_is_coef(x, s->loop[p->n[0]].last, 1);
 }
 
-void gemm_emit_pack_a(CpuFn *f, const CpuGemm *g, LLVMValueRef to, LLVMValueRef m0,
-                      LLVMValueRef rows)
+/* As panels, lanes along the rows: what is next to each other in memory is read at once. */
+static void panels_of_k(Packing *p, LLVMValueRef k)
 {
-    Packing p = {.f = f, .g = g, .side = STAGE_A, .to = to, .m0 = m0, .rows = rows};
+    CpuFn *f = p->f;
+    CpuLoop l = cpu_loop_open(f, p->first, p->last, p->n_rows, 0, NULL);
+    LLVMValueRef panel, at;
 
+    cpu_at(f, f->level);
+    panel = gemm_mul(f, LLVMBuildSub(f->b, l.index, p->first, ""), cpu_dim(f, p->g->size_k));
+    cpu_at(f, f->level);
+    at = LLVMBuildSub(f->b, gemm_add(f, panel, gemm_mul(f, k, p->rows)), l.index, "");
+    span(p, p->n[0], l.index, gemm_add(f, l.index, p->rows), at, store_chunk);
+    cpu_loop_close(f, &l, NULL);
+}
+
+int gemm_panels_at_once(const CpuGemm *g, int rows)
+{
+    Packing p = {.g = g};
+
+    return !g->a_pitch && rows_are_lanes(&p) ? (ROWS_AT_ONCE + rows - 1) / rows : 1;
+}
+
+void gemm_emit_pack_a(CpuFn *f, const CpuGemm *g, LLVMValueRef to, LLVMValueRef m0, LLVMValueRef m1,
+                      int rows)
+{
+    Packing p = {.f = f, .g = g, .side = STAGE_A, .to = to, .m0 = m0, .first = m0, .last = m1};
+
+    p.n_rows = rows;
+    p.rows = cpu_i64(f->m, rows);
     p.n_k = loops_of(g, STAGE_A, SET_K, p.k);
     if (g->a_pitch)
         pack_as_rows(&p);
     else if (rows_are_lanes(&p))
-        over_k(&p, p.n_k - 1, cpu_i64(f->m, 0), 1, rows_next_to_each_other);
+        over_k(&p, p.n_k - 1, cpu_i64(f->m, 0), 1, panels_of_k);
     else
         over_k(&p, p.n_k - 1, cpu_i64(f->m, 0), 1, rows_of_k);
 }

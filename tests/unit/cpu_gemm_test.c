@@ -136,6 +136,15 @@ static void epilogues(Run *r)
                          "%%y = Relu(%%h)\n%%z = Add(%%h, %%y)\noutput %%y\noutput %%z");
     GRAPH("scaled in front", "input %%a : f32[9,24]\ninput %%b : f32[24,40]\ninput %%s : f32[9,1]\n"
                              "%%t = Mul(%%a, %%s)\n%%y = MatMul(%%t, %%b)\noutput %%y");
+    /* columns of a matrix whose rows are whole pages apart: panels of rows, many packed at once */
+    GRAPH("columns of pages",
+          "input %%a : f32[20,1024]\nconst %%b : f32[20,40] {0 ...}\n"
+          "%%p = Transpose(%%a) {perm=ints [1,0]}\n%%y = MatMul(%%p, %%b)\noutput %%y");
+    GRAPH("columns of pages of both", "input %%a : f32[20,2048]\ninput %%b : f32[20,40]\n"
+                                      "%%y = Gemm(%%a, %%b) {transA=1}\noutput %%y");
+    GRAPH("open columns", "input %%a : f32[2,20,m]\ninput %%b : f32[20,40]\n"
+                          "%%p = Transpose(%%a) {perm=ints [0,2,1]}\n%%y = MatMul(%%p, %%b)\n"
+                          "output %%y");
     GRAPH("transposed", "input %%a : f32[2,9,4,6]\ninput %%b : f32[2,9,4,6]\n"
                         "%%p = Transpose(%%a) {perm=ints [0,2,1,3]}\n"
                         "%%q = Transpose(%%b) {perm=ints [0,2,3,1]}\n%%h = MatMul(%%p, %%q)\n"

@@ -1,0 +1,198 @@
+/* cpu_gemm_rows.c: the epilogue of a contraction: the rows of a finished tile through the result
+ * stage's value, and stored; from memory row by row, or written out from registers. */
+#include "codegen/cpu/cpu_gemm_impl.h"
+
+static LLVMValueRef tile_at(GemmTask *t, LLVMValueRef row, LLVMValueRef column)
+{
+    CpuFn *f = t->f;
+
+    cpu_at(f, f->level);
+    return gemm_float_at(f, t->tile,
+                         gemm_add(f, gemm_mul(f, row, cpu_i64(f->m, t->g->width)), column));
+}
+
+static void store_row(GemmTask *t)
+{
+    CpuFn *f = t->f;
+    const Stage *s = f->s->stage;
+    LLVMValueRef v[CPU_UNROLL];
+
+    for (int j = 0; j < s->n_out; j++) {
+        for (int u = 0; u < f->active; u++)
+            v[u] =
+                f->lanes > 1 ? cpu_vector(f, f->s->value[j], u) : cpu_value(f, f->s->value[j], u);
+        for (int u = 0; u < f->active; u++)
+            cpu_store(f, j, v[u], u);
+    }
+}
+
+static void publish(CpuFn *f)
+{
+    f->acc_varies = f->lanes > 1;
+    f->acc_level = f->level;
+    cpu_restamp(f);
+}
+
+static void column_at(CpuFn *f, int l, LLVMValueRef n, int lanes, int unroll)
+{
+    f->vec = lanes > 1 ? l : -1;
+    f->lanes = lanes;
+    f->unroll = f->active = unroll;
+    f->loop_value[l] = n;
+    f->loop_level[l] = f->level;
+}
+
+static LLVMValueRef load_tile(GemmTask *t, LLVMValueRef row, LLVMValueRef column, int lanes)
+{
+    CpuFn *f = t->f;
+    LLVMValueRef p = tile_at(t, row, column);
+    LLVMTypeRef one = t->g->bytes ? f->m->i32 : f->m->f32;
+    LLVMValueRef v = LLVMBuildLoad2(f->b, cpu_lanes_type(one, lanes), p, "");
+
+    LLVMSetAlignment(v, 4);
+    return v;
+}
+
+/* A row of a full panel: all vectors at once. */
+static void full_row(GemmTask *t, int l, LLVMValueRef row, LLVMValueRef n)
+{
+    CpuFn *f = t->f;
+    const CpuGemm *g = t->g;
+
+    column_at(f, l, n, g->lanes, g->vectors);
+    for (int u = 0; u < g->vectors; u++)
+        f->acc[u] = load_tile(t, row, cpu_i64(f->m, (int64_t)u * g->lanes), g->lanes);
+    publish(f);
+    store_row(t);
+}
+
+/* A row of the last panel: vectors, the last one masked, or one by one. */
+static void part_row(GemmTask *t, int l, LLVMValueRef row, LLVMValueRef n)
+{
+    CpuFn *f = t->f;
+    const CpuGemm *g = t->g;
+    int lanes = cpu_can_mask(f) ? g->lanes : 1;
+    LLVMValueRef left, width;
+    CpuLoop loop;
+
+    cpu_at(f, f->level);
+    width = LLVMBuildSub(f->b, t->N, n, "");
+    loop = cpu_loop_open(f, cpu_i64(f->m, 0), width, lanes, 0, NULL);
+    cpu_at(f, f->level);
+    column_at(f, l, gemm_add(f, n, loop.index), lanes, 1);
+    left = LLVMBuildSub(f->b, width, loop.index, "");
+    if (lanes > 1) f->mask[0] = cpu_lane_limit(f, left);
+    f->acc[0] = load_tile(t, row, loop.index, lanes);
+    publish(f);
+    store_row(t);
+    f->mask[0] = NULL;
+    cpu_loop_close(f, &loop, NULL);
+}
+
+/* The result stage, at the outer point; gives the loop of the columns. */
+static int enter_results(GemmTask *t)
+{
+    CpuFn *f = t->f;
+    const CpuGemm *g = t->g;
+    int column = -1;
+
+    gemm_stage(f, g, STAGE_OUT);
+    for (int i = 0; i < g->rank; i++)
+        if (g->group[i] == SET_N && f->s->loop_of[i] >= 0) column = f->s->loop_of[i];
+    cpu_at(f, f->level);
+    gemm_place(f, g, STAGE_OUT, SET_O, t->o);
+    return column;
+}
+
+/* The loop of the results along which the rows of a panel follow each other, -1: there is none. */
+static int row_loop(const CpuGemm *g)
+{
+    const NestStage *s = &g->nest->stage[STAGE_OUT];
+    int found = -1, n = 0;
+
+    for (int l = 0; l < s->n_loop; l++) {
+        if (g->group[s->loop[l].last] != SET_M) continue;
+        n++;
+        if (found < 0 || s->loop[l].last > s->loop[found].last) found = l;
+    }
+    if (n <= 1) return found;
+    return dim_is(g->lines, 1) || g->run || s->loop[found].extent != g->line ? -1 : found;
+}
+
+/* The results stand at row m + r. `first`: the loops' values at row m, if that is enough. */
+static void place_row(GemmTask *t, LLVMValueRef m, LLVMValueRef r, LLVMValueRef first)
+{
+    CpuFn *f = t->f;
+    int l = row_loop(t->g);
+
+    cpu_at(f, f->level);
+    if (!first) {
+        gemm_place(f, t->g, STAGE_OUT, SET_M, gemm_add(f, m, r));
+        return;
+    }
+    f->loop_value[l] = gemm_add(f, first, r);
+    f->loop_level[l] = f->level;
+    cpu_restamp(f);
+}
+
+static LLVMValueRef first_row(GemmTask *t, LLVMValueRef m)
+{
+    CpuFn *f = t->f;
+    int l = row_loop(t->g);
+
+    if (l < 0) return NULL;
+    cpu_at(f, f->level);
+    gemm_place(f, t->g, STAGE_OUT, SET_M, m);
+    return f->loop_value[l];
+}
+
+static void leave_row(CpuFn *f)
+{
+    for (int u = 0; u < CPU_UNROLL; u++)
+        f->mask[u] = NULL;
+    f->vec = -1;
+    f->lanes = f->unroll = f->active = 1;
+}
+
+void gemm_rows_loop(GemmTask *t, LLVMValueRef m, int rows, LLVMValueRef n, bool full)
+{
+    CpuFn *f = t->f;
+    int column = enter_results(t);
+    LLVMValueRef first = first_row(t, m);
+    CpuLoop l = cpu_loop_open(f, cpu_i64(f->m, 0), cpu_i64(f->m, rows), 1, 0, NULL);
+
+    place_row(t, m, l.index, first);
+    if (full)
+        full_row(t, column, l.index, n);
+    else
+        part_row(t, column, l.index, n);
+    leave_row(f);
+    cpu_loop_close(f, &l, NULL);
+}
+
+void gemm_rows_written_out(GemmTask *t, const GemmTile *x, const LLVMValueRef *acc, LLVMValueRef m,
+                           LLVMValueRef n, int64_t last)
+{
+    CpuFn *f = t->f;
+    const CpuGemm *g = t->g;
+    int column;
+    LLVMValueRef first;
+    CpuIf scope = cpu_if_open(f, LLVMConstInt(LLVMInt1TypeInContext(f->m->cx), 1, 0));
+
+    column = enter_results(t);
+    first = first_row(t, m);
+    for (int r = 0; r < x->rows; r++) {
+        cpu_turn_open(f);
+        column_at(f, column, n, g->lanes, x->vectors);
+        f->loop_level[column] = f->level - 1;
+        if (last) f->mask[x->vectors - 1] = cpu_lane_limit(f, cpu_i64(f->m, last));
+        place_row(t, m, cpu_i64(f->m, r), first);
+        for (int u = 0; u < x->vectors; u++)
+            f->acc[u] = acc[r * x->vectors + u];
+        publish(f);
+        store_row(t);
+        leave_row(f);
+        cpu_turn_close(f);
+    }
+    cpu_if_close(f, &scope);
+}
