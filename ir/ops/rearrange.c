@@ -1,9 +1,8 @@
-/* rearrange.c: elements at computed places: Slice, Pad, CenterCropPad, Trilu, DepthToSpace,
- * SpaceToDepth, ReverseSequence.
+/* rearrange.c: elements at computed places: Pad, CenterCropPad, Trilu, ReverseSequence.
  *
- * Slice, Pad and CenterCropPad are one thing, a window on each axis: output index i reads input
- * index i * step + start. Their extents may be data: inference then binds symbols, and lowering
- * computes the same expressions again at its own place. */
+ * Pad and CenterCropPad are, as Slice is, a window on each axis. Their extents may be data:
+ * inference then binds symbols, and lowering computes the same expressions again at its own
+ * place. */
 #include <string.h>
 
 #include "ir/ops/ops_common.h"
@@ -14,212 +13,9 @@ static Infer infer_of(Build *b)
     return (Infer){.module = b->module, .build = b, .diag = b->diag};
 }
 
-/* ---- Slice ---- */
-
-typedef struct Window {
-    Dim start[MAX_RANK], size[MAX_RANK], step[MAX_RANK];
-} Window;
-
-#define FAR (INT64_MAX / 4)
-
-/* Data may say anything: near enough to zero that adding an extent cannot overflow. */
-static Dim slice_within(Build *b, Dim asked)
-{
-    asked = dim_min(b->dims, asked, dim_const(b->dims, FAR));
-    return dim_max(b->dims, asked, dim_const(b->dims, -FAR));
-}
-
-/* A bound as the model gives it; constants far outside of any axis are the usual "to the end". */
-static Dim slice_bound(Build *b, Dim asked, Dim extent)
-{
-    if (dim_is_const(asked) && asked->value > DIM_TOP) return extent;
-    if (dim_is_const(asked) && asked->value < -DIM_TOP) return dim_const(b->dims, -1);
-    return dim_from_end(b, slice_within(b, asked), extent);
-}
-
-static void slice_axis(Build *b, Dim start, Dim end, int64_t step, Dim d, Dim *from, Dim *size)
-{
-    DimTable *t = b->dims;
-    Dim zero = dim_const(t, 0), last = dim_add_c(t, d, -1), span;
-
-    start = slice_bound(b, start, d);
-    end = slice_bound(b, end, d);
-    if (step > 0) {
-        *from = dim_min(t, dim_max(t, start, zero), d);
-        span = dim_sub(t, dim_min(t, end, d), *from);
-    } else {
-        *from = dim_max(t, dim_min(t, start, last), zero);
-        span = dim_sub(t, dim_min(t, start, last), dim_max(t, end, dim_const(t, -1)));
-    }
-    if (step != 1) span = dim_ceil_div(t, span, dim_const(t, step < 0 ? -step : step));
-    *size = dim_max(t, span, zero);
-}
-
-/* As slice_axis, where the step or the axis is data: by selection. A step of 0 gives -1, which is
- * out of the bounds of the symbol. */
-static void slice_axis_at_run(Build *b, Dim start, Dim end, Dim step, Dim d, Window *w, int i)
-{
-    SxTable *t = b->sx;
-    const Sx *x[2] = {sx_dim(t, slice_within(b, start)), sx_dim(t, slice_within(b, end))};
-    const Sx *s = sx_dim(t, step), *n = sx_dim(t, d);
-    const Sx *zero = sx_i64(b, 0), *one = sx_i64(b, 1), *minus = sx_i64(b, -1);
-    const Sx *up = sx_lt(t, zero, s), *span;
-
-    for (int k = 0; k < 2; k++) {
-        x[k] = sx_select(t, sx_lt(t, x[k], zero), sx_add(t, x[k], n), x[k]);
-        x[k] = sx_max(t, x[k], sx_select(t, up, zero, minus));
-        x[k] = sx_min(t, x[k], sx_select(t, up, n, sx_sub(t, n, one)));
-    }
-    span = sx_select(t, up, sx_sub(t, x[1], x[0]), sx_sub(t, x[0], x[1]));
-    span = sx_select(t, sx_lt(t, zero, span),
-                     sx_add(t, sx_div(t, sx_sub(t, span, one), sx_abs(t, s)), one), zero);
-    span = sx_select(t, sx_eq(t, s, zero), minus, span);
-    w->size[i] = dim_of_sx(b, 0, NULL, span, 0, d->hi);
-    w->start[i] = dim_of_sx(b, 0, NULL, sx_max(t, x[0], zero), 0, d->hi);
-    w->step[i] = step;
-}
-
-/* starts, ends and steps as the node gives them; steps of 1 where it gives none. */
-typedef struct SliceInputs {
-    AxisList axes;
-    const Dim *start, *end, *step;
-} SliceInputs;
-
-static Status slice_inputs(Infer *cx, Node *n, SliceInputs *s)
-{
-    int count, ends, steps;
-
-    TRY(infer_elements(cx, n, 1, INT64_MIN, INT64_MAX, &s->start, &count));
-    TRY(infer_elements(cx, n, 2, INT64_MIN, INT64_MAX, &s->end, &ends));
-    TRY(infer_elements(cx, n, 4, INT64_MIN, INT64_MAX, &s->step, &steps));
-    if (count > in_type(n, 0)->rank)
-        return op_error(n, cx->diag, "starts", "Slice: %d starts for rank %d", count,
-                        in_type(n, 0)->rank);
-    TRY(infer_axes(cx, n, 3, in_type(n, 0)->rank, count, &s->axes));
-    if (ends != count || s->axes.n != count || (s->step && steps != count))
-        return op_error(n, cx->diag, NULL, "Slice: %d starts, %d ends, %d axes, %d steps", count,
-                        ends, s->axes.n, s->step ? steps : count);
-    if (s->step) return OK;
-    Dim *ones = ARENA_ARRAY(cx->module->arena, Dim, count);
-    for (int i = 0; i < count; i++)
-        ones[i] = dim_const(&cx->module->dims, 1);
-    s->step = ones;
-    return OK;
-}
-
-static Status slice_window(Infer *cx, Node *n, Window *w)
-{
-    DimTable *t = &cx->module->dims;
-    Build *b = cx->build;
-    const Type *x = in_type(n, 0);
-    SliceInputs s;
-
-    TRY(infer_ranked(cx, n, 0));
-    TRY(slice_inputs(cx, n, &s));
-    for (int i = 0; i < x->rank; i++) {
-        bool named = !s.axes.known;
-        for (int k = 0; k < s.axes.n && s.axes.known; k++)
-            named |= s.axes.axis[k] == i;
-        w->start[i] = dim_const(t, 0);
-        w->size[i] = x->dim[i];
-        w->step[i] = dim_const(t, 1);
-        if (!named) continue;
-        Dim start = axis_value(b, &s.axes, s.start, i, x->rank, 0, INT64_MIN, INT64_MAX);
-        Dim end = axis_value(b, &s.axes, s.end, i, x->rank, DIM_TOP, INT64_MIN, INT64_MAX);
-        Dim step = axis_value(b, &s.axes, s.step, i, x->rank, 1, INT64_MIN, INT64_MAX);
-        step = slice_within(b, step); /* beyond any extent, all steps are alike */
-        if (dim_is(step, 0))
-            return op_error(n, cx->diag, "steps", "Slice: the step on axis %d is impossible", i);
-        w->step[i] = step;
-        if (dim_is_const(step))
-            slice_axis(b, start, end, step->value, x->dim[i], &w->start[i], &w->size[i]);
-        else
-            slice_axis_at_run(b, start, end, step, x->dim[i], w, i);
-    }
-    return b->status;
-}
-
-static void slice_contents(Infer *cx, Node *n, const Window *w)
-{
-    int count;
-    const Dim *x = contents_of(cx, n->in[0], &count);
-    Dim *part;
-
-    if (!x || in_type(n, 0)->rank != 1) return;
-    if (!dim_is_const(w->start[0]) || !dim_is_const(w->size[0]) || !dim_is_const(w->step[0]))
-        return;
-    part = ARENA_ARRAY(cx->module->arena, Dim, w->size[0]->value);
-    for (int64_t i = 0; i < w->size[0]->value; i++)
-        part[i] = x[w->start[0]->value + i * w->step[0]->value];
-    infer_contents(cx, n, 0, (int)w->size[0]->value, part);
-}
-
-static Status infer_slice(Infer *cx, Node *n)
-{
-    Window w;
-
-    TRY(slice_window(cx, n, &w));
-    infer_out(cx, n, 0, in_type(n, 0)->dtype, in_type(n, 0)->rank, w.size);
-    slice_contents(cx, n, &w);
-    return OK;
-}
-
 static int64_t clamp(int64_t v, int64_t low, int64_t high)
 {
     return v < low ? low : v > high ? high : v;
-}
-
-static Status eval_slice(Eval *cx, const Node *n, const Tensor *const *in, Tensor **out)
-{
-    const Tensor *x = in[0], *axes = n->n_in > 3 ? in[3] : NULL,
-                 *steps = n->n_in > 4 ? in[4] : NULL;
-    int64_t dims[MAX_RANK], stride[MAX_RANK], offset = 0;
-
-    eval_strides(x->rank, x->dim, stride);
-    for (int i = 0; i < x->rank; i++)
-        dims[i] = x->dim[i];
-    if (in[2]->count != in[1]->count || (axes && axes->count != in[1]->count) ||
-        (steps && steps->count != in[1]->count) || in[1]->count > x->rank)
-        return op_error(n, cx->diag, NULL, "Slice: the inputs differ in length");
-    for (int64_t i = 0; i < in[1]->count; i++) {
-        int64_t a = axes ? tensor_int(axes, i) : i, step = steps ? tensor_int(steps, i) : 1, d;
-        int64_t start = tensor_int(in[1], i), end = tensor_int(in[2], i), span;
-
-        TRY(eval_index(cx, n, x->rank, &a));
-        step = clamp(step, -FAR, FAR);
-        if (step == 0)
-            return op_error(n, cx->diag, "steps", "Slice: step %d is impossible", (int)i);
-        d = x->dim[a];
-        if (start < 0) start = sat_add(start, d);
-        if (end < 0) end = sat_add(end, d);
-        start = step > 0 ? clamp(start, 0, d) : clamp(start, -1, d - 1);
-        end = step > 0 ? clamp(end, 0, d) : clamp(end, -1, d - 1);
-        span = step > 0 ? end - start : start - end;
-        dims[a] = span <= 0 ? 0 : (span - 1) / (step < 0 ? -step : step) + 1;
-        if (dims[a] > 0) offset += start * stride[a];
-        stride[a] = dims[a] > 1 ? stride[a] * step : 0;
-    }
-    TRY(eval_out(cx, n, &out[0], x->dtype, x->rank, dims));
-    eval_copy_strided(out[0], x, offset, stride);
-    return OK;
-}
-
-static Status lower_slice(Build *b, const Node *n, Value **out)
-{
-    const Type *to = &n->out[0]->type;
-    const Sx *idx[MAX_RANK];
-    Infer cx = infer_of(b);
-    Window w;
-
-    TRY(lower_movable(b, n, to->dtype));
-    TRY(slice_window(&cx, (Node *)(uintptr_t)n, &w));
-    for (int i = 0; i < to->rank; i++)
-        idx[i] = sx_affine(b, sx_index(b->sx, i), w.step[i], w.start[i]);
-    out[0] = type_equal(to, in_type(n, 0)) && to->rank == 0
-                 ? n->in[0]
-                 : build_map(b, "slice", 1, n->in, to->dtype, to->rank, to->dim,
-                             sx_at(b, 0, n->in[0], idx));
-    return b->status;
 }
 
 /* ---- Pad ---- */
@@ -705,16 +501,6 @@ static Status lower_reverse_sequence(Build *b, const Node *n, Value **out)
 #define VIEW   OP_PURE | OP_VIEW
 
 const OpDef rearrange_ops[] = {
-    {.name = "Slice",
-     .since = 13,
-     .about = "from start to end by steps",
-     IN(PORT("data"), {.name = "starts", .types = T_INDEX, .var = "Tind"},
-        {.name = "ends", .types = T_INDEX, .var = "Tind"},
-        {.name = "axes", .types = T_INDEX, .var = "Tind", .optional = true},
-        {.name = "steps", .types = T_INDEX, .var = "Tind", .optional = true}),
-     .out = OUT_T("output"),
-     ROW(slice),
-     .traits = VIEW},
     {.name = "Pad",
      .since = 25,
      .about = "more elements around, or fewer",
