@@ -46,16 +46,50 @@ Status compose_eval(Eval *cx, const Node *n, const Tensor *const *in, Tensor **o
     return OK;
 }
 
-/* The formula, built in a region that nobody keeps. */
+typedef struct Makers {
+    const Region *region;
+    bool found;
+} Makers;
+
+static void look_for_maker(void *context, Dim symbol)
+{
+    Makers *m = context;
+
+    for (const Node *n = m->region->first; n && !m->found; n = n->next)
+        for (int i = 0; i < n->n_define; i++)
+            m->found |= n->define[i] == symbol;
+}
+
+/* A dim of v is made of a symbol that a node of r makes. */
+static bool made_in(const Value *v, const Region *r)
+{
+    Makers m = {.region = r};
+
+    for (int i = 0; v && v->type.kind == TYPE_TENSOR && i < v->type.rank; i++)
+        dim_symbols(v->type.dim[i], look_for_maker, &m);
+    return m.found;
+}
+
+/* The formula, built in a region that nobody keeps; or, where its dims are symbols that only the
+ * run knows (a broadcast of long expressions), before the node: they need their makers. What only
+ * the values need is dead there, and goes. */
 Status compose_infer(Infer *cx, Node *n)
 {
-    Build b = build_at(region_new(cx->module, NULL), NULL, n->origin, cx->diag);
+    Region *scratch = region_new(cx->module, NULL);
+    Build b = build_at(scratch, NULL, n->origin, cx->diag);
     Value **value = ARENA_ARRAY(cx->module->arena, Value *, n->n_out);
+    bool keep = false;
 
     for (int k = 0; k < n->n_in; k++)
         if (n->in[k] && in_type(n, k)->rank == RANK_UNKNOWN)
             return op_unsupported(n, cx->diag, "input %d of unknown rank", k);
     TRY(n->op->lower(&b, n, value));
+    for (int k = 0; k < n->n_out; k++)
+        keep |= n->out[k] && made_in(value[k], scratch);
+    if (keep && cx->build) {
+        memset(value, 0, sizeof *value * (size_t)n->n_out);
+        TRY(n->op->lower(cx->build, n, value));
+    }
     for (int k = 0; k < n->n_out; k++)
         if (n->out[k] && !value[k])
             return op_unsupported(n, cx->diag, "%s: output %d", n->op->name, k);

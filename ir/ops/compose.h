@@ -17,7 +17,7 @@ Status compose_eval(Eval *cx, const Node *n, const Tensor *const *in, Tensor **o
     .eval = compose_eval, .lower = low
 
 /* OpDef.infer of such a row: the types that the formula gives. Every input needs a rank; `lower`
- * must not read the types of the outputs, nor make symbols that only the run knows. */
+ * must not read the types of the outputs. */
 Status compose_infer(Infer *cx, Node *n) MUST_USE;
 /* An operator with the attributes of n that are named in `attrs` (ends with NULL). */
 Value *make_like(Build *b, const Node *n, const char *op, int n_in, Value *const *in,
