@@ -169,6 +169,46 @@ static bool is_scatter_init(const Node *n, int src)
     return false;
 }
 
+typedef struct Source {
+    int src;
+    bool found;
+} Source;
+
+static void load_of_source(void *context, const Sx *e)
+{
+    Source *x = context;
+
+    if (e->op == SX_LOAD && e->src == x->src) x->found = true;
+}
+
+static bool reads_source(SxTable *t, const Sx *e, int src)
+{
+    Source x = {src, false};
+
+    sx_visit(t, e, load_of_source, &x);
+    return x.found;
+}
+
+/* Known weights of a product of matrices, in few bits: the product unpacks them where it puts its
+ * operands in order, and they are never in memory as a whole. */
+static bool is_compact(SxTable *t, const Node *n, int src, const Node *p, const Reads *r)
+{
+    const Stage *s = &n->kernel->stage[0];
+    size_t bytes = 0, count = 1;
+    Contraction c;
+
+    if (!all_constant(p) || p->out[0]->uses != 1 || r->loads != 1 || r->window) return false;
+    if (n->kernel->n_stage != 1 || s->order != ORDER_CHAIN || !kernel_contraction(t, s, &c))
+        return false;
+    if (!dim_is(c.size_batch, 1) || s->acc[0].dtype != DT_F32) return false;
+    if (!reads_source(t, c.swapped ? s->acc[0].body : s->acc[0].body2, src)) return false;
+    for (int i = 0; i < p->n_in; i++)
+        bytes += p->in[i]->data->bytes;
+    for (int i = 0; i < p->out[0]->type.rank; i++)
+        count *= (size_t)p->out[0]->type.dim[i]->lo;
+    return count * (size_t)dtype_bytes(p->out[0]->type.dtype) > 3 * bytes;
+}
+
 /* NULL: compute p where n reads it. Else the reason why not. */
 static const char *why_keep(SxTable *t, const Node *n, int src, const Node *p)
 {
@@ -182,6 +222,7 @@ static const char *why_keep(SxTable *t, const Node *n, int src, const Node *p)
     if (n->kernel->n_stage > 1) return "the reader has stages";
     if (n->kernel->stage[0].scan_axis >= 0 && cost > 0) return "the reader is a scan";
     if (n->n_in + p->n_in - 1 > MAX_OPERANDS) return "too many operands";
+    if (contraction && is_compact(t, n, src, p, &r)) return NULL;
     if (contraction && cost > 0) return "a contraction reads it often";
     if (contraction && r.window && !view_keeps_last(t, p) && !all_constant(p))
         return "a convolution would read it out of order";

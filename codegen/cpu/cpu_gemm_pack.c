@@ -26,6 +26,7 @@ static const Sx *side_value(const CpuGemm *g, int side)
 
 typedef struct Constant {
     const Node *node;
+    bool floats; /* then weights of 8 bits and less stay what they are: unpacked by each run */
     bool yes;
 } Constant;
 
@@ -35,11 +36,12 @@ static void only_constants(void *context, const Sx *e)
 
     if (e->op == SX_DIM || e->op == SX_ACC || e->op == SX_CHECK) c->yes = false;
     if (e->op == SX_LOAD && (e->src < 0 || !c->node->in[e->src]->data)) c->yes = false;
+    if (e->op == SX_LOAD && c->floats && dtype_bits(e->dtype) <= 8) c->yes = false;
 }
 
 bool gemm_constant(const CpuGemm *g, int side)
 {
-    Constant c = {g->nest->node, true};
+    Constant c = {g->nest->node, !g->bytes, true};
 
     for (int i = 0; i < g->n_index; i++) {
         bool used = sx_uses_index(&g->nest->module->sx, side_value(g, side), i);

@@ -279,97 +279,6 @@ static Status lower_integer_to_float(Build *b, const Node *n, Value **out)
     return b->status;
 }
 
-/* The element at `at` of packed unsigned integers of `bits` bits, the low ones first; a row starts
- * at flat byte `row`. As i32. */
-static const Sx *unpacked(Build *b, int src, const Sx *row, const Sx *at, int64_t bits)
-{
-    SxTable *t = b->sx;
-    const Sx *each = sx_i64(b, 8 / bits), *byte, *shift;
-
-    byte = sx_load_flat(t, DT_U8, src, sx_add(t, row, sx_floor_div(t, at, each)), NULL);
-    shift = sx_mul(t, sx_floor_mod(t, at, each), sx_i64(b, bits));
-    byte = sx_shr(t, sx_cast(t, byte, DT_I32), sx_cast(t, shift, DT_I32));
-    return sx_and(t, byte, sx_const_int(t, DT_I32, ((int64_t)1 << bits) - 1));
-}
-
-typedef struct Blocks {
-    int64_t n, k, bits, size, count; /* columns, rows, bits, block size, blocks of a column */
-    int64_t bytes;                   /* of a block */
-} Blocks;
-
-static Status blocks_read(const Node *n, Diag *d, Blocks *x)
-{
-    *x = (Blocks){.n = attr_int(n, "N", 0),
-                  .k = attr_int(n, "K", 0),
-                  .bits = attr_int(n, "bits", 4),
-                  .size = attr_int(n, "block_size", 0)};
-    if (x->bits != 2 && x->bits != 4 && x->bits != 8)
-        return op_unsupported(n, d, "%lld bits", (long long)x->bits);
-    if (x->n < 1 || x->k < 1 || x->n > INT32_MAX || x->k > INT32_MAX)
-        return op_error(n, d, "N", "MatMulNBits: N %lld, K %lld", (long long)x->n, (long long)x->k);
-    if (x->size < 8 || x->size > 1 << 20)
-        return op_error(n, d, "block_size", "MatMulNBits: found %lld, expected 16 or more",
-                        (long long)x->size);
-    if (has_in(n, 4)) return op_unsupported(n, d, "the input \"g_idx\"");
-    x->count = (x->k + x->size - 1) / x->size;
-    x->bytes = x->size * x->bits / 8;
-    return OK;
-}
-
-/* An input of a constant number of elements, as the attributes say. */
-static Status check_count(Build *b, const Node *n, int k, int64_t want)
-{
-    Dim count = type_count(b->dims, in_type(n, k));
-
-    if (dim_is(count, want)) return OK;
-    return op_error(n, b->diag, n->op->in[k].name, "MatMulNBits: %lld elements, expected %lld",
-                    (long long)count->lo, (long long)want);
-}
-
-/* The weights as [N, K]. */
-static Status dequantised_blocks(Build *b, const Node *n, const Blocks *x, Value **out)
-{
-    SxTable *t = b->sx;
-    DType type = in_type(n, 2)->dtype;
-    int64_t per = 8 / x->bits, row = (x->count + per - 1) / per;
-    const Sx *j = sx_index(t, 0), *k = sx_index(t, 1), *size = sx_i64(b, x->size);
-    const Sx *block = sx_floor_div(t, k, size), *at, *v, *zero, *scale;
-    Value *in[3] = {n->in[1], n->in[2], in_value(n, 3)};
-
-    TRY(check_count(b, n, 1, x->n * x->count * x->bytes));
-    TRY(check_count(b, n, 2, x->n * x->count));
-    at = sx_add(t, sx_mul(t, j, sx_i64(b, x->count)), block);
-    v = unpacked(b, 0, sx_mul(t, at, sx_i64(b, x->bytes)), sx_floor_mod(t, k, size), x->bits);
-    v = sx_cast(t, v, DT_F32);
-    scale = sx_cast(t, sx_load_flat(t, type, 1, at, NULL), DT_F32);
-    zero = sx_const(t, DT_F32, (double)((int64_t)1 << (x->bits - 1)));
-    if (in[2] && in[2]->type.dtype == DT_U8) {
-        TRY(check_count(b, n, 3, x->n * row));
-        zero = unpacked(b, 2, sx_mul(t, j, sx_i64(b, row)), block, x->bits);
-    } else if (in[2]) {
-        TRY(check_count(b, n, 3, x->n * x->count));
-        zero = sx_load_flat(t, in[2]->type.dtype, 2, at, NULL);
-    }
-    v = sx_mul(t, sx_sub(t, v, sx_cast(t, zero, DT_F32)), scale);
-    *out =
-        build_map(b, "dequantize", in[2] ? 3 : 2, in, type, 2,
-                  (Dim[]){dim_const(b->dims, x->n), dim_const(b->dims, x->k)}, sx_cast(t, v, type));
-    return b->status;
-}
-
-static Status lower_nbits(Build *b, const Node *n, Value **out)
-{
-    Blocks x;
-    Value *w, *v;
-
-    TRY(blocks_read(n, b->diag, &x));
-    TRY(dequantised_blocks(b, n, &x, &w));
-    v = build_op2(b, "MatMul", n->in[0],
-                  build_transpose(b, make_cast(b, w, in_type(n, 0)->dtype), (const int[]){1, 0}));
-    out[0] = make_plus(b, v, in_value(n, 5));
-    return b->status;
-}
-
 /* ---- the conversions, as com.microsoft has them ---- */
 
 static Status lower_conversion(Build *b, const Node *n, Value **out)
@@ -496,16 +405,6 @@ const OpDef contrib_ops[] = {
             {"bias", T_F32, NULL, true}),
      ROW_OUT({"Y", T_F32}),
      MICROSOFT_ROW(lower_integer_to_float)},
-    {.name = "MatMulNBits",
-     .about = "A times weights of 2, 4 or 8 bits, quantised by blocks",
-     ROW_IN({"A", T_HALVES, "T1"}, {"B", DT_BIT(DT_U8)}, {"scales", T_HALVES, "T1"},
-            {"zero_points", T_HALVES | DT_BIT(DT_U8), NULL, true}, {"g_idx", T_IDS, NULL, true},
-            {"bias", T_HALVES, "T1", true}),
-     ROW_OUT({"Y", T_HALVES, "T1"}),
-     ROW_ATTRS(ATTR_REQ("K", ATTR_INT), ATTR_REQ("N", ATTR_INT), ATTR_I("accuracy_level", 0),
-               ATTR_I("bits", 4), ATTR_REQ("block_size", ATTR_INT),
-               ATTR_OPT("weight_prepacked", ATTR_INT)),
-     MICROSOFT_ROW(lower_nbits)},
     {.name = "QuantizeLinear",
      .about = "saturate(round(x / scale) + zero point)",
      ROW_IN({"x", T_HALVES, "T1"}, {"y_scale", T_HALVES, "T1"},

@@ -136,6 +136,15 @@ static void epilogues(Run *r)
                          "%%y = Relu(%%h)\n%%z = Add(%%h, %%y)\noutput %%y\noutput %%z");
     GRAPH("scaled in front", "input %%a : f32[9,24]\ninput %%b : f32[24,40]\ninput %%s : f32[9,1]\n"
                              "%%t = Mul(%%a, %%s)\n%%y = MatMul(%%t, %%b)\noutput %%y");
+    /* weights in bytes are unpacked by the run, by whoever puts them in order */
+    GRAPH("weights in bytes", "input %%a : f32[m,40]\nconst %%b : i8[40,70] {0 ...}\n"
+                              "const %%s : f32[70] {0 ...}\n"
+                              "%%w = DequantizeLinear(%%b, %%s) {axis=1}\n"
+                              "%%y = MatMul(%%a, %%w)\noutput %%y");
+    GRAPH("row times weights in bytes", "input %%a : f32[1,600]\nconst %%b : u8[600,300] {0 ...}\n"
+                                        "const %%s : f32[] {0.5}\nconst %%z : u8[] {9}\n"
+                                        "%%w = DequantizeLinear(%%b, %%s, %%z)\n"
+                                        "%%y = MatMul(%%a, %%w)\noutput %%y");
     /* columns of a matrix whose rows are whole pages apart: panels of rows, many packed at once */
     GRAPH("columns of pages",
           "input %%a : f32[20,1024]\nconst %%b : f32[20,40] {0 ...}\n"

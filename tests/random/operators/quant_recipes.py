@@ -230,10 +230,11 @@ def matmul_nbits(g):
     blocks = -(-k // block)
     t = g.one("float", "float", "float16")
     g.tolerance = 5e-3 if t == "float16" else 0
+    known = g.one(1, 1, 1, 0)
     parts = [g.data(t, g.shape(0, 1, 3, 0) + [m, k], -1, 1),
-             g.known(bytes_of(g, "uint8", [n, blocks, block * bits // 8]), 1),
-             const(g, scale(g, [n, blocks], t), 1),
-             const(g, bytes_of(g, "uint8", [n, -(-blocks * bits // 8)]), 1) if g.chance(.5) else None]
+             g.known(bytes_of(g, "uint8", [n, blocks, block * bits // 8]), known),
+             const(g, scale(g, [n, blocks], t), known),
+             const(g, bytes_of(g, "uint8", [n, -(-blocks * bits // 8)]), known) if g.chance(.5) else None]
     g.node(parts, K=k, N=n, bits=bits, block_size=block)
 
 
