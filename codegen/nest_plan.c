@@ -411,6 +411,7 @@ static void frame_edges(Nest *n, NestStage *s, int out)
     int rank = o->dst ? o->n_dst : s->stage->rank;
 
     for (int i = 0; i < rank; i++) {
+        if (o->open >> i & 1) continue; /* others write there */
         Dim inner = dim_product(t, rank - i - 1, dim + i + 1);
         NestEdge e = {.out = out, .count = dim_product(t, i, dim), .at = dim_const(t, 0)};
         Dim begin = dim_const(t, o->before[i]), end = dim_add(t, begin, within[i]);

@@ -344,7 +344,8 @@ static void plan_if(Planner *p, const Node *n)
 }
 
 /* The pieces of a concat along the first axis that has an extent lie one behind the other. A piece
- * of an open size is copied, once it is checked: it may be larger than its place. */
+ * of an open size is copied, once it is checked: it may be larger than its place. Of a whole one
+ * each is the whole. */
 static void plan_concat(Planner *p, const Node *n)
 {
     NodePlan *np = node_plan(p, n);
@@ -352,6 +353,9 @@ static void plan_concat(Planner *p, const Node *n)
     int64_t at = 0, whole;
 
     np->direct[0] = ARENA_ARRAY(p->arena, bool, n->n_in);
+    for (int i = 0; n->whole && i < n->n_in; i++)
+        np->direct[0][i] = claim(p, n->in[i], n->parent, l->buffer, l->offset);
+    if (n->whole) return;
     for (int i = 0; i < n->axis; i++)
         if (!dim_is(n->out[0]->type.dim[i], 1)) return;
     if (plan_bytes(n->out[0]) < 0 || p->buffer[l->buffer].size < 0) return;
@@ -388,12 +392,21 @@ static void plan_holders(Planner *p, const Region *r)
     }
 }
 
+/* A whole of pieces that stand in another whole already. */
+static void join_pieces(Planner *p, const Node *n)
+{
+    const Life *l = n->whole ? life_of(p, n->in[0]) : NULL;
+
+    if (l && l->buffer >= 0) join(p, n->out[0], l->buffer, l->offset);
+}
+
 static void plan_concats(Planner *p, const Region *r)
 {
     for (const Node *n = r->last; n; n = n->prev) {
         for (int i = 0; i < n->n_region; i++)
             plan_concats(p, n->region[i]);
         if (n->kind != NODE_CONCAT) continue;
+        if (life_of(p, n->out[0])->buffer < 0) join_pieces(p, n);
         if (life_of(p, n->out[0])->buffer < 0) own_buffer(p, n->out[0]);
         plan_concat(p, n);
     }

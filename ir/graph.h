@@ -123,6 +123,7 @@ struct Node {
     CallInfo *call;
     BindInfo *bind;
     int axis;     /* CONCAT */
+    bool whole;   /* CONCAT: operands have the result's dims and its memory, each made its part */
     int n_define; /* symbols that this node binds: an output dim that is exactly this symbol (CALL,
                      IF, LOOP), or bind */
     Dim *define;

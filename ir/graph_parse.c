@@ -290,7 +290,9 @@ static bool read_payload(Reader *r, Node *n)
     case NODE_KERNEL:
         return reader_kernel(r, &n->kernel);
     case NODE_CONCAT:
-        return reader_need(r, "axis") && reader_small(r, 0, MAX_RANK - 1, &n->axis);
+        if (!reader_need(r, "axis") || !reader_small(r, 0, MAX_RANK - 1, &n->axis)) return false;
+        n->whole = reader_eat(r, "whole");
+        return true;
     case NODE_CALL:
         return read_call(r, n);
     case NODE_BIND:

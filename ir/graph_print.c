@@ -322,7 +322,7 @@ static void print_call(Text *out, const CallInfo *c)
 
 static void print_payload(Text *out, const Node *n, int indent)
 {
-    if (n->kind == NODE_CONCAT) text_f(out, " axis %d", n->axis);
+    if (n->kind == NODE_CONCAT) text_f(out, " axis %d%s", n->axis, n->whole ? " whole" : "");
     if (n->call) print_call(out, n->call);
     for (int i = 0; n->bind && i < n->bind->n; i++) {
         text_f(out, " [%d]=", n->bind->element[i]);

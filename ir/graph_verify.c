@@ -180,11 +180,11 @@ static bool check_concat(Verifier *v, const Node *n)
         if (!is_tensor(t) || t->dtype != to->dtype || t->rank != to->rank)
             return fail(v, "operand %d has another dtype or rank than the result", k);
         for (int i = 0; i < t->rank; i++)
-            if (i != n->axis && dim_distinct(dims, t->dim[i], to->dim[i]))
+            if ((i != n->axis || n->whole) && dim_distinct(dims, t->dim[i], to->dim[i]))
                 return fail(v, "operand %d and the result differ in dim %d", k, i);
         sum = dim_add(dims, sum, t->dim[n->axis]);
     }
-    return !dim_distinct(dims, sum, to->dim[n->axis]) ||
+    return n->whole || !dim_distinct(dims, sum, to->dim[n->axis]) ||
            fail(v, "the dims along the axis do not add up");
 }
 

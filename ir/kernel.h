@@ -90,6 +90,9 @@ typedef struct StageOut {
      * they fill. */
     const int64_t *before;
     const Dim *within;
+    /* with `before`: bit i: along axis i what is around the result belongs to others, who share its
+     * memory, and is left alone */
+    uint32_t open;
 } StageOut;
 
 typedef struct Stage {

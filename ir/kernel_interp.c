@@ -272,6 +272,25 @@ static void scan_point(Interp *x, const Stage *s, Running *run, uint64_t *acc)
         acc[a] = run[a].lane[0];
 }
 
+/* Zeros around the points, but along axes where others write. */
+static void clear_frame(Interp *x, const Stage *s, const StageOut *o, Tensor *t)
+{
+    size_t size = (size_t)dtype_bytes(t->dtype);
+
+    for (int64_t e = 0; e < t->count; e++) {
+        int64_t left = e;
+        bool zero = false;
+        for (int i = t->rank - 1; i >= 0; i--) {
+            int64_t at = left % t->dim[i] - o->before[i], n = 0;
+            left /= t->dim[i];
+            if (o->open >> i & 1) continue;
+            if (!dim_eval(s->extent[i], x->dim, x->context, &n)) continue;
+            zero |= at < 0 || at >= n;
+        }
+        if (zero) memset((char *)t->data + (size_t)e * size, 0, size);
+    }
+}
+
 static void run_stage(Interp *x, const Stage *s, int stage, Tensor *const *out, Arena *a)
 {
     int64_t domain[MAX_RANK], reduce[MAX_RANK], point = 0;
@@ -285,7 +304,10 @@ static void run_stage(Interp *x, const Stage *s, int stage, Tensor *const *out, 
             memcpy(out[s->out[j].result]->data, x->in[s->out[j].init]->data,
                    out[s->out[j].result]->bytes);
     for (int j = 0; j < s->n_out; j++)
-        if (s->out[j].before) memset(out[s->out[j].result]->data, 0, out[s->out[j].result]->bytes);
+        if (s->out[j].before && s->out[j].dst)
+            memset(out[s->out[j].result]->data, 0, out[s->out[j].result]->bytes);
+        else if (s->out[j].before)
+            clear_frame(x, s, &s->out[j], out[s->out[j].result]);
     x->local[stage] = s->out[0].result >= 0 && !s->out[0].dst
                           ? out[s->out[0].result]
                           : tensor_new(a, s->out[0].dtype, s->rank, domain);

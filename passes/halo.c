@@ -13,6 +13,7 @@
  * Works for open extents too.
  *
  * Ends: each change removes a guard. Runs after layout: the channels are the last axis. */
+#include "passes/frame.h"
 #include "passes/fuse_inline.h"
 
 #include <math.h>
@@ -35,81 +36,16 @@ typedef struct Want {
     Frame frame;
 } Want;
 
-/* What reads a value. */
-typedef struct Readers {
-    bool others; /* something that could not look behind a frame */
-    Node **node;
-    int n, cap;
-} Readers;
-
 typedef struct Halo {
     PassContext *cx;
     Module *m;
-    Map readers; /* Value * -> Readers * */
+    Frames frames;
     Want *want;
     int n_want, cap_want;
     Frame *copy;
     int n_copy, cap_copy;
     bool changed;
 } Halo;
-
-/* ---- who reads what ---- */
-
-static Readers *readers_of(Halo *h, const Value *v)
-{
-    Readers *r = map_get(&h->readers, v);
-
-    if (!r) {
-        r = ARENA_NEW(h->cx->scratch, Readers);
-        map_set(&h->readers, v, r);
-    }
-    return r;
-}
-
-typedef struct Plain {
-    int src;
-    bool yes;
-} Plain;
-
-static void plain_load(void *context, const Sx *e)
-{
-    Plain *p = context;
-
-    if ((e->op == SX_LOAD || e->op == SX_CHECK) && e->src == p->src)
-        p->yes &= e->op == SX_LOAD && !e->flat;
-}
-
-/* Whether all that the kernel reads of operand src are loads at indices. */
-static bool reads_by_index(Halo *h, const Node *n, int src)
-{
-    Plain p = {src, true};
-
-    if (n->kind != NODE_KERNEL) return false;
-    for (int i = 0; i < n->kernel->n_stage; i++)
-        for (int j = 0; j < n->kernel->stage[i].n_out; j++)
-            if (n->kernel->stage[i].out[j].dst && n->kernel->stage[i].out[j].init == src)
-                return false;
-    for (int i = 0; i < n->kernel->n_stage; i++)
-        stage_visit_exprs(&h->m->sx, &n->kernel->stage[i], plain_load, &p);
-    return p.yes;
-}
-
-static Status note_readers(void *context, Node *n)
-{
-    Halo *h = context;
-
-    for (int i = 0; i < n->n_in; i++) {
-        Readers *r;
-        if (!n->in[i] || n->in[i]->data) continue;
-        r = readers_of(h, n->in[i]);
-        if (!reads_by_index(h, n, i)) r->others = true;
-        VEC_PUSH(h->cx->scratch, r->node, r->n, r->cap, n);
-    }
-    for (int k = 0; k < n->n_region; k++)
-        for (int i = 0; i < n->region[k]->n_result; i++)
-            readers_of(h, n->region[k]->result[i])->others = true;
-    return OK;
-}
 
 /* ---- what a window reaches ---- */
 
@@ -266,34 +202,6 @@ static Status note_want(void *context, Node *n)
 
 /* ---- the convolution reads without a guard ---- */
 
-typedef struct Shift {
-    SxTable *t;
-    int src, to;           /* loads of src become loads of `to`, */
-    const int64_t *before; /* so much further */
-    const Sx *open;        /* this one loses its guard, */
-    const Sx *whole;       /* as does the select around it */
-} Shift;
-
-static const Sx *shift_leaf(void *context, const Sx *e)
-{
-    Shift *w = context;
-    const Sx *idx[MAX_RANK], *guard;
-    int n = e->n - (e->guarded ? 1 : 0);
-
-    if (e->op != SX_LOAD || e->src != w->src) return NULL;
-    if (w->to != w->src && e != w->open) return NULL;
-    for (int i = 0; i < n; i++)
-        idx[i] = sx_add(w->t, e->arg[i], sx_const_int(w->t, DT_I64, w->before[i]));
-    guard = e->guarded && e != w->open ? e->arg[n] : NULL;
-    return sx_load(w->t, e->dtype, w->to, n, idx, guard);
-}
-
-static const Sx *shift_expr(void *context, const Sx *e)
-{
-    Shift *w = context;
-    return sx_rewrite(w->t, e == w->whole && e->op == SX_SELECT ? e->arg[1] : e, shift_leaf, w);
-}
-
 static bool is_finite(const Tensor *t) /* of f32 */
 {
     const char *at = t->data;
@@ -317,14 +225,12 @@ static bool tells_where(const Node *n, const Sx *open)
     return a->dtype == DT_F32 && t && t->dtype == DT_F32 && is_finite(t);
 }
 
-static void shift_loads(Halo *h, Node *n, const Shift *w)
+static void shift_loads(Halo *h, Node *n, const FrameShift *w)
 {
-    Kernel *k = arena_copy(h->m->arena, n->kernel, sizeof *k);
     const Sx *where = w->open && tells_where(n, w->open) ? w->open->arg[w->open->n - 1] : NULL;
 
-    kernel_map_exprs(h->m->arena, k, shift_expr, (void *)(uintptr_t)w);
-    if (where) k->stage[0].acc[0].where = where;
-    n->kernel = k;
+    frame_shift(h->m, n, w);
+    if (where) n->kernel->stage[0].acc[0].where = where;
 }
 
 /* ---- padded copies ---- */
@@ -339,26 +245,38 @@ static bool is_view(const Value *v)
            k->stage[0].out[0].value->op == SX_LOAD;
 }
 
-static Value *build_padded(Halo *h, const Frame *f, Status *s)
+/* A copy that selects between v and a border. */
+static Value *build_bordered(Build *b, const Frame *f)
 {
     Value *v = f->of;
-    Region *r = v->def ? v->def->parent : v->region;
-    Build b =
-        build_at(r, v->def ? v->def->next : r->first, v->def ? v->def->origin : NULL, h->cx->diag);
     const Sx *idx[MAX_RANK], *guard = NULL;
-    Value *y;
 
     for (int i = 0; i < v->type.rank; i++) {
         const Sx *g;
-        idx[i] = sx_sub(b.sx, sx_index(b.sx, i), sx_i64(&b, f->before[i]));
-        g = sx_inside(&b, idx[i], v->type.dim[i], v->type.rank, f->dims);
-        guard = guard && g ? sx_and(b.sx, guard, g) : g ? g : guard;
+        idx[i] = sx_sub(b->sx, sx_index(b->sx, i), sx_i64(b, f->before[i]));
+        g = sx_inside(b, idx[i], v->type.dim[i], v->type.rank, f->dims);
+        guard = guard && g ? sx_and(b->sx, guard, g) : g ? g : guard;
     }
-    const Sx *e = sx_at_guarded(&b, 0, v, idx, guard);
-    if (guard && f->border) e = sx_select(b.sx, guard, e, sx_const_int(b.sx, e->dtype, f->border));
-    y = build_map(&b, "pad", 1, &v, v->type.dtype, v->type.rank, f->dims, e);
+    const Sx *e = sx_at_guarded(b, 0, v, idx, guard);
+    if (guard) e = sx_select(b->sx, guard, e, sx_const_int(b->sx, e->dtype, f->border));
+    return build_map(b, "pad", 1, &v, v->type.dtype, v->type.rank, f->dims, e);
+}
+
+static Value *build_padded(Halo *h, const Frame *f, Status *s)
+{
+    Value *v = f->of, *y;
+    Region *r = v->def ? v->def->parent : v->region;
+    Build b =
+        build_at(r, v->def ? v->def->next : r->first, v->def ? v->def->origin : NULL, h->cx->diag);
+
+    if (f->border)
+        y = build_bordered(&b, f);
+    else
+        y = frame_copy(&b, v, "pad", v->type.dim, NULL);
     *s = b.status;
+    if (y) frame_add_reader(&h->frames, v, y->def);
     if (y && is_view(v)) fuse_inline(y->def, 0, v->def);
+    if (y && !f->border) frame_set(h->m, y, f->dims, f->before, 0);
     return y;
 }
 
@@ -385,8 +303,7 @@ static Value *padded(Halo *h, const Frame *want, Status *s)
 static Status read_copy(Halo *h, const Want *w)
 {
     Side side = guarded_side(w->n);
-    Shift shift = {
-        .t = &h->m->sx, .before = w->frame.before, .open = side.load, .whole = side.whole};
+    FrameShift shift = {.before = w->frame.before, .open = side.load, .whole = side.whole};
     Status s = OK;
     Value *v;
     Operands o;
@@ -407,22 +324,9 @@ static Status read_copy(Halo *h, const Want *w)
 
 /* ---- frames ---- */
 
-static StageOut *maker_of(const Value *v)
-{
-    const Node *n = v->def;
-
-    if (!n || n->kind != NODE_KERNEL || n->kernel->n_stage != 1) return NULL;
-    if (n->kernel->stage[0].scan_axis >= 0) return NULL;
-    for (int j = 0; j < n->kernel->stage[0].n_out; j++) {
-        StageOut *o = &n->kernel->stage[0].out[j];
-        if (o->result == v->index) return o->dst || o->before ? NULL : o;
-    }
-    return NULL;
-}
-
 static bool can_frame(Halo *h, const Value *v)
 {
-    return maker_of(v) && !readers_of(h, v)->others;
+    return frame_maker(v) && frame_readers_follow(&h->frames, v);
 }
 
 /* One frame for all that want one of v. */
@@ -459,35 +363,14 @@ static Side open_side(const Halo *h, const Node *n, const Value *v)
     return (Side){0};
 }
 
-/* The maker's stages are its own before they change. */
-static StageOut *own_maker(Halo *h, Value *v)
-{
-    Kernel *k = arena_copy(h->m->arena, v->def->kernel, sizeof *k);
-
-    k->stage = arena_copy(h->m->arena, k->stage, sizeof(Stage));
-    k->stage[0].out =
-        arena_copy(h->m->arena, k->stage[0].out, sizeof(StageOut) * (size_t)k->stage[0].n_out);
-    v->def->kernel = k;
-    return maker_of(v);
-}
-
-/* Where a guard was never needed, the frame is no wider than the value. */
-static bool widens(const Value *v, const Frame *f)
-{
-    for (int i = 0; i < v->type.rank; i++)
-        if (v->type.dim[i] != f->dims[i]) return true;
-    return false;
-}
-
 static void set_frame(Halo *h, Value *v, const Frame *f)
 {
-    Readers *r = readers_of(h, v);
-    size_t rank = (size_t)v->type.rank;
+    const Readers *r = frame_readers(&h->frames, v);
 
     for (int i = 0; i < r->n; i++) {
         Node *n = r->node[i];
         Side side = open_side(h, n, v);
-        Shift shift = {.t = &h->m->sx, .before = f->before, .open = side.load, .whole = side.whole};
+        FrameShift shift = {.before = f->before, .open = side.load, .whole = side.whole};
         bool again = false;
         for (int j = 0; j < i; j++)
             again |= r->node[j] == n;
@@ -497,9 +380,7 @@ static void set_frame(Halo *h, Value *v, const Frame *f)
             shift_loads(h, n, &shift);
         }
     }
-    if (widens(v, f))
-        own_maker(h, v)->before = arena_copy(h->m->arena, f->before, sizeof(int64_t) * rank);
-    v->type.dim = arena_copy(h->m->arena, f->dims, sizeof(Dim) * rank);
+    frame_set(h->m, v, f->dims, f->before, 0);
     h->changed = true;
 }
 
@@ -521,10 +402,7 @@ Status pass_halo(PassContext *cx, Module *m, bool *changed)
 {
     Halo h = {.cx = cx, .m = m};
 
-    map_init(&h.readers, cx->scratch, false);
-    TRY(module_visit(m, note_readers, &h));
-    for (int i = 0; i < m->main->n_result; i++)
-        readers_of(&h, m->main->result[i])->others = true;
+    TRY(frames_start(&h.frames, m, cx->scratch));
     TRY(module_visit(m, note_want, &h));
     for (int i = 0; i < h.n_want; i++)
         TRY(settle(&h, &h.want[i]));

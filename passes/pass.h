@@ -101,6 +101,7 @@ Status pass_dce(PassContext *cx, Module *m, bool *changed); /* what nobody reads
 Status pass_lower(PassContext *cx, Module *m, bool *changed);  /* operators -> primitives */
 Status pass_layout(PassContext *cx, Module *m, bool *changed); /* order of axes in memory */
 Status pass_widen(PassContext *cx, Module *m, bool *changed);  /* 16-bit floats read often as f32 */
+Status pass_concat(PassContext *cx, Module *m, bool *changed); /* pieces made in their place */
 Status pass_halo(PassContext *cx, Module *m, bool *changed);   /* windows without guards */
 Status pass_fuse(PassContext *cx, Module *m, bool *changed);   /* which primitives share a kernel */
 Status pass_winograd(PassContext *cx, Module *m, bool *changed); /* 3 x 3 in another basis */

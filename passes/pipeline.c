@@ -28,6 +28,8 @@ const Pass pass_pipeline[] = {
     {"winograd", "3 x 3 convolutions in another basis, if asked for", 1, false, false, STAGE_FUSED,
      pass_winograd},
     {"bf16", "products of rounded numbers, if asked for", 1, false, false, STAGE_FUSED, pass_bf16},
+    /* behind bf16: a piece's rounded copy is no piece */
+    {"concat", "pieces made within the whole", 1, false, false, STAGE_FUSED, pass_concat},
     {"dce", "what nobody reads", 0, true, true, STAGE_FUSED, pass_dce},
     {0},
 };

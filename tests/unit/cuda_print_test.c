@@ -10,6 +10,7 @@ static const char shim[] =
     "#define __clzll __builtin_clzll\n"
     "#define __popcll __builtin_popcountll\n"
     "#define memcpy __builtin_memcpy\n"
+    "#define memset __builtin_memset\n"
     "#define HOST(N) extern \"C\" float N##f(float) throw(); extern \"C\" double N(double) "
     "throw();\n"
     "HOST(fabs) HOST(sqrt) HOST(floor) HOST(ceil) HOST(trunc) HOST(nearbyint)\n"
