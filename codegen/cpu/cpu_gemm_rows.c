@@ -104,46 +104,67 @@ static int enter_results(GemmTask *t)
     return column;
 }
 
-/* The loop of the results along which the rows of a panel follow each other, -1: there is none. */
-static int row_loop(const CpuGemm *g)
+/* ---- where the rows of a panel stand ---- */
+
+typedef struct RowLoops {
+    int n, loop[NEST_INDICES]; /* of the results, that M is; the innermost first */
+    LLVMValueRef at[NEST_INDICES];
+    bool carry; /* rows go from one line to the next: at[] is of the row at hand, not the first */
+} RowLoops;
+
+static void find_row_loops(const CpuGemm *g, RowLoops *x)
 {
     const NestStage *s = &g->nest->stage[STAGE_OUT];
-    int found = -1, n = 0;
 
-    for (int l = 0; l < s->n_loop; l++) {
-        if (g->group[s->loop[l].last] != SET_M) continue;
-        n++;
-        if (found < 0 || s->loop[l].last > s->loop[found].last) found = l;
-    }
-    if (n <= 1) return found;
-    return dim_is(g->lines, 1) || g->run || s->loop[found].extent != g->line ? -1 : found;
+    for (int i = g->n_index - 1; i >= 0; i--)
+        for (int l = 0; l < s->n_loop; l++)
+            if (s->loop[l].last == i && g->group[i] == SET_M) x->loop[x->n++] = l;
+    x->carry = x->n > 1 && (dim_is(g->lines, 1) || g->run || s->loop[x->loop[0]].extent != g->line);
 }
 
-/* The results stand at row m + r. `first`: the loops' values at row m, if that is enough. */
-static void place_row(GemmTask *t, LLVMValueRef m, LLVMValueRef r, LLVMValueRef first)
+static RowLoops first_row(GemmTask *t, LLVMValueRef m)
 {
     CpuFn *f = t->f;
-    int l = row_loop(t->g);
+    RowLoops x = {0};
+
+    find_row_loops(t->g, &x);
+    cpu_at(f, f->level);
+    gemm_place(f, t->g, STAGE_OUT, SET_M, m);
+    for (int i = 0; i < x.n; i++)
+        x.at[i] = f->loop_value[x.loop[i]];
+    return x;
+}
+
+/* The results stand at the r-th row. */
+static void place_row(GemmTask *t, const RowLoops *x, LLVMValueRef r)
+{
+    CpuFn *f = t->f;
 
     cpu_at(f, f->level);
-    if (!first) {
-        gemm_place(f, t->g, STAGE_OUT, SET_M, gemm_add(f, m, r));
-        return;
+    for (int i = 0; i < (x->carry ? x->n : x->n ? 1 : 0); i++) {
+        f->loop_value[x->loop[i]] = x->carry ? x->at[i] : gemm_add(f, x->at[i], r);
+        f->loop_level[x->loop[i]] = f->level;
     }
-    f->loop_value[l] = gemm_add(f, first, r);
-    f->loop_level[l] = f->level;
     cpu_restamp(f);
 }
 
-static LLVMValueRef first_row(GemmTask *t, LLVMValueRef m)
+/* On to the next row, without a division. */
+static void next_row(GemmTask *t, RowLoops *x)
 {
     CpuFn *f = t->f;
-    int l = row_loop(t->g);
+    const NestLoop *loop = t->g->nest->stage[STAGE_OUT].loop;
+    LLVMValueRef step = cpu_i64(f->m, 1);
 
-    if (l < 0) return NULL;
-    cpu_at(f, f->level);
-    gemm_place(f, t->g, STAGE_OUT, SET_M, m);
-    return f->loop_value[l];
+    for (int i = 0; x->carry && i < x->n; i++) {
+        LLVMValueRef extent = cpu_dim(f, loop[x->loop[i]].extent), ends;
+
+        cpu_at(f, f->level);
+        x->at[i] = gemm_add(f, x->at[i], step);
+        if (i == x->n - 1) return;
+        ends = LLVMBuildICmp(f->b, LLVMIntEQ, x->at[i], extent, "");
+        x->at[i] = LLVMBuildSelect(f->b, ends, cpu_i64(f->m, 0), x->at[i], "");
+        step = LLVMBuildZExt(f->b, ends, f->m->i64, "");
+    }
 }
 
 static void leave_row(CpuFn *f)
@@ -158,16 +179,20 @@ void gemm_rows_loop(GemmTask *t, LLVMValueRef m, int rows, LLVMValueRef n, bool 
 {
     CpuFn *f = t->f;
     int column = enter_results(t);
-    LLVMValueRef first = first_row(t, m);
-    CpuLoop l = cpu_loop_open(f, cpu_i64(f->m, 0), cpu_i64(f->m, rows), 1, 0, NULL);
+    RowLoops at = first_row(t, m);
+    int carried = at.carry ? at.n : 0;
+    CpuLoop l = cpu_loop_open(f, cpu_i64(f->m, 0), cpu_i64(f->m, rows), 1, carried, at.at);
 
-    place_row(t, m, l.index, first);
+    for (int i = 0; i < carried; i++)
+        at.at[i] = l.carry[i];
+    place_row(t, &at, l.index);
     if (full)
         full_row(t, column, l.index, n);
     else
         part_row(t, column, l.index, n);
     leave_row(f);
-    cpu_loop_close(f, &l, NULL);
+    next_row(t, &at);
+    cpu_loop_close(f, &l, at.at);
 }
 
 void gemm_rows_written_out(GemmTask *t, const GemmTile *x, const LLVMValueRef *acc, LLVMValueRef m,
@@ -176,23 +201,24 @@ void gemm_rows_written_out(GemmTask *t, const GemmTile *x, const LLVMValueRef *a
     CpuFn *f = t->f;
     const CpuGemm *g = t->g;
     int column;
-    LLVMValueRef first;
+    RowLoops at;
     CpuIf scope = cpu_if_open(f, LLVMConstInt(LLVMInt1TypeInContext(f->m->cx), 1, 0));
 
     column = enter_results(t);
-    first = first_row(t, m);
+    at = first_row(t, m);
     for (int r = 0; r < x->rows; r++) {
         cpu_turn_open(f);
         column_at(f, column, n, g->lanes, x->vectors);
         f->loop_level[column] = f->level - 1;
         if (last) f->mask[x->vectors - 1] = cpu_lane_limit(f, cpu_i64(f->m, last));
-        place_row(t, m, cpu_i64(f->m, r), first);
+        place_row(t, &at, cpu_i64(f->m, r));
         for (int u = 0; u < x->vectors; u++)
             f->acc[u] = acc[r * x->vectors + u];
         publish(f);
         store_row(t);
         leave_row(f);
         cpu_turn_close(f);
+        next_row(t, &at);
     }
     cpu_if_close(f, &scope);
 }

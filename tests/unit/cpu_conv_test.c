@@ -57,6 +57,14 @@ static void convolutions(Run *r)
                                      "const %%w : f32[18,1,4,4] {0 ...}\n%%h = Conv(%%x, %%v)\n"
                                      "%%i = Conv(%%h, %%w) {group=9, pads=ints [2,2,2,2]}\n"
                                      "%%y = Relu(%%i)\noutput %%y");
+    GRAPH("long value in a frame around open sizes",
+          "input %%x : f32[b,3,m,n]\nconst %%v : f32[9,3,1,1] {0 ...}\n"
+          "const %%w : f32[18,9,3,3] {0 ...}\nconst %%c : f32[1,9,1,1] {0 ...}\n"
+          "%%h = Conv(%%x, %%v)\n"
+          "%%d = Add(%%h, %%c)\n%%e = Relu(%%d)\n%%f = Sub(%%e, %%h)\n%%g = Abs(%%f)\n"
+          "%%i = Max(%%g, %%c)\n%%j = Add(%%i, %%h)\n%%k = Neg(%%j)\n%%l = Min(%%k, %%e)\n"
+          "%%o = Sub(%%l, %%f)\n%%p = Abs(%%o)\n%%q = Add(%%p, %%g)\n%%r = Sub(%%q, %%d)\n"
+          "%%y = Conv(%%r, %%w) {pads=ints [1,1,1,1]}\noutput %%y");
     GRAPH("conv of inputs", "input %%x : f32[1,3,9,11]\ninput %%w : f32[8,3,3,3]\n"
                             "input %%b : f32[8]\n%%h = Conv(%%x, %%w, %%b) {pads=ints [1,1,1,1]}\n"
                             "%%y = Relu(%%h)\noutput %%y");
