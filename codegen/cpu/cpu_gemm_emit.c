@@ -2,7 +2,11 @@
  * is drawn in cpu_gemm_impl.h. */
 #include "codegen/cpu/cpu_gemm_impl.h"
 
-enum { SHORT_EPILOGUE = 16, SHORT_FOR_BYTES = 24 }; /* operations */
+enum {
+    SHORT_EPILOGUE = 16, /* operations */
+    SHORT_FOR_BYTES = 24,
+    SUMS_AT_ONCE = 8 /* chains of products that keep the units busy: two, of a latency of four */
+};
 
 LLVMValueRef gemm_mul(CpuFn *f, LLVMValueRef a, LLVMValueRef b)
 {
@@ -223,6 +227,18 @@ static bool is_short(GemmTask *t)
     return t->g->lanes > 1 && t->g->nest->stage[STAGE_OUT].n_node <= most;
 }
 
+/* The tile's sums to the results. */
+static void finish(GemmTask *t, const GemmTile *x, const LLVMValueRef *acc, LLVMValueRef m,
+                   LLVMValueRef n)
+{
+    if (is_short(t)) {
+        gemm_rows_written_out(t, x, acc, m, n, 0);
+        return;
+    }
+    gemm_spill_tile(t->f, t->g, x, acc, t->tile);
+    gemm_rows_loop(t, m, x->rows, n, true);
+}
+
 static void full_tile(GemmTask *t, GemmTile *x, LLVMValueRef m, LLVMValueRef n)
 {
     LLVMValueRef acc[GEMM_ROWS * GEMM_VECTORS];
@@ -234,12 +250,7 @@ static void full_tile(GemmTask *t, GemmTile *x, LLVMValueRef m, LLVMValueRef n)
         return;
     }
     gemm_emit_tile(t->f, t->g, x, acc);
-    if (is_short(t)) {
-        gemm_rows_written_out(t, x, acc, m, n, 0);
-        return;
-    }
-    gemm_spill_tile(t->f, t->g, x, acc, t->tile);
-    gemm_rows_loop(t, m, x->rows, n, true);
+    finish(t, x, acc, m, n);
 }
 
 /* The last columns, `left` of them where that is known: as few vectors as they need. */
@@ -382,15 +393,74 @@ static void pack_panels(GemmTask *t, LLVMValueRef m, LLVMValueRef end, int rows)
     gemm_emit_pack_a(t->f, t->g, to, m, end, rows);
 }
 
+/* How many panels of columns few rows take at once: one sum waits for its last product, so there
+ * have to be some. */
+static int columns_at_once(const CpuGemm *g, int rows)
+{
+    int64_t n = g->block_n < g->size_n->lo ? g->block_n : g->size_n->lo;
+    int most = SUMS_AT_ONCE / (rows * g->vectors);
+
+    if (g->bytes || g->pairs || g->where || g->width != g->nr) return 1;
+    if (!dim_is_const(g->size_n)) n = g->block_n;
+    while (most > 1 && (most * g->vectors > GEMM_VECTORS || most * g->nr > n))
+        most--;
+    return most > 1 ? most : 1;
+}
+
+/* `count` whole panels of columns next to each other. */
+static void wide_tile(GemmTask *t, const GemmTile *panel, LLVMValueRef m, LLVMValueRef n, int count)
+{
+    CpuFn *f = t->f;
+    const CpuGemm *g = t->g;
+    GemmTile x = *panel;
+    LLVMValueRef acc[GEMM_ROWS * GEMM_VECTORS], part[GEMM_ROWS * GEMM_VECTORS];
+    int v = g->vectors;
+
+    columns_pointer(t, &x, n);
+    x.vectors = count * v;
+    x.in_panel = t->pack_b ? v : 0;
+    cpu_at(f, f->level);
+    x.b_panel = t->pack_b ? gemm_mul(f, t->k, cpu_i64(f->m, g->nr)) : NULL;
+    gemm_emit_tile(f, g, &x, acc);
+    x.vectors = v;
+    for (int p = 0; p < count; p++) {
+        for (int i = 0; i < x.rows * v; i++)
+            part[i] = acc[i / v * count * v + p * v + i % v];
+        cpu_at(f, f->level);
+        finish(t, &x, part, m, gemm_add(f, n, cpu_i64(f->m, (int64_t)p * g->nr)));
+        cpu_at(f, f->level);
+    }
+}
+
+static LLVMValueRef wide_tiles(GemmTask *t, const GemmTile *x, LLVMValueRef m, int count)
+{
+    CpuFn *f = t->f;
+    LLVMValueRef next = t->n0, last;
+    int64_t step = (int64_t)count * t->g->nr;
+    CpuLoop l;
+
+    cpu_at(f, f->level);
+    last = LLVMBuildSub(f->b, t->n1, cpu_i64(f->m, step - 1), "");
+    l = cpu_loop_open(f, t->n0, last, step, 1, &next);
+    wide_tile(t, x, m, l.index, count);
+    cpu_at(f, f->level);
+    next = gemm_add(f, l.index, cpu_i64(f->m, step));
+    cpu_loop_close(f, &l, &next);
+    return l.carry[0];
+}
+
 static void panel(GemmTask *t, LLVMValueRef m, int rows, int64_t in_line)
 {
     CpuFn *f = t->f;
     GemmTile x = {.rows = rows, .in_line = in_line};
+    int count = columns_at_once(t->g, rows);
+    LLVMValueRef n = t->n0;
     CpuLoop l;
 
     rows_pointer(t, &x, m);
     if (t->g->amx) gemm_amx_shape(f, rows);
-    l = cpu_loop_open(f, t->n0, t->n1, t->g->nr, 0, NULL);
+    if (count > 1) n = wide_tiles(t, &x, m, count);
+    l = cpu_loop_open(f, n, t->n1, t->g->nr, 0, NULL);
     one_panel(t, &x, m, l.index);
     cpu_loop_close(f, &l, NULL);
 }

@@ -115,7 +115,9 @@ void gemm_emit_pack_a(CpuFn *f, const CpuGemm *g, LLVMValueRef to, LLVMValueRef 
 typedef struct GemmTile {
     int rows, vectors;
     LLVMValueRef a;         /* element (row, k) at a[row_at[row] + sum of k loop i * k_step[i]] */
-    LLVMValueRef b, b_step; /* vector j of k at b[k*b_step + j*lanes] */
+    LLVMValueRef b, b_step; /* vector j of k at b[k*b_step + j*lanes]; */
+    int in_panel;           /* or, not 0: so many of a panel, the next one b_panel further */
+    LLVMValueRef b_panel;
     int64_t row_at[GEMM_ROWS];
     int n_k;
     LLVMValueRef k_extent[GEMM_K_LOOPS], k_step[GEMM_K_LOOPS];

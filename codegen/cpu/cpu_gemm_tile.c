@@ -32,6 +32,16 @@ typedef struct Stand {
     LLVMValueRef a, b, ahead;
 } Stand;
 
+/* Where vector j of B is at one k. */
+static LLVMValueRef columns_at(CpuFn *f, const CpuGemm *g, const GemmTile *t, LLVMValueRef b, int j)
+{
+    int panel = t->in_panel ? j / t->in_panel : 0;
+
+    if (panel) b = gemm_float_at(f, b, gemm_mul(f, t->b_panel, cpu_i64(f->m, panel)));
+    j -= panel * t->in_panel;
+    return gemm_float_at(f, b, cpu_i64(f->m, (int64_t)j * g->lanes));
+}
+
 static void one_k(CpuFn *f, const CpuGemm *g, const GemmTile *t, Stand at, uint32_t on,
                   LLVMValueRef *acc)
 {
@@ -40,7 +50,7 @@ static void one_k(CpuFn *f, const CpuGemm *g, const GemmTile *t, Stand at, uint3
     if (at.ahead) fetch(f, at.ahead);
 
     for (int j = 0; j < t->vectors; j++)
-        vb[j] = load_vector(f, g, gemm_float_at(f, b, cpu_i64(f->m, (int64_t)j * g->lanes)));
+        vb[j] = load_vector(f, g, columns_at(f, g, t, b, j));
     for (int r = 0; r < t->rows; r++) {
         LLVMValueRef p, x;
 
