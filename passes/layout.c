@@ -258,7 +258,7 @@ static Status convolution(Layouts *x, Node *n, ConvOrder *c)
     }
     /* a matrix product that reads its operand as columns, where that is how they stand */
     if (c->points && !have && !c->depthwise) c->data = plain;
-    if (c->thin) {
+    if (c->thin || (c->slim && !have)) {
         c->out = plain_order(c->out.n);
         c->data = plain;
         c->reduce = plain_order(c->reduce.n);

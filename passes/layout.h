@@ -29,6 +29,7 @@ typedef struct ConvOrder {
     bool points;    /* windows of one tap */
     bool few;       /* channels of data: rows of them are too short to be worth a transposition */
     bool thin;      /* a window for few features: positions fill the lanes better than they do */
+    bool slim;      /* depthwise, of few channels: as thin, where they stand so */
     bool depthwise; /* no index belongs to the weights alone: they are read along the lanes */
     Order weight;   /* depthwise: order wanted of the weights */
 } ConvOrder;

@@ -156,6 +156,17 @@ static bool is_thin(const Stage *s, const uint32_t *uses, int rank, uint32_t dat
     return features <= FEW_FEATURES && taps > 1 && !one_position && !(data & weight);
 }
 
+/* Channels come from the weights' dims. */
+static bool is_slim(const Stage *s, uint32_t both)
+{
+    int64_t channels = 1;
+
+    for (int i = 0; i < s->rank; i++)
+        if (both >> i & 1)
+            channels *= dim_is_const(s->extent[i]) ? s->extent[i]->value : FEW_FEATURES + 1;
+    return channels <= FEW_CHANNELS;
+}
+
 static bool is_window(const Stage *s, const uint32_t *uses, int rank)
 {
     for (int i = 0; i < rank; i++)
@@ -201,6 +212,8 @@ bool layout_convolution(const Node *n, ConvOrder *c)
               is_thin(s, uses, operand_rank(x.load), in_data, in_weight);
     c->data = sorted(x.load, uses, in_data & ~in_weight);
     c->depthwise = !(in_weight & ~in_data) && (in_data & in_weight);
+    c->slim = c->depthwise && dtype_is_float(s->acc[0].dtype) && !c->points &&
+              is_slim(s, in_data & in_weight);
     if (c->depthwise && reads_plainly(t, s, w.load, weight_uses)) {
         for (int i = 0; i < operand_rank(w.load); i++)
             weight_uses[i] = ~weight_uses[i];
