@@ -55,6 +55,8 @@ static Status infer_grid(Infer *cx, Node *n)
     return OK;
 }
 
+enum { OUTSIDE = -4 }; /* no tap from here is an element */
+
 /* ---- evaluation ---- */
 
 static double reflect(double x, double low, double high)
@@ -69,15 +71,17 @@ static double reflect(double x, double low, double high)
 }
 
 /* Of cubic samples each tap is moved inside, by itself (as torch does, and ONNX Runtime), and the
- * weights are those of the place outside. */
+ * weights are those of the place outside. NaN is a place beyond the low edge, and so is infinity
+ * where it has no weights. */
 static double pad_place(const Grid *g, double x, int64_t extent)
 {
     double low = g->corners ? 0 : -0.5;
     double high = (double)extent - (g->corners ? 1 : 0.5), last = (double)(extent - 1);
 
+    if (x - x != 0 && (g->padding == 'z' || g->taps == 4)) return OUTSIDE;
     if (g->padding == 'z' || g->taps == 4 || (x >= low && x <= high)) return x;
-    if (g->padding == 'b') return x < 0 ? 0 : x > last ? last : x;
-    return reflect(x, low, high);
+    x = g->padding == 'b' ? (x < 0 ? 0 : x > last ? last : x) : reflect(x, low, high);
+    return x != x ? 0 : x;
 }
 
 /* The element that tap x (a whole number) reads; -1: zero. */
@@ -85,7 +89,7 @@ static int64_t pad_tap(const Grid *g, double x, int64_t extent)
 {
     double last = (double)(extent - 1);
 
-    if (x != x || extent == 0) return -1;
+    if (extent == 0) return -1;
     if (g->padding == 'z') return x >= 0 && x <= last ? (int64_t)x : -1;
     if (g->padding == 'r')
         x = mathd_trunc(reflect(x, g->corners ? 0 : -0.5, last + (g->corners ? 0 : 0.5)));
@@ -230,13 +234,13 @@ static PlaceSx place_sx(Build *b, const Grid *g, const Sx *v, Dim extent)
     x = g->corners ? sx_mul(t, sx_mul(t, x, C(0.5)), last)
                    : sx_mul(t, sx_sub(t, sx_mul(t, x, n), C(1)), C(0.5));
     if (g->taps == 1) x = sx_rint(t, x);
-    if (g->taps == 4) {
-        /* see pad_place */
-    } else if (g->padding == 'b') {
+    if (g->taps == 4 || g->padding == 'z') { /* see pad_place */
+        x = sx_select(t, sx_eq(t, sx_sub(t, x, x), C(0)), x, C(OUTSIDE));
+    } else {
         outside = sx_or(t, sx_lt(t, x, low), sx_lt(t, high, x));
-        x = sx_select(t, outside, sx_max(t, C(0), sx_min(t, x, last)), x);
-    } else if (g->padding == 'r') {
-        x = reflect_sx(t, x, low, high);
+        x = g->padding == 'r' ? reflect_sx(t, x, low, high)
+                              : sx_select(t, outside, sx_max(t, C(0), sx_min(t, x, last)), x);
+        x = sx_select(t, sx_eq(t, x, x), x, C(0));
     }
     base = g->taps == 1 ? sx_trunc(t, x) : sx_floor(t, x);
     weights_sx(t, g->taps, sx_sub(t, x, base), p.weight);
@@ -245,8 +249,6 @@ static PlaceSx place_sx(Build *b, const Grid *g, const Sx *v, Dim extent)
         if (g->padding == 'r') y = sx_trunc(t, reflect_sx(t, y, low, high));
         p.at[k] = sx_cast(t, y, DT_I64);
         p.inside[k] = sx_and(t, sx_le(t, zero, p.at[k]), sx_le(t, p.at[k], end));
-        /* no place at all for NaN, nor among nothing */
-        p.inside[k] = sx_and(t, p.inside[k], sx_eq(t, y, y));
         if (g->padding == 'z') continue;
         p.at[k] = sx_max(t, zero, sx_min(t, p.at[k], end));
         p.inside[k] = NULL;

@@ -17,8 +17,13 @@ import subprocess
 import sys
 import time
 
-GROUPS = {"operations": ("torch_ops", "torch_nets"), "transformers": ("transformers_nets", "torch_nets"), "torchvision": ("torchvision_nets", "torch_nets"),
-          "pipelines": ("pipelines", "pipelines"), "optimised": ("optimised", "optimised")}
+# Name: the module of its rows, and the one that makes their forms.
+GROUPS = {"operations": ("torch_ops", "torch_nets"), "transformers": ("transformers_nets", "torch_nets"),
+          "text": ("text_nets", "torch_nets"), "media": ("media_nets", "torch_nets"),
+          "timm": ("timm_nets", "torch_nets"), "diffusers": ("diffusers_nets", "torch_nets"),
+          "keras": ("keras_nets", "keras_nets"),
+          "torchvision": ("torchvision_nets", "torch_nets"), "pipelines": ("pipelines", "pipelines"),
+          "optimised": ("optimised", "optimised")}
 TIMEOUT = 600
 
 

@@ -6,7 +6,7 @@ import torch
 from recording import Recorder, Refused, first_line
 
 FORMS = ("script-static", "script-open", "dynamo-static", "dynamo-open")
-OPSET = 17  # of the old exporter; the new one chooses itself
+OPSETS = (17, 20)  # of the old exporter, the newest where it needs that; the new one chooses itself
 
 
 class Floats:
@@ -64,7 +64,7 @@ def spread(module):
     with torch.no_grad():
         for name, p in module.named_parameters():
             noise = torch.randn(p.shape, generator=rng).to(p.dtype)
-            if p.ndim >= 2:
+            if p.ndim >= 2 and p.numel():
                 p.copy_(noise * (p.shape[1:].numel() ** -0.5))
             elif name.endswith("weight"):
                 p.copy_(1 + 0.1 * noise)
@@ -94,12 +94,12 @@ def tensors_of(value):
             yield from tensors_of(v)
 
 
-def export_once(net, exporter, path, dims):
+def export_once(net, exporter, path, dims, opset):
     """torch.onnx.export to PATH; DIMS are the open ones, or None."""
     feeds = net.feeds(net.sizes, 1)
     flat, args, names = Flat(net.module, list(feeds)), tuple(feeds.values()), list(feeds)
     if exporter == "script":
-        torch.onnx.export(flat, args, str(path), dynamo=False, input_names=names, opset_version=OPSET,
+        torch.onnx.export(flat, args, str(path), dynamo=False, input_names=names, opset_version=opset,
                           dynamic_axes=dims)
     else:
         torch.onnx.export(flat, args, str(path), dynamo=True, input_names=names, external_data=False, verbose=False,
@@ -110,13 +110,15 @@ def export(net, form, path):
     """With all dims open, or the batch alone where the exporter cannot do that."""
     exporter, dims = form.split("-")
     tries = [None] if dims == "static" else [net.open_dims(), net.open_dims(("batch",))]
+    error = None
     for dims in tries:
-        try:
-            with warnings.catch_warnings(), torch.no_grad():
-                warnings.simplefilter("ignore")
-                return export_once(net, exporter, path, dims)
-        except Exception as e:  # exporters raise whatever they like
-            error = e
+        for opset in OPSETS if exporter == "script" else OPSETS[:1]:
+            try:
+                with warnings.catch_warnings(), torch.no_grad():
+                    warnings.simplefilter("ignore")
+                    return export_once(net, exporter, path, dims, opset)
+            except Exception as e:  # exporters raise whatever they like
+                error = error or e
     raise Refused(f"exporter: {type(error).__name__}: {first_line(error)}") from error
 
 
