@@ -47,6 +47,7 @@ typedef struct GemmEdge {
     Dim end;      /* NULL: as far as it goes */
     int loop;     /* of k in place: number in k_extent, */
     int64_t unit; /* which goes on by so many points with each k */
+    bool joined;  /* across: tiles walk along several lines as if they were one */
 } GemmEdge;
 
 struct CpuGemm {

@@ -4,7 +4,8 @@
  *
  * Behind an edge lies a frame of zeros (passes/halo.c), and what the accumulator says of products
  * that count (Acc.where) tells where. Across lines: the loop over the window's rows begins and ends
- * where the panel's lines need it. Along a line of few panels: for the first and the last of them
+ * where the panel's lines need it, which are several where columns without a frame join the lines
+ * to one. Along a line of few panels: for the first and the last of them
  * the loop over the window's columns falls into parts, each for the rows of the tile that it counts
  * for. */
 #include "codegen/cpu/cpu_gemm_impl.h"
@@ -126,11 +127,28 @@ static void note_guard(CpuGemm *g, const Sx *e)
     }
 }
 
+/* Index i of M shares its loop, the line that tiles walk along, with another one. */
+static bool is_joined(const CpuGemm *g, int i)
+{
+    const NestStage *s = &g->nest->stage[STAGE_A];
+
+    for (int l = 0; l < s->n_loop; l++) {
+        if (i < s->loop[l].first || i > s->loop[l].last) continue;
+        for (int k = s->loop[l].first; k <= s->loop[l].last; k++)
+            if (k != i && !dim_is(g->extent[k], 1)) return true;
+    }
+    return false;
+}
+
 void gemm_find_edges(CpuGemm *g)
 {
     if (!g->where || g->bytes) return;
     note_guard(g, g->where);
-    if (g->across.k >= 0) nest_need(g->nest, g->across.end);
+    if (g->across.k >= 0) {
+        g->across.joined = is_joined(g, g->across.m);
+        nest_need(g->nest, g->across.end);
+    }
+    if (g->along.k >= 0 && is_joined(g, g->along.m)) g->along.k = -1;
     if (g->along.k >= 0 &&
         (!dim_is_const(g->line) || (g->along.end && !dim_is_const(g->along.end)) ||
          g->extent[g->along.k]->value > MOST_PARTS))
@@ -186,7 +204,7 @@ void gemm_lines_counted(CpuFn *f, const CpuGemm *g, GemmTile *t, LLVMValueRef m)
 
     if (e->k < 0) return;
     first = line_at(f, g, m);
-    last = g->run ? line_at(f, g, gemm_add(f, m, cpu_i64(f->m, t->rows - 1))) : first;
+    last = g->run || e->joined ? line_at(f, g, gemm_add(f, m, cpu_i64(f->m, t->rows - 1))) : first;
     cpu_at(f, f->level);
     t->k_from = steps(f, LLVMBuildNeg(f->b, last, ""), e->k_step, k);
     if (!e->end) return;
