@@ -4,7 +4,7 @@
 #   scripts/setup.sh            what the build needs
 #   scripts/setup.sh --test     and what the tests need: clang, clang-format 14, g++, git, Python
 #   scripts/setup.sh --python   only build/venv, with the packages pinned in scripts/requirements.txt
-#   scripts/setup.sh --exports  only build/venv-exports, with those of tests/exports/requirements.txt: 7 GB, for full.sh
+#   scripts/setup.sh --exports  only build/venv-exports, with those of tests/exports/requirements.txt: 8 GB, for full.sh
 #
 # Installs as root, or through sudo. Exit status: 0 all there, 1 something that is needed could not be installed.
 set -uo pipefail

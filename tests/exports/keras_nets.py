@@ -111,7 +111,7 @@ def translator():
 def preprocess():
     """What stands before a net: sizes, colours, standard form."""
     def f(x):
-        x = tf.image.resize(x, [40, 48], method="bilinear")
+        x = tf.image.resize(x, [32, 16], method="bilinear")
         x = tf.image.central_crop(x, 0.75)
         x = tf.image.per_image_standardization(x)
         return tf.image.adjust_contrast(x, 1.5), tf.reduce_mean(tf.image.rgb_to_grayscale(x), axis=[1, 2])
@@ -165,9 +165,8 @@ def gathers():
 NETS = {
     "mobilenet": lambda: image("MobileNet", alpha=0.25),
     "mobilenet_v2": lambda: image("MobileNetV2", alpha=0.35),
-    "mobilenet_v3": lambda: image("MobileNetV3Small", minimalistic=False),
-    "efficientnet": lambda: image("EfficientNetB0"),
-    "efficientnet_v2": lambda: image("EfficientNetV2B0"),
+    "mobilenet_v3": lambda: image("MobileNetV3Small", include_preprocessing=False),
+    "efficientnet_v2": lambda: image("EfficientNetV2B0", include_preprocessing=False),
     "resnet50": lambda: image("ResNet50"),
     "resnet50_v2": lambda: image("ResNet50V2"),
     "densenet121": lambda: image("DenseNet121"),

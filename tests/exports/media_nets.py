@@ -71,12 +71,6 @@ def contrast(name, config, vision=None, text=None, **more):
                {"texts": 2, "seq": 7, "images": 2}, {"texts": 2, "seq": 11, "images": 2})
 
 
-def vilt():
-    return Net(Lean(model_of("ViltModel", config_of("ViltConfig", **{**TEXT, **VIT, "max_image_length": -1}))),
-               {"input_ids": Ids("batch", "seq"), "attention_mask": Mask("batch", "seq"),
-                "pixel_values": Floats("batch", 3, 32, 32)}, {"batch": 2, "seq": 7}, {"batch": 3, "seq": 9})
-
-
 def captions():
     """An image to text: donut, trocr."""
     class Caption(torch.nn.Module):
@@ -231,7 +225,6 @@ NETS = {
     "groupvit": lambda: contrast("GroupViTModel", "GroupViTConfig",
                                  {"depths": [1, 1], "num_group_tokens": [4, 2], "num_output_groups": [4, 2]}),
     "blip": lambda: contrast("BlipModel", "BlipConfig", text={"encoder_hidden_size": 32}, image_text_hidden_size=24),
-    "vilt": vilt,
     "donut": captions,
     "llava": llava,
     "efficientnet_hf": lambda: images("EfficientNetForImageClassification", "EfficientNetConfig",

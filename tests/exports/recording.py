@@ -107,6 +107,8 @@ class Recorder:
 
     def add(self, feeds):
         """A test set of these inputs."""
+        if not set(self.inputs) <= set(feeds):
+            raise Refused(f"the exporter made inputs of its own: {', '.join(set(self.inputs) - set(feeds))}")
         feeds = {n: np.asarray(feeds[n]) for n in self.inputs}
         want = run(self.runner, feeds)
         moved = movement(self.runner, self.plain, feeds, want)

@@ -23,6 +23,7 @@ GROUPS = {"operations": ("torch_ops", "torch_nets"), "transformers": ("transform
           "timm": ("timm_nets", "torch_nets"), "diffusers": ("diffusers_nets", "torch_nets"),
           "keras": ("keras_nets", "keras_nets"),
           "torchvision": ("torchvision_nets", "torch_nets"), "pipelines": ("pipelines", "pipelines"),
+          "estimators": ("pipelines_more", "pipelines"),
           "optimised": ("optimised", "optimised")}
 TIMEOUT = 600
 
