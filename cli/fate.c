@@ -11,6 +11,14 @@ static const char *origin_key(Arena *a, const Origin *o)
                         (long long)o->index);
 }
 
+/* An importer may build several nodes for one of the file: what any of them may call. */
+static void allow_calls(Fate *f, const Node *n)
+{
+    const char *key = origin_key(f->arena, n->origin);
+
+    map_set(&f->calls, key, (void *)((uintptr_t)map_get(&f->calls, key) | n->op->calls));
+}
+
 static Status remember(void *context, Node *n)
 {
     Fate *f = context;
@@ -18,6 +26,10 @@ static Status remember(void *context, Node *n)
     if (n->kind != NODE_OP && n->kind != NODE_IF && n->kind != NODE_LOOP) return OK;
     for (const Origin *o = n->origin; o; o = o->next)
         map_set(&f->node, origin_key(f->arena, o), (void *)(uintptr_t)o);
+    if (n->op) {
+        map_set(&f->used, n->op, (void *)(uintptr_t)n->op);
+        if (n->origin) allow_calls(f, n);
+    }
     f->n_node++;
     return OK;
 }
@@ -26,6 +38,8 @@ Status fate_begin(Fate *f, Module *m, Arena *arena)
 {
     *f = (Fate){.arena = arena};
     map_init(&f->node, arena, true);
+    map_init(&f->calls, arena, true);
+    map_init(&f->used, arena, false);
     return module_visit(m, remember, f);
 }
 
@@ -67,6 +81,36 @@ static Status tell(void *context, Node *n)
     return OK;
 }
 
+/* Calls that no row allows of the operators where they come from. Those of users are their own. */
+static Status tell_undeclared(void *context, Node *n)
+{
+    const Count *c = context;
+    Call call = n->kind == NODE_CALL ? call_find(n->call->name) : N_CALLS;
+
+    if (n->kind != NODE_CALL || str_starts(n->call->name, "user_")) return OK;
+    for (const Origin *o = n->origin; o && call < N_CALLS; o = o->next)
+        if ((uintptr_t)map_get(&c->fate->calls, origin_key(c->fate->arena, o)) >> call & 1)
+            return OK;
+    json_string(c->j, arena_printf(c->fate->arena, "%s of %s", n->call->name,
+                                   n->origin && n->origin->op ? n->origin->op : "?"));
+    return OK;
+}
+
+static void tell_used(const Fate *f, Json *j)
+{
+    const void *key;
+    void *value;
+
+    json_key(j, "used");
+    json_array(j);
+    for (size_t i = 0; map_next(&f->used, &i, &key, &value);) {
+        const OpDef *op = value;
+        json_string(j,
+                    arena_printf(f->arena, "%s/%s", op->domain ? op->domain : "ai.onnx", op->name));
+    }
+    json_end_array(j);
+}
+
 static Status list(Count *c, Module *m, const char *key, NodeKind kind)
 {
     c->kind = kind;
@@ -86,8 +130,13 @@ Status fate_json(const Fate *f, Module *fused, Json *j)
     map_init(&c.left, f->arena, true);
     json_key(j, "operators");
     json_int(j, f->n_node);
+    tell_used(f, j);
     TRY(list(&c, fused, "kernels", NODE_KERNEL));
     TRY(list(&c, fused, "calls", NODE_CALL));
+    json_key(j, "undeclared_calls");
+    json_array(j);
+    TRY(module_visit(fused, tell_undeclared, &c));
+    json_end_array(j);
     json_key(j, "folded");
     json_array(j);
     for (size_t i = 0; map_next(&f->node, &i, &key, &value);) {

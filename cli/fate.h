@@ -7,7 +7,9 @@
 
 typedef struct Fate {
     Arena *arena;
-    Map node; /* Origin of an operator node -> its name; the model's nodes */
+    Map node;  /* Origin of an operator node -> its name; the model's nodes */
+    Map calls; /* the same -> set of CALL_BIT: what its lowering may call */
+    Map used;  /* OpDef -> itself: of all nodes */
     int n_node;
 } Fate;
 

@@ -21,6 +21,18 @@ typedef struct FrontendOptions {
     int n_op;
 } FrontendOptions;
 
+/* An older form of an operator that is read: versions below `before` (0: any) mean something else,
+ * and are brought to the newest meaning of `now`. */
+typedef struct FrontendForm {
+    const char *domain, *name, *now; /* domain "" is ai.onnx; now NULL: several nodes */
+    int before;
+} FrontendForm;
+
+/* Number k of them; false behind the last. */
+bool frontend_form(int k, FrontendForm *out);
+/* Opsets of ai.onnx up to this one are read. */
+int frontend_newest(void);
+
 /* Elements of a tensor that are used where they lie in a file. */
 typedef struct FrontendSpan {
     const uint8_t *at;

@@ -417,6 +417,17 @@ Value *build_transpose(Build *b, Value *v, const int *perm)
     return build_map(b, "transpose", 1, &v, v->type.dtype, v->type.rank, dims, sx_at(b, 0, v, idx));
 }
 
+static Status note_call(Build *b, const char *name)
+{
+    Call c = call_find(name);
+
+    if (c < N_CALLS)
+        b->calls |= 1u << c;
+    else if (!str_starts(name, "user_"))
+        return diag(b->diag, ERR_BUG, (Where){0}, "the call %s is not in ir/call.def", name);
+    return OK;
+}
+
 Node *build_call(Build *b, const char *name, int n_in, Value *const *in, int n_out, const Type *out,
                  int n_ints, const int64_t *ints, int n_floats, const double *floats)
 {
@@ -424,6 +435,7 @@ Node *build_call(Build *b, const char *name, int n_in, Value *const *in, int n_o
     Node *n;
     CallInfo *c;
 
+    if (b->status == OK) b->status = note_call(b, name);
     if (b->status != OK) return NULL;
     n = node_new(b->region, b->before, NODE_CALL, n_in, in, n_out, b->origin);
     c = ARENA_NEW(a, CallInfo);

@@ -17,6 +17,7 @@ typedef struct Build {
     const Origin *origin;
     Diag *diag;
     Status status;
+    unsigned calls; /* CALL_BIT set: of those built since op_lower began */
 } Build;
 
 Build build_at(Region *r, Node *before, const Origin *origin, Diag *d);
@@ -64,8 +65,8 @@ Value *build_concat(Build *b, int n, Value *const *in, int axis);
 Value *build_cast(Build *b, Value *v, DType t);
 /* out[i...] = v[i[perm^-1]]: numpy transpose; axis k of the result is axis perm[k] of v. */
 Value *build_transpose(Build *b, Value *v, const int *perm);
-/* Runtime call; out types given. Fresh symbols among their dims are the call's to define:
- * node_define each. */
+/* Runtime call, of ir/call.def or `user_...`; out types given. Fresh symbols among their dims are
+ * the call's to define: node_define each. */
 Node *build_call(Build *b, const char *name, int n_in, Value *const *in, int n_out, const Type *out,
                  int n_ints, const int64_t *ints, int n_floats, const double *floats);
 /* Symbol bound to element `k` of the integer tensor v at run time, within [lo, hi]. */

@@ -254,7 +254,9 @@ static bool check_kind(Verifier *v, const Node *n)
     case NODE_CONCAT:
         return check_concat(v, n);
     case NODE_CALL:
-        return (n->call && n->call->name) || fail(v, "a call without a function");
+        if (!n->call || !n->call->name) return fail(v, "a call without a function");
+        return call_find(n->call->name) < N_CALLS || str_starts(n->call->name, "user_") ||
+               fail(v, "a call that is not in ir/call.def");
     case NODE_BIND:
         return check_bind(v, n);
     case NODE_IF:

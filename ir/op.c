@@ -14,6 +14,33 @@ const OpFamily op_families[] = {
     {0},
 };
 
+static const char *const calls[][2] = {
+#define CALL(name, about) {#name, about},
+#include "ir/call.def"
+#undef CALL
+};
+
+_Static_assert(N_CALLS <= 32, "calls are bits of an unsigned");
+
+Call call_find(const char *name)
+{
+    int c = 0;
+
+    while (c < N_CALLS && strcmp(calls[c][0], name) != 0)
+        c++;
+    return (Call)c;
+}
+
+const char *call_name(Call c)
+{
+    return calls[c][0];
+}
+
+const char *call_about(Call c)
+{
+    return calls[c][1];
+}
+
 static const char *plain_domain(const char *domain)
 {
     return !domain || !domain[0] || strcmp(domain, "ai.onnx") == 0 ? NULL : domain;
@@ -353,10 +380,23 @@ static bool types_known(const Node *n)
     return inputs_known(n) && ranks_known(n);
 }
 
+/* The list of those that may call is closed: a row tells what it may. */
+static Status check_calls(const Build *b, const Node *n)
+{
+    unsigned more = b->calls & ~n->op->calls;
+
+    for (int c = 0; c < N_CALLS; c++)
+        if (more >> c & 1)
+            return diag(b->diag, ERR_BUG, node_where(n), "%s: its row says nothing of the call %s",
+                        n->op->name, calls[c][0]);
+    return OK;
+}
+
 Status op_lower(Build *b, const Node *n, Value **out)
 {
     Status s = OK;
 
+    b->calls = 0;
     if (!types_known(n))
         s = op_unsupported(n, b->diag, "a rank that only the run can tell");
     else if (n->op->lower)
@@ -366,6 +406,7 @@ Status op_lower(Build *b, const Node *n, Value **out)
     else
         s = op_unsupported(n, b->diag, "no code is generated for this operator yet");
     if (s == OK) s = b->status;
+    if (s == OK) s = check_calls(b, n);
     for (int k = 0; s == OK && k < n->n_out; k++)
         if (n->out[k] && !out[k])
             s = op_unsupported(n, b->diag, "no code is generated for output %d yet", k);

@@ -34,6 +34,15 @@ typedef enum Trait {
     OP_FILLS = 1 << 7       /* puts zeros, or an operand, beside elements of in[0] */
 } Trait;
 
+/* The functions of the runtime that lowering may call (ir/call.def), and sets of them. */
+typedef enum Call {
+#define CALL(name, about) CALL_##name,
+#include "ir/call.def"
+#undef CALL
+    N_CALLS
+} Call;
+#define CALL_BIT(name) (1u << CALL_##name)
+
 typedef struct AttrDef {
     const char *name;
     AttrKind kind;
@@ -100,6 +109,7 @@ struct OpDef {
     int since;               /* opset of the meaning here; older forms are upgraded on import */
     const char *about;       /* one line for `ingot inspect --ops` */
     const PortDef *in, *out; /* end with a nameless one */
+    unsigned calls;          /* CALL_BIT set: what its lowering may call; no others are let pass */
     const AttrDef *attr;     /* ends with a nameless one; NULL when there are none */
     unsigned traits;
     Quant quant;
@@ -147,6 +157,10 @@ extern const OpFamily op_families[]; /* ends with a nameless one */
 
 /* NULL when there is none. domain "" and NULL and "ai.onnx" are one. */
 const OpDef *op_find(const char *domain, const char *name);
+/* By name: a number of ir/call.def, or N_CALLS. */
+Call call_find(const char *name);
+const char *call_name(Call c);
+const char *call_about(Call c);
 /* Walks all rows: complete, unique, defaults well typed. Used by a unit test. */
 bool op_table_ok(Diag *d);
 /* Fill defaults, check attributes and ports against the row. */

@@ -193,11 +193,24 @@ random_tests() # JSON of ingot test: names of those with random outputs
     awk -F'"' '/^{"name": / { name = $4; sub(".*/", "", name) } /^  "random": \[$/ { print name }' "$1"
 }
 
+# How many tests of the JSON contain each operator, and which calls no row of the op table allows.
+used_operators() # JSON...
+{
+    awk -F'"' '/^  "used": \[$/ { on = 1; next } /^  \]/ { on = 0 } on && NF > 2 { n[$2]++ }
+        END { for (o in n) print n[o], o }' "$@" | LC_ALL=C sort -k2
+}
+
+undeclared_calls() # JSON...
+{
+    awk -F'"' '/^  "undeclared_calls": \[$/ { on = 1; next } /^  \]/ { on = 0 } on && NF > 2 { print $2 }' "$@" | sort -u
+}
+
 conformance_of() # FOLDER FLOOR
 {
     local data=$1 floor=$2 passed failed skipped rc
     $INGOT test "$data" --json $LOGS/conformance.json | tee $LOGS/conformance.out
     rc=${PIPESTATUS[0]}
+    cat $LOGS/conformance.json >>$LOGS/conformance.all
     random_tests $LOGS/conformance.json >>$LOGS/random.out
     read -r passed failed skipped < <(tail -1 $LOGS/conformance.out |
         sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed, \([0-9]*\) skipped$/\1 \2 \3/p')
@@ -219,10 +232,10 @@ conformance_of() # FOLDER FLOOR
 
 step_conformance()
 {
-    local data name floor all_passed=0 all_failed=0 all_skipped=0
+    local data name floor absent=0 all_passed=0 all_failed=0 all_skipped=0
     need_ingot
     data=$(node_tests) || { absent "ONNX node tests, neither in $SHARED nor made by the onnx package"; return; }
-    rm -f $LOGS/random.out
+    rm -f $LOGS/random.out $LOGS/conformance.all
     while read -r name floor; do
         if [ "$name" = node ]; then
             conformance_of "$data" "$floor"
@@ -230,11 +243,21 @@ step_conformance()
             conformance_of "$SHARED/conformance/$name" "$floor"
         else
             echo "skipped: no $name in $SHARED/conformance"
-            all_skipped=$((all_skipped + floor))
+            all_skipped=$((all_skipped + floor)) absent=1
         fi
     done < <(grep -v '^#' tests/conformance/floor.txt)
     if ! diff <(grep -v '^#' tests/conformance/random.txt) <(sort -u $LOGS/random.out); then
         echo "tests/conformance/random.txt does not list the tests with values that are not compared"
+        all_failed=$((all_failed + 1))
+    fi
+    if [ -n "$(undeclared_calls $LOGS/conformance.all)" ]; then
+        undeclared_calls $LOGS/conformance.all | sed 's/^/a call that no row of the op table allows: /'
+        all_failed=$((all_failed + 1))
+    fi
+    used_operators $LOGS/conformance.all >$LOGS/operators.txt
+    if [ $absent = 0 ] && ! diff tests/conformance/operators.txt $LOGS/operators.txt; then
+        echo "tests/conformance/operators.txt is stale: cp $LOGS/operators.txt tests/conformance/ renews it, and then"
+        echo "build/tests/operators_page >/tmp/page && mv /tmp/page docs/OPERATORS.md the page made of it"
         all_failed=$((all_failed + 1))
     fi
     counts $all_passed $all_failed $all_skipped

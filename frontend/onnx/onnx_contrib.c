@@ -5,7 +5,7 @@
 #include "frontend/onnx/onnx_import.h"
 
 typedef struct ContribRow {
-    const char *op;
+    const char *op, *now;                    /* its name there */
     Status (*apply)(Importer *im, Draft *x); /* NULL: nothing differs */
 } ContribRow;
 
@@ -71,14 +71,14 @@ static Status grid_sample(Importer *im, Draft *x)
 }
 
 static const ContribRow rows[] = {
-    {"ExpandDims", expand_dims},
-    {"GatherND", NULL},
-    {"GridSample", grid_sample},
-    {"Pad", NULL},
-    {"Range", range_step},
-    {"TransposeMatMul", transpose_matmul},
-    {"Trilu", NULL},
-    {"Unique", unique},
+    {"ExpandDims", "Unsqueeze", expand_dims},
+    {"GatherND", "GatherND", NULL},
+    {"GridSample", "GridSample", grid_sample},
+    {"Pad", "Pad", NULL},
+    {"Range", "Range", range_step},
+    {"TransposeMatMul", "FusedMatMul", transpose_matmul},
+    {"Trilu", "Trilu", NULL},
+    {"Unique", "Unique", unique},
 };
 
 static const ContribRow *row_of(const char *domain, const char *op)
@@ -86,6 +86,13 @@ static const ContribRow *row_of(const char *domain, const char *op)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         if (strcmp(domain, "com.microsoft") == 0 && strcmp(op, rows[i].op) == 0) return &rows[i];
     return NULL;
+}
+
+bool contrib_form(int k, FrontendForm *out)
+{
+    if (k >= (int)(sizeof rows / sizeof *rows)) return false;
+    *out = (FrontendForm){.domain = "com.microsoft", .name = rows[k].op, .now = rows[k].now};
+    return true;
 }
 
 bool contrib_known(const char *domain, const char *op)

@@ -173,6 +173,7 @@ Status import_draft(Importer *im, Region *r, Draft *x, Value **out) MUST_USE;
 /* onnx_upgrade.c: to the newest form; ERR_UNSUPPORTED when that cannot be done. */
 Status upgrade(Importer *im, Draft *x) MUST_USE;
 /* Is there a way to import this operator at all? */
+bool contrib_form(int k, FrontendForm *out); /* see frontend_form */
 bool upgrade_known(const char *domain, const char *op, int64_t version);
 
 /* onnx_contrib.c: operators of com.microsoft as those of ai.onnx that they are. */

@@ -378,6 +378,24 @@ static const UpgradeRow rows[] = {
 
 enum { N_ROWS = sizeof rows / sizeof *rows };
 
+bool frontend_form(int k, FrontendForm *out)
+{
+    const UpgradeRow *r = &rows[k];
+
+    if (k >= N_ROWS) return contrib_form(k - N_ROWS, out);
+    *out = (FrontendForm){.domain = "", .name = r->op, .now = r->op, .before = r->before};
+    if (r->before == ALWAYS) out->before = 0;
+    if (r->apply == rename_op) out->now = r->name;
+    if (r->apply == resize_corners) out->now = "Resize";
+    if (!op_find(NULL, r->op) && out->now == r->op) out->now = NULL;
+    return true;
+}
+
+int frontend_newest(void)
+{
+    return ONNX_NEWEST;
+}
+
 bool upgrade_known(const char *domain, const char *op, int64_t version)
 {
     if (op_find(domain, op)) return true;

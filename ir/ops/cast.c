@@ -224,6 +224,7 @@ static Status lower_bitcast(Build *b, const Node *n, Value **out)
 const OpDef cast_ops[] = {
     {.name = "Cast",
      .since = 25,
+     .calls = CALL_BIT(string_of_number) | CALL_BIT(number_of_string),
      .about = "to another dtype",
      .in = (const PortDef[]){{.name = "input", .types = T_CAST}, {0}},
      .out = (const PortDef[]){{.name = "output", .types = T_CAST}, {0}},
@@ -235,6 +236,7 @@ const OpDef cast_ops[] = {
      .traits = OP_PURE},
     {.name = "CastLike",
      .since = 25,
+     .calls = CALL_BIT(string_of_number) | CALL_BIT(number_of_string),
      .about = "to the dtype of another tensor",
      .in = (const PortDef[]){{.name = "input", .types = T_CAST},
                              {.name = "target_type", .types = T_CAST},

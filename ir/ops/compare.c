@@ -173,6 +173,7 @@ static const Sx *m_isinf(Build *b, const Node *n, const Sx *const *x)
 const OpDef compare_ops[] = {
     {.name = "Equal",
      .since = 19,
+     .calls = CALL_BIT(string_equal),
      .about = "x = y",
      IN2(T_NUMBER | T_BOOL | T_STRING),
      OUT("C"),

@@ -533,6 +533,7 @@ const OpDef control_ops[] = {
      .eval = eval_if},
     {.name = "Loop",
      .since = 25,
+     .calls = CALL_BIT(list) | CALL_BIT(list_element),
      .about = "a graph again and again, carrying values",
      ROW_IN({"M", DT_BIT(DT_I64), "I", true}, {"cond", T_BOOL, "B", true},
             {"v_initial", 0, NULL, true, true}),

@@ -395,6 +395,7 @@ static Status lower_roi(Build *b, const Node *n, Value **out)
 const OpDef detect_ops[] = {
     {.name = "NonMaxSuppression",
      .since = 11,
+     .calls = CALL_BIT(nms),
      .about = "of boxes that overlap the one with the best score",
      ROW_IN({"boxes", T_F32}, {"scores", T_F32}, {"max_output_boxes_per_class", T_I64, NULL, true},
             {"iou_threshold", T_F32, NULL, true}, {"score_threshold", T_F32, NULL, true}),

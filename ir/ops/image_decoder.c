@@ -60,6 +60,7 @@ static Status lower_decoder(Build *b, const Node *n, Value **out)
 const OpDef image_decoder_ops[] = {
     {.name = "ImageDecoder",
      .since = 20,
+     .calls = CALL_BIT(image_decode),
      .about = "pixels of an image file",
      ROW_IN({"encoded_stream", DT_BIT(DT_U8)}),
      ROW_OUT({"image", DT_BIT(DT_U8)}),

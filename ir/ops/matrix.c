@@ -163,6 +163,7 @@ static Status lower_inverse(Build *b, const Node *n, Value **out)
 const OpDef matrix_ops[] = {
     {.name = "Det",
      .since = 22,
+     .calls = CALL_BIT(det),
      .about = "determinants",
      ROW_IN({"X", T_FLOAT, "T"}),
      ROW_OUT({"Y", T_FLOAT, "T"}),
@@ -173,6 +174,7 @@ const OpDef matrix_ops[] = {
     {.name = "Inverse",
      .domain = "com.microsoft",
      .since = 1,
+     .calls = CALL_BIT(inverse),
      .about = "inverse matrices",
      ROW_IN({"X", T_FLOAT, "T"}),
      ROW_OUT({"Y", T_FLOAT, "T"}),

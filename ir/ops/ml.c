@@ -382,6 +382,7 @@ static Status lower_linear_classifier(Build *b, const Node *n, Value **out)
 
 const OpDef ml_ops[] = {
     {.name = "LabelEncoder",
+     .calls = CALL_BIT(string_equal),
      .about = "keys to values, what is no key to a default",
      ROW_IN({"X", T_ANY}),
      ROW_OUT({"Y", T_ANY}),
@@ -393,6 +394,7 @@ const OpDef ml_ops[] = {
                ATTR_OPT("values_strings", ATTR_STRINGS), ATTR_OPT("values_tensor", ATTR_TENSOR)),
      ML(4, lower_label_encoder)},
     {.name = "CategoryMapper",
+     .calls = CALL_BIT(string_equal),
      .about = "strings to numbers, or numbers to strings",
      ROW_IN({"X", T_STRING | DT_BIT(DT_I64)}),
      ROW_OUT({"Y", T_STRING | DT_BIT(DT_I64)}),
@@ -400,6 +402,7 @@ const OpDef ml_ops[] = {
                ATTR_I("default_int64", -1), ATTR_S("default_string", "_Unused")),
      ML(1, lower_category_mapper)},
     {.name = "OneHotEncoder",
+     .calls = CALL_BIT(string_equal),
      .about = "1 at the place of the category, along a new last axis",
      ROW_IN({"X", T_ML | T_STRING}),
      ROW_OUT({"Y", T_F32}),

@@ -134,6 +134,7 @@ static Status lower_has(Build *b, const Node *n, Value **out)
 const OpDef optional_ops[] = {
     {.name = "Optional",
      .since = 15,
+     .calls = CALL_BIT(list),
      .about = "a value that may be absent",
      ROW_IN({"input", 0, NULL, true}),
      ROW_OUT({"output", 0}),
@@ -144,6 +145,7 @@ const OpDef optional_ops[] = {
      .lower = lower_optional},
     {.name = "OptionalGetElement",
      .since = 18,
+     .calls = CALL_BIT(list_element),
      .about = "the element of an optional",
      ROW_IN({"input", 0}),
      ROW_OUT({"output", 0}),
@@ -153,6 +155,7 @@ const OpDef optional_ops[] = {
      .lower = lower_get},
     {.name = "OptionalHasElement",
      .since = 18,
+     .calls = CALL_BIT(list_length),
      .about = "whether an optional has an element",
      ROW_IN({"input", 0, NULL, true}),
      ROW_OUT({"output", T_BOOL}),

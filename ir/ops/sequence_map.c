@@ -131,6 +131,7 @@ static Status lower_sequence_map(Build *b, const Node *n, Value **out)
 const OpDef sequence_map_ops[] = {
     {.name = "SequenceMap",
      .since = 17,
+     .calls = CALL_BIT(list) | CALL_BIT(list_at) | CALL_BIT(list_insert) | CALL_BIT(list_length),
      .about = "a graph for each element of a sequence",
      ROW_IN({"input_sequence", 0}, {"additional_inputs", 0, NULL, true, true}),
      ROW_OUT({"out_sequence", 0, NULL, true, true}),

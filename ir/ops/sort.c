@@ -103,6 +103,7 @@ static Status lower_topk(Build *b, const Node *n, Value **out)
 const OpDef sort_ops[] = {
     {.name = "TopK",
      .since = 24,
+     .calls = CALL_BIT(topk),
      .about = "the greatest or least elements along an axis, in order",
      ROW_IN({"X", T_NUMBER, "T"}, {"K", DT_BIT(DT_I64)}),
      ROW_OUT({"Values", T_NUMBER, "T", true}, {"Indices", DT_BIT(DT_I64), NULL, true}),

@@ -205,6 +205,7 @@ static Status lower_tfidf(Build *b, const Node *n, Value **out)
 const OpDef tfidf_ops[] = {
     {.name = "TfIdfVectorizer",
      .since = 9,
+     .calls = CALL_BIT(string_equal),
      .about = "how often the n-grams of a pool occur",
      ROW_IN({"X", DT_BIT(DT_I32) | DT_BIT(DT_I64) | T_STRING}),
      ROW_OUT({"Y", DT_BIT(DT_F32)}),

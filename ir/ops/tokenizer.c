@@ -253,6 +253,7 @@ const OpDef tokenizer_ops[] = {
     {.name = "Tokenizer",
      .domain = "com.microsoft",
      .since = 1,
+     .calls = CALL_BIT(tokens),
      .about = "tokens of strings, by separators or by what they look like",
      ROW_IN({"X", T_STRING}),
      ROW_OUT({"Y", T_STRING}),

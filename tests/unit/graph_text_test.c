@@ -205,7 +205,8 @@ typedef struct BadGraph {
 
 static const BadGraph bad_graphs[] = {
     {STAGE_LOWERED, NULL, KERNEL("stage [n,3] { out 0 f32 load:f32(0,[i0,i1]) }")},
-    {STAGE_LOWERED, "no type", "input %x : f32[n]\n%y : ? = call(%x) \"f\"\noutput %y"},
+    {STAGE_LOWERED, "no type", "input %x : f32[n]\n%y : ? = call(%x) \"user_f\"\noutput %y"},
+    {STAGE_LOWERED, "ir/call.def", "input %x : f32[n]\n%y : f32[n] = call(%x) \"f\"\noutput %y"},
     {STAGE_LOWERED, "not lowered", "input %x : f32[n]\n%y : f32[n] = Relu(%x)\noutput %y"},
     {STAGE_LOWERED, "no input and no node", "input %x : f32[2*n]\noutput %x"},
     {STAGE_LOWERED, "no input and no node",
@@ -221,7 +222,7 @@ static const BadGraph bad_graphs[] = {
     {STAGE_LOWERED, "does not define", "input %x : i64[4]\nbind(%x) [1]=k\noutput %x"},
     {STAGE_LOWERED, "defined twice", "input %x : i64[n]\nbind(%x) [1]=n define n\noutput %x"},
     {STAGE_LOWERED, "no dim of its results",
-     "input %x : i64[n]\n%y : i64[2] = call(%x) \"f\" define m\noutput %y"},
+     "input %x : i64[n]\n%y : i64[2] = call(%x) \"user_f\" define m\noutput %y"},
     {STAGE_LOWERED, "takes one bool",
      "input %x : f32[]\n%y : f32[] = if(%x) region () { yield %x } region () { yield %x }\noutput "
      "%y"},
