@@ -44,6 +44,20 @@ static double product(int n, const Dim *dim, DimBinding binding, void *context, 
     return p;
 }
 
+/* Of an operand of a sum: once for each of its elements, however many products have it. */
+static double work_of_operand(const Module *m, const Stage *s, const Sx *e, DimBinding binding,
+                              void *context, bool *exact)
+{
+    double n = e ? arithmetic(m, e) : 0;
+
+    for (int i = 0; n > 0 && i < s->rank + s->n_reduce; i++) {
+        const Dim *d = i < s->rank ? &s->extent[i] : &s->reduce[i - s->rank];
+        if (sx_uses_index((SxTable *)(uintptr_t)&m->sx, e, i))
+            n *= product(1, d, binding, context, exact);
+    }
+    return n;
+}
+
 static double work_of_stage(const Module *m, const Stage *s, DimBinding binding, void *context,
                             bool *exact)
 {
@@ -53,7 +67,8 @@ static double work_of_stage(const Module *m, const Stage *s, DimBinding binding,
     for (int i = 0; i < s->n_acc; i++) {
         const Acc *a = &s->acc[i];
         int own = dtype_is_float(a->dtype) ? (a->monoid == MONOID_DOT ? 2 : 1) : 0;
-        sum += reduced * (own + arithmetic(m, a->body) + arithmetic(m, a->body2));
+        sum += reduced * own + work_of_operand(m, s, a->body, binding, context, exact) +
+               work_of_operand(m, s, a->body2, binding, context, exact);
     }
     for (int i = 0; i < s->n_out; i++)
         sum += points * arithmetic(m, s->out[i].value);
