@@ -84,8 +84,7 @@ def farthest(ours, theirs):
             a, b = a.astype(np.float64), b.astype(np.float64)
             scale = np.max(np.abs(b), where=np.isfinite(b), initial=0) or 1.0
             with np.errstate(invalid="ignore"):
-                apart = np.abs(a - b)
-            apart[(a == b) | (np.isnan(a) & np.isnan(b))] = 0
+                apart = np.where((a == b) | (np.isnan(a) & np.isnan(b)), 0, np.abs(a - b))
             worst = max(worst, float(np.max(np.nan_to_num(apart, nan=np.inf))) / scale)
     return worst
 

@@ -167,25 +167,33 @@ static Status eval_pad(Eval *cx, const Node *n, const Tensor *const *in, Tensor 
     return OK;
 }
 
-/* pad_source as an expression; *guard gains where it is somewhere. */
-static const Sx *pad_source_sx(Build *b, PadMode mode, const Sx *i, Dim kept, const Sx **guard)
+/* Whether no element is read from further than one period away. */
+static bool is_near(Build *b, PadMode mode, const Padding *p, int axis)
+{
+    Dim after = dim_sub(b->dims, dim_sub(b->dims, p->size[axis], p->begin[axis]), p->kept[axis]);
+    int64_t most = p->kept[axis]->lo - (mode == PAD_REFLECT);
+
+    return p->begin[axis]->hi <= most && after->hi <= most;
+}
+
+/* pad_source as an expression, where it is somewhere. */
+static const Sx *pad_source_sx(Build *b, PadMode mode, const Sx *i, Dim kept, bool near)
 {
     SxTable *t = b->sx;
-    const Sx *k = sx_dim(t, kept), *zero = sx_i64(b, 0), *period, *m;
+    const Sx *k = sx_dim(t, kept), *zero = sx_i64(b, 0), *one = sx_i64(b, 1), *m, *period;
 
-    if (mode == PAD_CONSTANT) {
-        *guard = sx_both(b, *guard, sx_and(t, sx_le(t, zero, i), sx_lt(t, i, k)));
-        return i;
-    }
     switch (mode) {
     case PAD_CONSTANT:
+        return i;
     case PAD_EDGE:
-        return sx_min(t, sx_max(t, i, zero), sx_sub(t, k, sx_i64(b, 1)));
+        return sx_min(t, sx_max(t, i, zero), sx_sub(t, k, one));
     case PAD_WRAP:
-        return sx_floor_mod(t, i, k);
+        if (!near) return sx_floor_mod(t, i, k);
+        i = sx_select(t, sx_lt(t, i, zero), sx_add(t, i, k), i);
+        return sx_select(t, sx_lt(t, i, k), i, sx_sub(t, i, k));
     case PAD_REFLECT:
-        period = sx_mul(t, sx_i64(b, 2), sx_sub(t, k, sx_i64(b, 1)));
-        m = sx_floor_mod(t, i, period); /* 0 where the period is */
+        period = sx_mul(t, sx_i64(b, 2), sx_sub(t, k, one));
+        m = near ? sx_abs(t, i) : sx_floor_mod(t, i, period); /* 0 where the period is */
         return sx_min(t, m, sx_sub(t, period, m));
     }
     return i;
@@ -243,28 +251,62 @@ static void require_kept(Build *b, Dim kept, Dim size)
     dim_of_sx(b, 0, NULL, sx_cast(t, bad, DT_I64), 0, 0);
 }
 
+/* Padded without a constant: rows lie next to each other but for their ends, which are pieces of
+ * their own. `idx`: of the other axes. */
+static Value *pad_rows(Build *b, const Node *n, PadMode mode, const Padding *p, const Sx **idx)
+{
+    SxTable *t = b->sx;
+    const Type *to = &n->out[0]->type;
+    int last = to->rank - 1, n_piece = 0;
+    Dim begin = p->begin[last], kept = p->kept[last], dims[MAX_RANK];
+    Dim size[3] = {begin, kept, dim_sub(b->dims, dim_sub(b->dims, p->size[last], begin), kept)};
+    const Sx *i = sx_index(t, last);
+    const Sx *at[3] = {sx_sub(t, i, sx_dim(t, begin)), i, sx_add(t, i, sx_dim(t, kept))};
+    Value *piece[3];
+
+    memcpy(dims, to->dim, sizeof(Dim) * (size_t)to->rank);
+    for (int k = 0; k < 3; k++) {
+        if (dim_is(size[k], 0)) continue;
+        dims[last] = size[k];
+        idx[last] = k == 1 ? i : pad_source_sx(b, mode, at[k], kept, is_near(b, mode, p, last));
+        idx[last] = sx_add(t, idx[last], sx_dim(t, p->crop[last]));
+        piece[n_piece++] = build_map(b, "pad", 1, (Value *[]){n->in[0]}, to->dtype, to->rank, dims,
+                                     sx_at_guarded(b, 0, n->in[0], idx, NULL));
+    }
+    return n_piece == 1 ? piece[0] : build_concat(b, n_piece, piece, last);
+}
+
 static Status lower_pad(Build *b, const Node *n, Value **out)
 {
+    SxTable *t = b->sx;
     const Type *to = &n->out[0]->type;
     const Sx *idx[MAX_RANK], *guard = NULL;
     Value *fill = has_in(n, 2) && !is_zero_bits(n->in[2]) ? n->in[2] : NULL;
     Infer cx = infer_of(b);
     PadMode mode;
     Padding p;
+    bool padded = false; /* axis i */
 
     TRY(lower_movable(b, n, to->dtype));
     TRY(pad_mode(n, b->diag, &mode));
     TRY(pad_padding(&cx, (Node *)(uintptr_t)n, &p));
     for (int i = 0; i < to->rank; i++) {
-        idx[i] = sx_index(b->sx, i);
-        if (dim_is(p.begin[i], 0) && dim_is(p.crop[i], 0) && p.size[i] == in_type(n, 0)->dim[i])
-            continue;
-        idx[i] = sx_sub(b->sx, idx[i], sx_dim(b->sx, p.begin[i]));
-        if (mode != PAD_CONSTANT) require_kept(b, p.kept[i], p.size[i]);
-        idx[i] = pad_source_sx(b, mode, idx[i], p.kept[i], &guard);
-        idx[i] = sx_add(b->sx, idx[i], sx_dim(b->sx, p.crop[i]));
+        idx[i] = sx_index(t, i);
+        padded =
+            !dim_is(p.begin[i], 0) || !dim_is(p.crop[i], 0) || p.size[i] != in_type(n, 0)->dim[i];
+        if (!padded) continue;
+        idx[i] = sx_sub(t, idx[i], sx_dim(t, p.begin[i]));
+        if (mode == PAD_CONSTANT)
+            guard = sx_both(
+                b, guard,
+                sx_and(t, sx_le(t, sx_i64(b, 0), idx[i]), sx_lt(t, idx[i], sx_dim(t, p.kept[i]))));
+        else
+            require_kept(b, p.kept[i], p.size[i]);
+        idx[i] = pad_source_sx(b, mode, idx[i], p.kept[i], is_near(b, mode, &p, i));
+        idx[i] = sx_add(t, idx[i], sx_dim(t, p.crop[i]));
     }
-    out[0] = build_window(b, "pad", n, fill, idx, guard);
+    out[0] = padded && mode != PAD_CONSTANT ? pad_rows(b, n, mode, &p, idx)
+                                            : build_window(b, "pad", n, fill, idx, guard);
     return b->status;
 }
 

@@ -4,6 +4,7 @@
  * kernels, each in order of memory. */
 #include "ir/mathd.h"
 #include "ir/ops/axes.h"
+#include "ir/ops/compose.h"
 #include "ir/ops/derive.h"
 #include "ir/ops/rows.h"
 
@@ -105,9 +106,7 @@ static Status lower_hardmax(Build *b, const Node *n, Value **out)
         return b->status;
     }
     TRY(infer_axis(n, b->diag, "axis", attr_int(n, "axis", -1), rank, &axis));
-    top = axes_reduce(b, "argmax", x, 1u << axis, true, MONOID_ARGMAX_FIRST,
-                      sx_compute(b, axes_operand(b, 0, x, 1u << axis, true, rank)), DT_I64, DT_I64,
-                      NULL);
+    top = make_axis(b, "ArgMax", x, axis);
     if (!top) return b->status;
     in[0] = top;
     const Sx *hit = sx_eq(b->sx, sx_index(b->sx, axis), sx_operand(b, 0, top, rank, x->type.dim));
