@@ -108,16 +108,6 @@ def translator():
     return Model(lambda x, y: model([x, y], training=False), {"x": ["batch", "time", 6], "y": ["batch", 5, 5]})
 
 
-def preprocess():
-    """What stands before a net: sizes, colours, standard form."""
-    def f(x):
-        x = tf.image.resize(x, [32, 16], method="bilinear")
-        x = tf.image.central_crop(x, 0.75)
-        x = tf.image.per_image_standardization(x)
-        return tf.image.adjust_contrast(x, 1.5), tf.reduce_mean(tf.image.rgb_to_grayscale(x), axis=[1, 2])
-    return plain(f, "batch", "height", "width", 3)
-
-
 def boxes():
     """The end of a detector: the best of overlapping boxes."""
     def f(x):
@@ -195,7 +185,6 @@ NETS = {
                                    kl.UpSampling2D(interpolation="bilinear"), kl.Cropping2D(1), kl.LeakyReLU(),
                                    kl.AveragePooling2D(3, 2, padding="same"), kl.GroupNormalization(2),
                                    kl.SpatialDropout2D(0.2), kl.GlobalMaxPooling2D(), dims=(20, 18, 3)),
-    "preprocess": preprocess,
     "boxes": boxes,
     "decode": decode,
     "arithmetic": arithmetic,

@@ -97,7 +97,10 @@ def classifies(model):
 def fitted(make, data):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return make().fit(as_sklearn(data), data.target)
+        try:
+            return make().fit(as_sklearn(data), data.target)
+        except ValueError as e:
+            raise Refused(f"scikit-learn: {first_line(e)}") from e
 
 
 def pipe(*steps):

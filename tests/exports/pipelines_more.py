@@ -85,8 +85,6 @@ REGRESSORS = {
     "nu_svr": sk("svm.NuSVR"), "linear_svr": sk("svm.LinearSVR", random_state=1),
     "process_rational": lambda: sk("gaussian_process.GaussianProcessRegressor", sk(
         "gaussian_process.kernels.RationalQuadratic")() + sk("gaussian_process.kernels.DotProduct")(), random_state=1)(),
-    "process_periodic": lambda: sk("gaussian_process.GaussianProcessRegressor", sk(
-        "gaussian_process.kernels.ExpSineSquared")() * sk("gaussian_process.kernels.ConstantKernel")(), random_state=1)(),
     "radius_regressor": sk("neighbors.RadiusNeighborsRegressor", radius=9.0),
     "kernel_pca": behind("decomposition.KernelPCA", 3, kernel="rbf"), "incremental_pca": behind(
         "decomposition.IncrementalPCA", 3), "svd": behind("decomposition.TruncatedSVD", 3),

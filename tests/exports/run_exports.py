@@ -41,7 +41,10 @@ def made(group, name, form, folder):
     done = folder / "made"
     if not done.exists():
         began = time.monotonic()
-        group.make(group.rows[name], form, folder)
+        try:
+            group.make(group.rows[name], form, folder)
+        except Exception as e:  # of a library that the row is made with: told, and the other rows go on
+            (folder / "refused.txt").write_text(f"{type(e).__name__}: {e}"[:200].replace("\n", " ") + "\n")
         done.write_text(f"{time.monotonic() - began:.1f}\n")
     return not (folder / "refused.txt").exists()
 
