@@ -30,5 +30,6 @@ int32_t ingot_call_list_split(const ingot_call_args *a);
 int32_t ingot_call_list_concat(const ingot_call_args *a);
 int32_t ingot_call_map_zip(const ingot_call_args *a);
 int32_t ingot_call_map_dict(const ingot_call_args *a);
+int32_t ingot_call_map_cast(const ingot_call_args *a);
 
 #endif

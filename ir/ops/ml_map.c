@@ -1,7 +1,10 @@
-/* ml_map.c: operators of ai.onnx.ml on maps: ZipMap, DictVectorizer. A map is a list of two: its
- * keys, and a sequence of its values (see ingot_rt.h). */
+/* ml_map.c: operators of ai.onnx.ml on maps: ZipMap, DictVectorizer, CastMap. A map is a list of
+ * two: its keys, and a sequence of its values (see ingot_rt.h). */
 #include <string.h>
 
+#include "ir/ops/cast_text.h"
+#include "ir/ops/compose.h"
+#include "ir/ops/ops_common.h"
 #include "ir/ops/sequence.h"
 
 /* The strings or the integers that an attribute lists, as a tensor. */
@@ -146,6 +149,144 @@ static Status lower_dict(Build *b, const Node *n, Value **out)
     return b->status;
 }
 
+/* ---- CastMap ---- */
+
+typedef struct CastMap {
+    bool sparse;
+    int64_t most; /* sparse: columns, of keys 0 to most - 1 */
+    DType to;
+} CastMap;
+
+static Status cast_map_read(const Node *n, Diag *d, CastMap *c)
+{
+    static const struct {
+        const char *name;
+        DType type;
+    } to[] = {{"TO_FLOAT", DT_F32}, {"TO_STRING", DT_STRING}, {"TO_INT64", DT_I64}};
+    const char *form = attr_string(n, "map_form", ""), *name = attr_string(n, "cast_to", "");
+    const Type *x = in_type(n, 0);
+
+    *c = (CastMap){.sparse = strcmp(form, "SPARSE") == 0, .most = attr_int(n, "max_map", 1)};
+    for (size_t i = 0; i < sizeof to / sizeof *to; i++)
+        if (strcmp(name, to[i].name) == 0) c->to = to[i].type;
+    if (c->to == DT_NONE)
+        return op_error(n, d, "cast_to",
+                        "CastMap: expected TO_FLOAT, TO_STRING or TO_INT64, found '%s'", name);
+    if (!c->sparse && strcmp(form, "DENSE") != 0)
+        return op_error(n, d, "map_form", "CastMap: expected DENSE or SPARSE, found '%s'", form);
+    if (c->sparse && (c->most < 0 || c->most > INT32_MAX))
+        return op_error(n, d, "max_map", "CastMap: %lld columns", (long long)c->most);
+    if (x->kind != TYPE_MAP || x->dtype != DT_I64 || !x->elem || x->elem->kind != TYPE_TENSOR ||
+        !(DT_BIT(x->elem->dtype) & (T_F32 | T_STRING)))
+        return op_error(n, d, "X", "CastMap: the input is no map from i64 to f32 or string");
+    return OK;
+}
+
+static Status infer_cast_map(Infer *cx, Node *n)
+{
+    DimTable *t = &cx->module->dims;
+    CastMap c;
+    Dim width;
+
+    TRY(cast_map_read(n, cx->diag, &c));
+    width = c.sparse ? dim_const(t, c.most) : dim_fresh(t, "map", 0, INT32_MAX);
+    infer_out(cx, n, 0, c.to, 2, (Dim[]){dim_const(t, 1), width});
+    return OK;
+}
+
+/* The value of column `i`, or NULL; a column is a key, or the rank of one. The last of equal keys
+ * counts. */
+static const Tensor *map_column(const Tensor *map, bool sparse, int64_t i)
+{
+    const Tensor *keys = tensor_items(map)[0], *values = tensor_items(map)[1], *found = NULL;
+
+    for (int64_t k = 0; k < keys->count; k++) {
+        int64_t key = tensor_int(keys, k), less = 0;
+        for (int64_t q = 0; q < keys->count && !sparse; q++)
+            less += tensor_int(keys, q) < key;
+        if (sparse ? key == i : less == i) found = tensor_items(values)[k];
+    }
+    return found;
+}
+
+static Status check_keys(Eval *cx, const Node *n, const Tensor *keys, const CastMap *c)
+{
+    for (int64_t k = 0; k < keys->count; k++)
+        if (c->sparse && (tensor_int(keys, k) < 0 || tensor_int(keys, k) >= c->most))
+            return diag(cx->diag, ERR_MODEL, node_where(n), "CastMap: key %lld of %lld columns",
+                        (long long)tensor_int(keys, k), (long long)c->most);
+    return OK;
+}
+
+/* How many columns: keys that differ. */
+static int64_t dense_width(const Tensor *keys)
+{
+    int64_t width = 0;
+
+    for (int64_t k = 0; k < keys->count; k++) {
+        int64_t q = 0;
+        while (tensor_int(keys, q) != tensor_int(keys, k))
+            q++;
+        width += q == k;
+    }
+    return width;
+}
+
+static void set_absent(Tensor *t, int64_t i)
+{
+    if (t->dtype == DT_STRING)
+        ((StringRef *)t->data)[i] = (StringRef){"0", 1};
+    else
+        tensor_set_double(t, i, 0);
+}
+
+static Status eval_cast_map(Eval *cx, const Node *n, const Tensor *const *in, Tensor **out)
+{
+    const Tensor *keys = tensor_items(in[0])[0], *item;
+    int64_t dims[2] = {1}, at = 0;
+    Tensor *values;
+    CastMap c;
+
+    TRY(cast_map_read(n, cx->diag, &c));
+    TRY(check_keys(cx, n, keys, &c));
+    dims[1] = c.sparse ? c.most : dense_width(keys);
+    TRY(eval_out(cx, n, &values, in_type(n, 0)->elem->dtype, 2, dims));
+    TRY(eval_out(cx, n, &out[0], c.to, 2, dims));
+    for (int64_t i = 0; i < dims[1]; i++, at++) {
+        while (!c.sparse && !map_column(in[0], false, at)) /* ranks count equal keys too */
+            at++;
+        item = map_column(in[0], c.sparse, at);
+        if (item)
+            eval_copy_element(values, i, item, 0);
+        else
+            set_absent(values, i);
+    }
+    if ((values->dtype == DT_STRING) != (c.to == DT_STRING))
+        return eval_cast_text(cx, n, values, out[0]);
+    for (int64_t i = 0; i < dims[1]; i++)
+        if (c.to == DT_STRING)
+            eval_copy_element(out[0], i, values, i);
+        else
+            tensor_set_double(out[0], i, tensor_double(values, i));
+    return OK;
+}
+
+static Status lower_cast_map(Build *b, const Node *n, Value **out)
+{
+    const Type *y = &n->out[0]->type;
+    Type type = type_tensor(in_type(n, 0)->elem->dtype, 2, y->dim);
+    CastMap c;
+    Node *call;
+
+    TRY(cast_map_read(n, b->diag, &c));
+    call = build_call(b, "map_cast", 1, n->in, 1, &type, 1, (int64_t[]){c.sparse ? c.most : -1}, 0,
+                      NULL);
+    if (!call) return b->status;
+    if (!c.sparse) node_define(call, y->dim[1]);
+    out[0] = make_cast(b, call->out[0], c.to);
+    return b->status;
+}
+
 const OpDef ml_map_ops[] = {
     {.name = "ZipMap",
      .domain = "ai.onnx.ml",
@@ -172,6 +313,18 @@ const OpDef ml_map_ops[] = {
      .infer = infer_dict,
      .eval = eval_dict,
      .lower = lower_dict,
+     .traits = OP_PURE},
+    {.name = "CastMap",
+     .domain = "ai.onnx.ml",
+     .since = 1,
+     .calls = CALL_BIT(map_cast) | CALL_BIT(string_of_number) | CALL_BIT(number_of_string),
+     .about = "the values of a map, by key, as a row",
+     ROW_IN({"X", 0}),
+     ROW_OUT({"Y", T_F32 | T_STRING | DT_BIT(DT_I64)}),
+     ROW_ATTRS(ATTR_S("cast_to", "TO_FLOAT"), ATTR_S("map_form", "DENSE"), ATTR_I("max_map", 1)),
+     .infer = infer_cast_map,
+     .eval = eval_cast_map,
+     .lower = lower_cast_map,
      .traits = OP_PURE},
     {0},
 };

@@ -139,3 +139,14 @@ def dict_vectorizer(g):
     g.oracle = False
     g.node([m], string_vocabulary=g.r.sample(list("abcdefgh"), g.int(1, 6)))
 
+
+
+@recipe("CastMap", domain="ai.onnx.ml")
+def cast_map(g):
+    n = g.int(1, 5)
+    labels = g.r.sample(range(8), n)
+    z = g.node([g.data("float", [1, n])], op="ZipMap", domain="ai.onnx.ml", classlabels_int64s=labels)[0]
+    m = base(g, "SequenceAt", [z, g.known(np.array(0, np.int64), 1)])[0]
+    g.oracle = False
+    g.node([m], cast_to=g.r.choice(["TO_FLOAT", "TO_INT64", "TO_STRING"]), map_form=g.r.choice(["DENSE", "SPARSE"]),
+           max_map=g.int(8, 10))
