@@ -5,7 +5,8 @@
 enum {
     SHORT_EPILOGUE = 16, /* operations */
     SHORT_FOR_BYTES = 24,
-    SUMS_AT_ONCE = 8 /* chains of products that keep the units busy: two, of a latency of four */
+    PANELS_OF_ROW = 2,
+    STREAMED_WEIGHTS = 256 << 10 /* bytes */
 };
 
 LLVMValueRef gemm_mul(CpuFn *f, LLVMValueRef a, LLVMValueRef b)
@@ -393,18 +394,17 @@ static void pack_panels(GemmTask *t, LLVMValueRef m, LLVMValueRef end, int rows)
     gemm_emit_pack_a(t->f, t->g, to, m, end, rows);
 }
 
-/* How many panels of columns few rows take at once: one sum waits for its last product, so there
- * have to be some. */
+/* How many panels of columns a row takes at once: a sum waits for its last product, and a stream of
+ * weights for memory. Weights that are near come fastest in one stream. */
 static int columns_at_once(const CpuGemm *g, int rows)
 {
-    int64_t n = g->block_n < g->size_n->lo ? g->block_n : g->size_n->lo;
-    int most = SUMS_AT_ONCE / (rows * g->vectors);
+    bool known = dim_is_const(g->size_n);
+    int64_t n = known && g->size_n->value < g->block_n ? g->size_n->value : g->block_n;
 
-    if (g->bytes || g->pairs || g->where || g->width != g->nr) return 1;
-    if (!dim_is_const(g->size_n)) n = g->block_n;
-    while (most > 1 && (most * g->vectors > GEMM_VECTORS || most * g->nr > n))
-        most--;
-    return most > 1 ? most : 1;
+    if (rows > 1 || g->bytes || g->pairs || g->where || g->width != g->nr) return 1;
+    if (4 * nest_guess(g->size_k) * nest_guess(g->size_n) <= STREAMED_WEIGHTS) return 1;
+    return PANELS_OF_ROW * g->vectors <= GEMM_VECTORS && PANELS_OF_ROW * g->nr <= n ? PANELS_OF_ROW
+                                                                                    : 1;
 }
 
 /* `count` whole panels of columns next to each other. */
