@@ -257,7 +257,7 @@ step_conformance()
     used_operators $LOGS/conformance.all >$LOGS/operators.txt
     if [ $absent = 0 ] && ! diff tests/conformance/operators.txt $LOGS/operators.txt; then
         echo "tests/conformance/operators.txt is stale: cp $LOGS/operators.txt tests/conformance/ renews it, and then"
-        echo "build/tests/operators_page >/tmp/page && mv /tmp/page docs/OPERATORS.md the page made of it"
+        echo "build/tests/operators_page >build/page && mv build/page docs/OPERATORS.md the page made of it"
         all_failed=$((all_failed + 1))
     fi
     counts $all_passed $all_failed $all_skipped

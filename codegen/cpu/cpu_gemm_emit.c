@@ -5,8 +5,8 @@
 enum {
     SHORT_EPILOGUE = 16, /* operations */
     SHORT_FOR_BYTES = 24,
-    PANELS_OF_ROW = 2,
-    STREAMED_WEIGHTS = 256 << 10 /* bytes */
+    PANELS_OF_ROW = 2,           /* of columns, that one row takes at once, */
+    STREAMED_WEIGHTS = 256 << 10 /* where the weights have more bytes */
 };
 
 LLVMValueRef gemm_mul(CpuFn *f, LLVMValueRef a, LLVMValueRef b)

@@ -5,7 +5,7 @@
  *     scales, zero points           [blocks of K][N], then
  *
  * Known weights are put in order while compiling and stay packed in the artifact: they are unpacked
- * where the product wants them. */
+ * where the product wants them. Weights and sums are f32, whatever A is. */
 #include <string.h>
 
 #include "ir/ops/compose.h"
@@ -93,9 +93,8 @@ static Status dequantised_blocks(Build *b, const Node *n, const Blocks *x, Value
         zero = sx_load_flat(t, in[2]->type.dtype, 2, at, NULL);
     }
     v = sx_mul(t, sx_sub(t, v, sx_cast(t, zero, DT_F32)), scale);
-    *out =
-        build_map(b, "dequantize", in[2] ? 3 : 2, in, type, 2,
-                  (Dim[]){dim_const(b->dims, x->n), dim_const(b->dims, x->k)}, sx_cast(t, v, type));
+    *out = build_map(b, "dequantize", in[2] ? 3 : 2, in, DT_F32, 2,
+                     (Dim[]){dim_const(b->dims, x->n), dim_const(b->dims, x->k)}, v);
     return b->status;
 }
 
@@ -183,9 +182,8 @@ static Status known_blocks(Build *b, const Node *n, const Blocks *x, Value **out
              : sx_const(t, DT_F32, (double)((int64_t)1 << (x->bits - 1)));
     v = sx_mul(t, sx_sub(t, sx_cast(t, v, DT_F32), zero),
                sx_cast(t, sx_load(t, type, 1, 2, block, NULL), DT_F32));
-    *out =
-        build_map(b, "dequantize", z ? 3 : 2, in, type, 2,
-                  (Dim[]){dim_const(b->dims, x->k), dim_const(b->dims, x->n)}, sx_cast(t, v, type));
+    *out = build_map(b, "dequantize", z ? 3 : 2, in, DT_F32, 2,
+                     (Dim[]){dim_const(b->dims, x->k), dim_const(b->dims, x->n)}, v);
     return b->status;
 }
 
@@ -199,13 +197,12 @@ static Status lower_nbits(Build *b, const Node *n, Value **out)
     TRY(blocks_read(n, b->diag, &x));
     if (is_known(n)) {
         TRY(known_blocks(b, n, &x, &w));
-        w = make_cast(b, w, in_type(n, 0)->dtype);
     } else {
         TRY(dequantised_blocks(b, n, &x, &w));
-        w = build_transpose(b, make_cast(b, w, in_type(n, 0)->dtype), (const int[]){1, 0});
+        w = build_transpose(b, w, (const int[]){1, 0});
     }
-    v = build_op2(b, "MatMul", n->in[0], w);
-    out[0] = make_plus(b, v, in_value(n, 5));
+    v = build_op2(b, "MatMul", make_cast(b, n->in[0], DT_F32), w);
+    out[0] = make_plus(b, make_cast(b, v, in_type(n, 0)->dtype), in_value(n, 5));
     return b->status;
 }
 

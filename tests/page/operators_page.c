@@ -371,7 +371,7 @@ static Status compare(Page *p)
     file_close(&bytes);
     if (same) return OK;
     return diag(p->diag, ERR_MISMATCH, (Where){.file = PAGE},
-                "it is stale: build/tests/operators_page > /tmp/page && mv /tmp/page " PAGE
+                "it is stale: build/tests/operators_page > build/page && mv build/page " PAGE
                 " renews it");
 }
 
