@@ -8,15 +8,20 @@
  *
  * The inner factor is multiplied where A is made, as part of the stage before. Rows of A' are
  * numbered t l + k, so that a stage's domain [t, k, i', j''] is the next one's operand as it lies
- * in memory. Factors of 4, then those that are left, the smallest first. Products are rounded on
- * their own, not fused, so that a transform gives the same bits on every target. */
+ * in memory. Factors of 4, then those that are left, the smallest first; of real numbers the other
+ * way around: the middle term of an even length is then a difference of two sums, real to the last
+ * bit. Products are rounded on their own, not fused, so that a transform gives the same bits on
+ * every target. */
 #include "ir/ops/fft.h"
 
 #include "ir/mathd.h"
 
 /* DEARER: a product within a transform costs as much as so many within a matrix product, which runs
- * on register tiles (measured: even at 256 to 400 points, 1.6 times as fast at 512, 6 at 2048). */
-enum { LARGEST = 13, DEARER = 6, FACTORS = 64 };
+ * on register tiles (measured: even at 256 to 400 points, 1.6 times as fast at 512, 6 at 2048).
+ * Where WIDE numbers or more lie side by side for each point, the operand of the product would have
+ * to be turned, and a stage is straight vector code (measured: 4 times as fast at 8 points, 9 at
+ * 32). */
+enum { LARGEST = 13, DEARER = 6, WIDE = 8, FACTORS = 64 };
 #define PI 3.14159265358979323846
 
 void fft_turn(int64_t k, int64_t n, double *c, double *s)
@@ -38,7 +43,7 @@ void fft_turn(int64_t k, int64_t n, double *c, double *s)
 }
 
 /* The factors of n in the order of the stages; 0 when one is too large. */
-static int factors(int64_t n, int *p)
+static int factors(int64_t n, bool real, int *p)
 {
     int count = 0, fours = 0;
 
@@ -50,15 +55,21 @@ static int factors(int64_t n, int *p)
         for (; n % f == 0; n /= f)
             p[count++] = f;
     }
+    for (int i = 0; real && i < count / 2; i++) {
+        int other = p[count - 1 - i];
+        p[count - 1 - i] = p[i];
+        p[i] = other;
+    }
     return n == 1 ? count : 0;
 }
 
-bool fft_suits(int64_t n, int64_t matrix)
+bool fft_suits(int64_t n, int64_t matrix, Dim inner)
 {
-    int p[FACTORS], count = factors(n, p), sum = 0;
+    int p[FACTORS], count = factors(n, false, p), sum = 0;
 
     for (int i = 0; i < count; i++)
         sum += p[i];
+    if (!dim_is_const(inner) || inner->value >= WIDE) return count > 0;
     return count > 0 && matrix > DEARER * 4 * n * sum;
 }
 
@@ -190,11 +201,12 @@ static void run_stage(const Fft *f, FftStage *s, Value *out[2])
 void build_fft(Build *b, Value *x, int64_t n, bool inverse, DType d, Value *out[2])
 {
     Fft f = {.b = b, .dtype = d, .sign = inverse ? 1 : -1};
-    int p[FACTORS], count = factors(n, p);
+    int p[FACTORS], count;
     int64_t l = 1;
     Dim dims[RANK];
 
     if (!x || b->status != OK) return;
+    count = factors(n, dim_is(x->type.dim[3], 1), p);
     f.outer = x->type.dim[0];
     f.inner = x->type.dim[2];
     for (int i = 0; i < count; l *= p[i++]) {

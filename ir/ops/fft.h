@@ -5,8 +5,9 @@
 #include "ir/build.h"
 
 /* Whether a transform of n points falls into factors of at most 13, and costs less so than as the
- * product with a matrix, of so many elements. */
-bool fft_suits(int64_t n, int64_t matrix);
+ * product with a matrix, of so many elements; inner: numbers that lie side by side for each point.
+ */
+bool fft_suits(int64_t n, int64_t matrix, Dim inner);
 
 /* Fourier transforms, not scaled, of x [outer, have, inner, parts] along axis 1, parts 1 (real) or
  * 2: have is filled up with zeros to n points, or cut. re and im of out are [outer, n, inner] in

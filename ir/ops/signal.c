@@ -62,6 +62,7 @@ static Dim dft_choose(Infer *cx, const Dft *f, int i, Dim x, Dim y)
     SxTable *t = &cx->module->sx;
 
     if (f->axis >= 0 || x == y || i == f->rank - 1) return i == f->axis ? y : x;
+    if (y == f->have) return x; /* as long as it was, whichever it is */
     return dim_of_sx(
         cx->build, 0, NULL,
         sx_select(t, sx_names_axis(cx->build, f->symbol, i, f->rank), sx_dim(t, y), sx_dim(t, x)),
@@ -334,19 +335,26 @@ static int64_t dft_size(const Dft *f)
     return 2 * f->out->value * f->have->value * (f->complex_in ? 2 : 1);
 }
 
+/* [outer, have, inner, parts] of x. */
+static void dft_flat(Build *b, const Dft *f, const Value *x, Dim *flat)
+{
+    flat[0] = flat[2] = dim_const(b->dims, 1);
+    flat[1] = f->have;
+    flat[3] = x->type.dim[f->rank - 1];
+    for (int i = 0; i < f->rank - 1; i++)
+        if (i != f->axis)
+            flat[i < f->axis ? 0 : 2] = dim_mul(b->dims, flat[i < f->axis ? 0 : 2], x->type.dim[i]);
+}
+
 /* The parts of fast transforms, as far as they are wanted, side by side. */
-static Value *dft_fast(Build *b, const Dft *f, Value *x, const Type *to)
+static Value *dft_fast(Build *b, const Dft *f, Value *x, const Dim *flat, const Type *to)
 {
     SxTable *t = b->sx;
     DType d = compute_dtype(to->dtype);
-    Dim flat[4] = {dim_const(b->dims, 1), f->have, dim_const(b->dims, 1), x->type.dim[f->rank - 1]};
     Dim dims[4];
     const Sx *idx[3] = {sx_index(t, 0), sx_index(t, 1), sx_index(t, 2)}, *v;
     Value *part[2] = {NULL, NULL};
 
-    for (int i = 0; i < f->rank - 1; i++)
-        if (i != f->axis)
-            flat[i < f->axis ? 0 : 2] = dim_mul(b->dims, flat[i < f->axis ? 0 : 2], x->type.dim[i]);
     build_fft(b, make_reshape(b, x, 4, flat), f->n->value, f->inverse, d, part);
     if (b->status != OK) return NULL;
     dims[0] = flat[0];
@@ -360,6 +368,43 @@ static Value *dft_fast(Build *b, const Dft *f, Value *x, const Type *to)
     return make_reshape(b, x, f->rank, to->dim);
 }
 
+/* The transform along this axis, or the one behind it that the run names. */
+static Value *dft_by_axis(Build *b, const Node *n, const Dft *f, int axis)
+{
+    Value *in[3] = {n->in[0], n->in[1], build_scalar(b, DT_I64, axis)};
+    Value *here, *one;
+    Node *choice;
+
+    if (axis == f->rank - 2) return build_op(b, "DFT", 3, in, n->n_attr, n->attr);
+    here =
+        build_map(b, "axis", 0, NULL, DT_BOOL, 0, NULL, sx_names_axis(b, f->symbol, axis, f->rank));
+    if (!here) return NULL;
+    choice = node_new(b->region, b->before, NODE_IF, 1, &here, 1, b->origin);
+    choice->op = op_find(NULL, "If");
+    choice->out[0]->type = n->out[0]->type;
+    for (int i = 0; i < 2; i++) {
+        Build inner = build_at(node_add_region(choice), NULL, b->origin, b->diag);
+        one = i ? dft_by_axis(&inner, n, f, axis + 1)
+                : build_op(&inner, "DFT", 3, in, n->n_attr, n->attr);
+        if (!one) {
+            build_fail(b, inner.status);
+            return NULL;
+        }
+        region_add_result(inner.region, one);
+    }
+    return choice->out[0];
+}
+
+/* Whether the dims of the result are the same for each axis. */
+static bool dft_any_axis(const Dft *f, const Node *n)
+{
+    const Type *x = in_type(n, 0), *y = &n->out[0]->type;
+
+    for (int i = 0; i < f->rank - 1; i++)
+        if (x->dim[i] != y->dim[i]) return false;
+    return f->complex_out && !f->onesided;
+}
+
 static Status lower_dft(Build *b, const Node *n, Value **out)
 {
     Infer cx = {.module = b->module, .build = b, .diag = b->diag};
@@ -369,10 +414,17 @@ static Status lower_dft(Build *b, const Node *n, Value **out)
     Dft f;
 
     TRY(dft_read(&cx, (Node *)(uintptr_t)n, &f));
-    if (f.axis >= 0 && dim_is_const(f.n) && dim_is_const(f.have) && f.complex_out &&
-        fft_suits(f.n->value, dft_size(&f))) {
-        out[0] = dft_fast(b, &f, n->in[0], to);
+    if (f.axis < 0 && dft_any_axis(&f, n)) {
+        out[0] = dft_by_axis(b, n, &f, 0);
         return b->status;
+    }
+    if (f.axis >= 0 && dim_is_const(f.n) && dim_is_const(f.have) && f.complex_out) {
+        Dim flat[4];
+        dft_flat(b, &f, n->in[0], flat);
+        if (fft_suits(f.n->value, dft_size(&f), flat[2])) {
+            out[0] = dft_fast(b, &f, n->in[0], flat, to);
+            return b->status;
+        }
     }
     if (dim_is_const(f.n) && dim_is_const(f.have)) matrix = dft_matrix(b, &f, f.have->value, d);
     if (!matrix) return dft_open(b, n, &f, out);

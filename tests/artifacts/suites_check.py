@@ -39,6 +39,7 @@ def transform(op, inputs, dims, **attributes):
 SMALL = {
     "stft": partial(transform, "STFT", [100, np.hanning(512).astype("f4")], ["batch", 2000, 1]),
     "dft": partial(transform, "DFT", [1050, 1], [3, 1000, 2, 2]),
+    "dft_wide": partial(transform, "DFT", [12, 1], [3, 12, 20, 2]),
     "dft_inverse": partial(transform, "DFT", [720, 2], [2, 3, 800, 2], inverse=1),
     "resnet18": partial(nets_conv.resnet18, 1, 64),
     "mobilenetv3": partial(nets_conv.mobilenetv3, 2, 64),

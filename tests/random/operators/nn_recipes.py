@@ -411,7 +411,7 @@ def recurrent(g):
 
 @recipe("DFT")
 def dft(g):
-    shape = [g.int(1, 2), g.one(2, 3, 5, 8, 16), g.int(2, 7)][:g.int(1, 3)]
+    shape = [g.int(1, 2), g.one(2, 3, 5, 8, 16), g.one(2, 3, 5, 7, 12)][:g.int(1, 3)]
     inverse, onesided = g.one(None, 0, 1), g.one(None, 0, 1)
     if inverse and onesided and g.version < 20:
         onesided = 0
