@@ -170,6 +170,47 @@ def tokens(c):
               mincharnum=1 if how == {"separators": [""]} else int(c.rng.integers(1, 3)), **how)
 
 
+def gates(c):
+    b, t, s, h = (int(v) for v in c.rng.integers(1, 6, 4))
+    x = c.floats(b, t, s * h)
+    c.add("ScaledSiLU", [x, scalar(1.3)])
+    c.add("ScaledSiLU", [x.astype(np.float16)], alpha=.5, open_dims=True)
+    c.add("GatedAdd", [x, c.floats(b, t, s * h), c.floats(b, t, 1)])
+    for scale in (None, c.floats(s * h), c.floats(s, h), c.floats(h)):
+        c.add("BranchwiseRMSNorm", [x, scale], num_branches=s, epsilon=1e-3)
+    c.add("BranchwiseRMSNorm", [x.reshape(b, t, s, h), c.floats(s, h)], open_dims=True)
+    for act in ("silu", "sigmoid"):
+        c.add("GatedRMSNorm", [x, c.floats(h), c.floats(b, t, s * h)], activation=act, constants=(1,))
+    c.add("LinearAttentionGate", [x, c.floats(s * h), c.floats(s * h), c.floats(b, t, s * h)], outputs=2)
+    parts = [c.floats(b, t, s, h) for _ in range(2)] + [c.floats(b, t, h)] + [c.floats(s, h) for _ in range(3)]
+    c.add("EngramGate", parts, outputs=2)
+    for gate in ((b, t, s), (b, t, s, 1), (b, t, s, h)):
+        c.add("HyperConnectionPreMix", [x.reshape(b, t, s, h), c.floats(*gate)], reduction_scale=.5)
+        c.add("HyperConnectionPostMix", [x, c.floats(b, t, h), c.floats(*gate), c.floats(b, t, s, s)], num_branches=s)
+    c.add("HyperConnectionPreMix", [x, c.floats(b, t, s * h)], num_branches=s)
+
+
+def experts(c):
+    tokens, count, hidden, inner = (int(v) for v in c.rng.integers(2, 6, 4))
+    hidden, inner, k = 32 * hidden, 32 * inner, int(c.rng.integers(1, min(count, 3)))
+    x, logits = c.floats(tokens, hidden) / 4, c.floats(tokens, count)
+    few = lambda *d: c.floats(*d) / 8  # noqa: E731
+    w = [few(count, inner, hidden), few(count, inner), few(count, hidden, inner), few(count, hidden)]
+    for act in ("relu", "gelu", "silu", "identity"):
+        c.add("MoE", [x, logits, *w], k=k, activation_type=act, normalize_routing_weights=int(act == "relu"))
+    c.add("MoE", [x.reshape(1, tokens, hidden), logits, few(count, 2 * inner, hidden), None, w[2], None], k=k, activation_type="swiglu",
+          swiglu_fusion=1, activation_alpha=1.7, activation_beta=1., swiglu_limit=.5, normalize_routing_weights=1)
+    for bits, block, zeros in ((4, 0, False), (8, 0, False), (4, 32, True), (8, 32, True)):
+        def packed(rows, columns):
+            shape = [count, rows] + ([columns // block] if block else [])
+            zero = c.bytes(*shape[:-1], -(-shape[-1] * bits // 8)) if zeros else None
+            return [c.bytes(count, rows, columns * bits // 8), abs(few(*shape)) / 16, zero]
+        (w1, s1, z1), (w2, s2, z2) = packed(2 * inner, hidden), packed(hidden, inner)
+        c.add("QMoE", [x, logits, w1, s1, None, w2, s2, None, None, None, None, z1, z2], k=k, expert_weight_bits=bits,
+              activation_type="swiglu", swiglu_fusion=1, normalize_routing_weights=int(zeros), **({"block_size": block} if block else {}))
+    c.add("MoEGroupRouter", [c.floats(tokens, 8), c.floats(8)], top_k=3, n_group=4, topk_group=2, group_topk=2)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("ingot")
@@ -181,7 +222,7 @@ def main():
     shutil.rmtree(o.folder, ignore_errors=True)
     cases = Cases(o.folder, o.seed)
     for _ in range(o.rounds):
-        for make in (distances, quantised, gathers, attention, fusions, quantised_transformer, renamed, tokens):
+        for make in (distances, quantised, gathers, attention, fusions, quantised_transformer, renamed, tokens, gates, experts):
             make(cases)
     result = subprocess.run([o.ingot, "test", o.folder], capture_output=True, text=True)
     lines = result.stdout.strip().splitlines()

@@ -26,7 +26,7 @@ from onnx import helper, numpy_helper
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "operators"))
 import contrib_recipes, elementwise_recipes, ml_recipes, movement_recipes  # noqa: E402,E401,F401
-import nn_recipes, norm_recipes, quant_recipes, region_recipes  # noqa: E402,E401,F401
+import language_recipes, nn_recipes, norm_recipes, quant_recipes, region_recipes  # noqa: E402,E401,F401
 from cases import RECIPES, make_case, model_of, tensor  # noqa: E402
 
 onnxruntime.set_default_logger_severity(4)
