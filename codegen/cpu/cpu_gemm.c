@@ -21,6 +21,8 @@ enum {
     SOME_ROWS = 6,            /* enough for a tile */
     MOST_PANELS = 3,          /* of a line whose ends are told apart */
     MIN_COLUMNS = 8,
+    ROWS_IN_PLACE = 8,     /* at most, of a tile that reads B where it lies, */
+    COLUMNS_IN_LINE = 16,  /* and columns at least */
     WEIGHT_COST = 4,       /* multiply-adds in the time that one weight takes to arrive from L2 */
     WORTH_A_PART = 200000, /* multiply-adds: 2 us */
     MOST_ROWS = 14
@@ -142,18 +144,6 @@ static bool stores_in_order(const CpuGemm *g, int last)
     return true;
 }
 
-/* ---- which contractions ---- */
-
-static bool shape_taken(const CpuGemm *g, bool constant_b)
-{
-    int64_t m = nest_guess(g->size_m), n = nest_guess(g->size_n);
-
-    if (dim_is(g->size_n, 0)) return false; /* no tile to be cut */
-    if (!constant_b && dim_is_const(g->size_n) && n < MIN_COLUMNS) return false;
-    if (!constant_b && m < 3) return false;
-    return true;
-}
-
 /* ---- tiles and blocks ---- */
 
 static int most_rows(const CpuGemm *g, const CpuIsa *isa, int vectors)
@@ -249,7 +239,7 @@ static int64_t most_cuts(const CpuGemm *g)
     int64_t m = nest_guess(g->size_m);
 
     if (!dim_is(g->lines, 1)) return nest_guess(g->lines);
-    if (g->b.pack < 0) return m / ROWS_PER_PACK;
+    if (g->b.pack < 0 && !g->b.in_place) return m / ROWS_PER_PACK;
     return m / g->rows[0];
 }
 
@@ -279,6 +269,7 @@ static void choose_blocks(CpuGemm *g)
     g->rows_first =
         g->b.pack >= 0 && (packs_rows || k * n <= WEIGHT_BYTES / 4) && most_cuts(g) >= TASKS_WANTED;
     wide = L2_BYTES / 4 / clamp(k, 1, INT32_MAX) * (g->tile->block ? g->tile->block : 4) / 4;
+    if (g->b.in_place) wide = INT32_MAX;
     cut_columns(g, packs_rows && wide < COLUMNS_PER_PACK ? COLUMNS_PER_PACK : wide);
     tasks = o * ((n + g->block_n - 1) / g->block_n);
     if (tasks < TASKS_WANTED && !g->rows_first && dim_is(g->lines, 1)) {
@@ -291,11 +282,11 @@ static void choose_blocks(CpuGemm *g)
     g->pitch = g->block_n;
 }
 
-/* Loops of A that belong to `set`, in the order of their indices, outermost first; the nest has put
- * the one that its lanes would take behind the others. */
-static int loops_of_set(const CpuGemm *g, int set, int *loop)
+/* Loops of a side that belong to `set`, in the order of their indices, outermost first; the nest
+ * has put the one that its lanes would take behind the others. */
+static int loops_of_set(const CpuGemm *g, int side, int set, int *loop)
 {
-    const NestStage *s = &g->nest->stage[STAGE_A];
+    const NestStage *s = &g->nest->stage[side];
     int n = 0;
 
     for (int i = 0; i < g->n_index; i++)
@@ -304,9 +295,9 @@ static int loops_of_set(const CpuGemm *g, int set, int *loop)
     return n;
 }
 
-static Dim step_of(const CpuGemm *g, const Affine *x, int loop)
+static Dim step_of(const CpuGemm *g, int side, const Affine *x, int loop)
 {
-    Dim c = x->coef[g->nest->stage[STAGE_A].loop[loop].last];
+    Dim c = x->coef[g->nest->stage[side].loop[loop].last];
 
     return c ? c : dim_const(&g->nest->module->dims, 0);
 }
@@ -323,7 +314,7 @@ static void find_lines(CpuGemm *g, const Affine *x, const int *m, int n_m)
     if (n_m < 2) return;
     g->line = loop[m[n_m - 1]].extent;
     if (!g->pairs) gemm_find_edges(g);
-    outer = step_of(g, x, m[n_m - 2]);
+    outer = step_of(g, STAGE_A, x, m[n_m - 2]);
     /* each leaves out its own rows of the window */
     alone = g->across.k >= 0 && nest_guess(g->line) >= SOME_ROWS;
     if (!alone && dim_is_const(g->line) && g->line->value <= g->most_rows / 2 &&
@@ -340,7 +331,7 @@ static void find_lines(CpuGemm *g, const Affine *x, const int *m, int n_m)
 /* Columns so far apart that all of a row lie in few sets of L1. */
 static bool crowds_a_set(const CpuGemm *g, const Affine *x, int loop, int unit)
 {
-    Dim step = step_of(g, x, loop);
+    Dim step = step_of(g, STAGE_A, x, loop);
 
     return dim_is_const(step) && step->value && step->value * unit % SET_STRIDE == 0 &&
            nest_guess(g->nest->stage[STAGE_A].loop[loop].extent) > SET_WAYS;
@@ -362,12 +353,12 @@ static void find_in_place(CpuGemm *g, bool is_packed)
     g->run = 0;
     g->most_rows = MOST_ROWS;
     if (is_packed || !x || x->n_term || e->src < 0) return;
-    n_m = loops_of_set(g, SET_M, m);
-    n_k = loops_of_set(g, SET_K, k);
+    n_m = loops_of_set(g, STAGE_A, SET_M, m);
+    n_k = loops_of_set(g, STAGE_A, SET_K, k);
     if (n_k > GEMM_K_LOOPS) return;
     g->a.row = 0;
     if (n_m) {
-        Dim row = step_of(g, x, m[n_m - 1]);
+        Dim row = step_of(g, STAGE_A, x, m[n_m - 1]);
         if (!dim_is_const(row)) return;
         g->a.row = row->value;
     }
@@ -376,10 +367,79 @@ static void find_in_place(CpuGemm *g, bool is_packed)
     g->a.n_k = n_k;
     for (int i = 0; i < n_k; i++) {
         g->a.k_extent[i] = s->loop[k[i]].extent;
-        g->a.k_step[i] = step_of(g, x, k[i]);
+        g->a.k_step[i] = step_of(g, STAGE_A, x, k[i]);
     }
     if (g->a.row && g->a.row * unit % SET_STRIDE == 0) g->most_rows = SET_WAYS;
     find_lines(g, x, m, n_m);
+}
+
+/* Rows beside which the columns of B are not worth a copy: one panel reads them once. */
+static bool few_rows(const CpuGemm *g)
+{
+    return dim_is_const(g->size_m) && g->size_m->value <= ROWS_IN_PLACE;
+}
+
+/* The load that B is, when lanes along index `last` are next to each other in memory; else NULL. */
+static const Affine *columns_load(const CpuGemm *g, int last)
+{
+    const NestStage *s = &g->nest->stage[STAGE_B];
+    const Sx *e = s->value[0];
+    const Affine *x = e->op == SX_LOAD && !e->guarded && e->dtype == DT_F32 && e->src >= 0
+                          ? map_get(&s->address, e)
+                          : NULL;
+
+    return x && !x->n_term && affine_is_coef(x, last, 1) ? x : NULL;
+}
+
+/* The first index of the columns that B has next to each other: of a window, those of one line. */
+static int first_in_line(const CpuGemm *g, int first, int last)
+{
+    const NestStage *s = &g->nest->stage[STAGE_B];
+    int loop = s->loop_of[last];
+
+    if (!few_rows(g) || g->bytes || !columns_load(g, last) || loop < 0) return first;
+    if (s->loop[loop].first <= first || nest_guess(s->loop[loop].extent) < COLUMNS_IN_LINE)
+        return first;
+    return s->loop[loop].first;
+}
+
+/* B where it lies; A goes on by one step with each k. */
+static void find_columns(CpuGemm *g, int last)
+{
+    const NestStage *s = &g->nest->stage[STAGE_B];
+    const Affine *x = columns_load(g, last);
+    int n[NEST_INDICES], k[NEST_INDICES], n_k;
+
+    if (!x || !few_rows(g) || g->bytes || g->pairs || (g->a.in_place && g->a.n_k > 1)) return;
+    n_k = loops_of_set(g, STAGE_B, SET_K, k);
+    if (loops_of_set(g, STAGE_B, SET_N, n) != 1 || n_k > GEMM_K_LOOPS) return;
+    g->b.in_place = true;
+    g->b.n_k = n_k;
+    for (int i = 0; i < n_k; i++) {
+        g->b.k_extent[i] = s->loop[k[i]].extent;
+        g->b.k_step[i] = step_of(g, STAGE_B, x, k[i]);
+    }
+}
+
+/* ---- which contractions ---- */
+
+/* Lines of an image, each read at several places. */
+static bool reads_lines(const CpuGemm *g, int last)
+{
+    int loop[NEST_INDICES];
+
+    return few_rows(g) && columns_load(g, last) && loops_of_set(g, STAGE_B, SET_N, loop) == 1 &&
+           loops_of_set(g, STAGE_B, SET_K, loop) > 1;
+}
+
+static bool shape_taken(const CpuGemm *g, bool constant_b, int last)
+{
+    int64_t m = nest_guess(g->size_m), n = nest_guess(g->size_n);
+
+    if (dim_is(g->size_n, 0)) return false; /* no tile to be cut */
+    if (!constant_b && dim_is_const(g->size_n) && n < MIN_COLUMNS) return false;
+    if (!constant_b && m < 3 && !reads_lines(g, last)) return false;
+    return true;
 }
 
 /* Packed at run time row by row where k is contiguous in memory, and known, so that rows are apart
@@ -457,6 +517,10 @@ static void need_dims(CpuGemm *g)
         nest_need(g->nest, g->a.k_extent[i]);
         nest_need(g->nest, g->a.k_step[i]);
     }
+    for (int i = 0; g->b.in_place && i < g->b.n_k; i++) {
+        nest_need(g->nest, g->b.k_extent[i]);
+        nest_need(g->nest, g->b.k_step[i]);
+    }
     for (int i = 0; i < g->n_index; i++)
         nest_need(g->nest, g->extent[i]);
     for (int s = 0; s < GEMM_STAGES; s++)
@@ -496,7 +560,8 @@ static void set_abi(CpuGemm *g)
     if (g->size_m->lo < 1) tasks = dim_mul(t, tasks, dim_min(t, g->size_m, dim_const(t, 1)));
     abi->tasks = nest_tasks(g->nest, &g->nest->stage[STAGE_OUT], tasks);
     abi->grain = work > WORTH_A_PART ? 1 : (int64_t)(WORTH_A_PART / (work + 1)) + 1;
-    g->a_at = g->b.pack < 0 ? align64(t, dim_mul_c(t, g->size_k, 4 * g->pitch)) : dim_const(t, 0);
+    g->a_at = g->b.pack < 0 && !g->b.in_place ? align64(t, dim_mul_c(t, g->size_k, 4 * g->pitch))
+                                              : dim_const(t, 0);
     nest_need(g->nest, g->a_at);
     abi->scratch = g->a_at;
     if (g->a.pack < 0 && !g->a.in_place)
@@ -584,15 +649,20 @@ Status cpu_gemm_prepare(Arena *arena, Nest *n, const CpuIsa *isa, const TileChoi
     }
     if (!stores_in_order(g, last)) return OK;
     DimTable *t = &n->module->dims;
-    g->size_o = set_size(g, t, SET_O);
+    g->bytes = s->acc[0].dtype == DT_I32;
     g->size_m = set_size(g, t, SET_M);
+    first = g->nest->stage[STAGE_OUT].loop[loop].first;
+    if (first_in_line(g, first, last) > first) {
+        group_indices(g, s, &c, first_in_line(g, first, last), last);
+        TRY(build_nest(g, arena, n, &c, d));
+    }
+    g->size_o = set_size(g, t, SET_O);
     g->size_n = set_size(g, t, SET_N);
     g->size_k = set_size(g, t, SET_K);
-    g->bytes = s->acc[0].dtype == DT_I32;
     if (g->bytes && !gemm_bytes_fit(g)) return OK;
     bool constant_b = gemm_constant(g, STAGE_B), constant_a = gemm_constant(g, STAGE_A);
     if (constant_b && !dim_is_const(g->size_n)) constant_b = false;
-    if (!shape_taken(g, constant_b)) return OK;
+    if (!shape_taken(g, constant_b, last)) return OK;
     g->lanes = isa->vector_bytes / 4;
     constant_a = constant_a && dim_is_const(g->size_m) && !g->bytes;
     g->pairs = isa->bf16 && s->order == ORDER_PAIRS && gemm_pairs_fit(g);
@@ -604,10 +674,12 @@ Status cpu_gemm_prepare(Arena *arena, Nest *n, const CpuIsa *isa, const TileChoi
         g->a_load = NULL;
         find_in_place(g, false);
     }
+    if (!constant_b) find_columns(g, last);
     note_uses(g, STAGE_A, &g->a);
     note_uses(g, STAGE_B, &g->b);
     if (lead) {
-        INVARIANT(d, lead->nr % g->lanes == 0 && lead->a.in_place == g->a.in_place);
+        INVARIANT(d, lead->nr % g->lanes == 0 && lead->a.in_place == g->a.in_place &&
+                         lead->b.in_place == g->b.in_place);
         follow(g, lead, isa);
     } else {
         choose_tiles(g, isa);

@@ -175,11 +175,43 @@ static void rows_pointer(GemmTask *t, GemmTile *x, LLVMValueRef m)
     }
 }
 
+/* k is the loops of B; A, which had one, goes on by its step. */
+static void columns_in_place(GemmTask *t, GemmTile *x, LLVMValueRef n)
+{
+    CpuFn *f = t->f;
+    const CpuGemm *g = t->g;
+    const NestStage *s = &g->nest->stage[STAGE_B];
+    LLVMValueRef base = cpu_ptr(f, s->value[0]->src), at, step;
+
+    cpu_at(f, f->level);
+    step = x->n_k ? x->k_step[0] : cpu_i64(f->m, 0);
+    gemm_stage(f, g, STAGE_B);
+    gemm_place(f, g, STAGE_B, SET_O, t->o);
+    gemm_place(f, g, STAGE_B, SET_N, n);
+    gemm_place(f, g, STAGE_B, SET_K, cpu_i64(f->m, 0));
+    gemm_place(f, g, STAGE_B, SET_M, cpu_i64(f->m, 0));
+    at = cpu_offset(f, map_get(&s->address, s->value[0]), 0);
+    x->n_k = g->b.n_k;
+    x->b_steps = g->b.k_step;
+    for (int i = g->b.n_k - 1; i >= 0; i--) {
+        x->k_extent[i] = cpu_dim(f, g->b.k_extent[i]);
+        cpu_at(f, f->level);
+        x->k_step[i] = step;
+        step = gemm_mul(f, step, x->k_extent[i]);
+    }
+    cpu_at(f, f->level);
+    x->b = gemm_float_at(f, base, at);
+}
+
 static void columns_pointer(GemmTask *t, GemmTile *x, LLVMValueRef n)
 {
     CpuFn *f = t->f;
     const CpuGemm *g = t->g;
 
+    if (g->b.in_place) {
+        columns_in_place(t, x, n);
+        return;
+    }
     cpu_at(f, f->level);
     if (t->pack_b) {
         x->b = gemm_float_at(f, t->pack_b, gemm_mul(f, n, t->k));
@@ -257,6 +289,7 @@ static void full_tile(GemmTask *t, GemmTile *x, LLVMValueRef m, LLVMValueRef n)
 /* The last columns, `left` of them where that is known: as few vectors as they need. */
 static void part_tile(GemmTask *t, GemmTile *x, LLVMValueRef m, LLVMValueRef n, int64_t left)
 {
+    CpuFn *f = t->f;
     const CpuGemm *g = t->g;
     LLVMValueRef acc[GEMM_ROWS * GEMM_VECTORS];
     bool known = dim_is_const(g->size_n);
@@ -267,6 +300,8 @@ static void part_tile(GemmTask *t, GemmTile *x, LLVMValueRef m, LLVMValueRef n, 
         return;
     }
     x->vectors = known ? (int)((left + g->lanes - 1) / g->lanes) : g->vectors;
+    cpu_at(f, f->level);
+    if (g->b.in_place) x->columns = known ? cpu_i64(f->m, left) : LLVMBuildSub(f->b, t->N, n, "");
     gemm_emit_tile(t->f, t->g, x, acc);
     if (known && is_short(t) && (left % g->lanes == 0 || cpu_can_mask(t->f))) {
         gemm_rows_written_out(t, x, acc, m, n, left % g->lanes);
@@ -627,7 +662,7 @@ static void one_task(GemmTask *t, LLVMValueRef number)
     decode(t, number);
     t->pack_a = packed(t, &g->a);
     t->pack_b = packed(t, &g->b);
-    if (g->b.pack < 0) {
+    if (g->b.pack < 0 && !g->b.in_place) {
         gemm_stage(f, g, STAGE_B);
         gemm_place(f, g, STAGE_B, SET_O, t->o);
         gemm_place(f, g, STAGE_B, SET_M, cpu_i64(f->m, 0));

@@ -3,7 +3,8 @@
  * A contraction C[o, m, n] = value(sum over k of A[o, m, k] * B[o, k, n]) is emitted as
  *
  *     task = one outer point o, a block of rows, a block of columns
- *         pack the columns' block of B as [k][column], unless it was packed while compiling
+ *         pack the columns' block of B as [k][column], unless it was packed while compiling or one
+ *         panel of rows reads it where it lies
  *         pack the rows of A as panels [k][row], unless packed before or readable in place
  *         for each panel of up to `mr` rows, for each panel of `nr` columns
  *             tile: all of K in registers, one chain of FMA for each element (cpu_gemm_tile.c)
@@ -31,9 +32,9 @@ enum { MAX_VARIANTS = 6, GEMM_ROWS = 32, GEMM_VECTORS = 8, GEMM_K_LOOPS = 4 };
 
 typedef struct GemmSide {
     int pack;      /* number in abi.pack, or -1: not packed while compiling */
-    bool in_place; /* A only: a plain load, rows a constant apart */
-    int64_t row;   /* in place: elements between rows, */
-    int n_k;       /* and the loops that k is, outermost first: */
+    bool in_place; /* a plain load; A: rows a constant apart, B: columns next to each other */
+    int64_t row;   /* A in place: elements between rows */
+    int n_k;       /* in place: the loops that k is, outermost first: */
     Dim k_extent[GEMM_K_LOOPS], k_step[GEMM_K_LOOPS];
     uint32_t uses; /* outer indices that the operand depends on: packed once for each */
     Dim size;      /* elements of one packed matrix */
@@ -112,11 +113,14 @@ void gemm_emit_pack_a(CpuFn *f, const CpuGemm *g, LLVMValueRef to, LLVMValueRef 
                       int rows);
 
 /* cpu_gemm_tile.c: acc[row * vectors + j] = sum over k; pointers to the first element, steps in
- * elements. k is a nest of loops, the last one innermost; B goes on by b_step with every k. */
+ * elements. k is a nest of loops, the last one innermost; B goes on by b_step with every k, or by
+ * b_steps with those of each loop where it is in place. */
 typedef struct GemmTile {
     int rows, vectors;
     LLVMValueRef a;         /* element (row, k) at a[row_at[row] + sum of k loop i * k_step[i]] */
     LLVMValueRef b, b_step; /* vector j of k at b[k*b_step + j*lanes]; */
+    const Dim *b_steps;     /* NULL: not in place */
+    LLVMValueRef columns;   /* in place: so many there are, no more may be read; NULL: all */
     int in_panel;           /* or, not 0: so many of a panel, the next one b_panel further */
     LLVMValueRef b_panel;
     int64_t row_at[GEMM_ROWS];

@@ -9,20 +9,25 @@
  * is known not to count, beyond the edges of an image, is left out (cpu_gemm_skip.c). */
 #include "codegen/cpu/cpu_gemm_impl.h"
 
-static LLVMValueRef load_vector(CpuFn *f, const CpuGemm *g, LLVMValueRef p)
-{
-    LLVMValueRef v = LLVMBuildLoad2(f->b, cpu_lanes_type(f->m->f32, g->lanes), p, "");
+enum { LINES_AHEAD = 4 };
 
+/* Lanes that mask has; NULL: all. */
+static LLVMValueRef load_vector(CpuFn *f, const CpuGemm *g, LLVMValueRef p, LLVMValueRef mask)
+{
+    LLVMTypeRef type = cpu_lanes_type(f->m->f32, g->lanes), types[] = {type, f->m->ptr};
+    LLVMValueRef v, args[] = {p, cpu_i32(f->m, 4), mask, LLVMConstNull(type)};
+
+    if (mask) return cpu_intrinsic(f->m, "llvm.masked.load", 2, types, 4, args);
+    v = LLVMBuildLoad2(f->b, type, p, "");
     LLVMSetAlignment(v, 4);
     return v;
 }
 
-/* Into the second level of cache: the first one is for the panels at hand. */
-static void fetch(CpuFn *f, LLVMValueRef p)
+/* Weights into the second level of cache: the first one is for the panels at hand. */
+static void fetch(CpuFn *f, LLVMValueRef p, int level)
 {
-    enum { READ = 0, SECOND_LEVEL = 2, DATA = 1 };
-    LLVMValueRef args[] = {p, cpu_i32(f->m, READ), cpu_i32(f->m, SECOND_LEVEL),
-                           cpu_i32(f->m, DATA)};
+    enum { READ = 0, DATA = 1 };
+    LLVMValueRef args[] = {p, cpu_i32(f->m, READ), cpu_i32(f->m, 4 - level), cpu_i32(f->m, DATA)};
 
     cpu_intrinsic(f->m, "llvm.prefetch", 1, &f->m->ptr, 4, args);
 }
@@ -30,6 +35,7 @@ static void fetch(CpuFn *f, LLVMValueRef p)
 /* Where a tile stands within its operands. */
 typedef struct Stand {
     LLVMValueRef a, b, ahead;
+    LLVMValueRef *mask; /* [vectors] of B, or NULL */
 } Stand;
 
 /* Where vector j of B is at one k. */
@@ -47,10 +53,10 @@ static void one_k(CpuFn *f, const CpuGemm *g, const GemmTile *t, Stand at, uint3
 {
     LLVMValueRef vb[GEMM_VECTORS], a = at.a, b = at.b;
 
-    if (at.ahead) fetch(f, at.ahead);
+    if (at.ahead) fetch(f, at.ahead, 2);
 
     for (int j = 0; j < t->vectors; j++)
-        vb[j] = load_vector(f, g, columns_at(f, g, t, b, j));
+        vb[j] = load_vector(f, g, columns_at(f, g, t, b, j), at.mask ? at.mask[j] : NULL);
     for (int r = 0; r < t->rows; r++) {
         LLVMValueRef p, x;
 
@@ -89,7 +95,12 @@ static void k_part(CpuFn *f, const CpuGemm *g, const GemmTile *t, int i, Stand a
 
     cpu_at(f, f->level);
     within = points_within(f, t, i + 1);
-    b_step = gemm_mul(f, within, t->b_step);
+    if (t->b_steps) {
+        b_step = cpu_dim(f, t->b_steps[i]);
+        cpu_at(f, f->level);
+    } else {
+        b_step = gemm_mul(f, within, t->b_step);
+    }
     if (at.ahead) ahead_step = gemm_mul(f, within, t->ahead_step);
     l = cpu_loop_open(f, from, to, 1, n, acc);
     for (int j = 0; j < n; j++)
@@ -121,9 +132,23 @@ static void parts_along(CpuFn *f, const CpuGemm *g, const GemmTile *t, int i, St
     }
 }
 
+/* Lines of an image in place, a few points of the outermost loop ahead: they are too short, and too
+ * far apart, to be foreseen. */
+static void fetch_lines(CpuFn *f, const CpuGemm *g, const GemmTile *t, LLVMValueRef b)
+{
+    LLVMValueRef step = cpu_dim(f, t->b_steps[0]);
+
+    cpu_at(f, f->level);
+    step = gemm_mul(f, step, cpu_i64(f->m, LINES_AHEAD));
+    b = gemm_float_at(f, b, step);
+    for (int j = 0; j <= t->vectors; j++) /* lines of memory are one more than vectors */
+        fetch(f, columns_at(f, g, t, b, j), 1);
+}
+
 static void k_loops(CpuFn *f, const CpuGemm *g, const GemmTile *t, int i, Stand at, uint32_t on,
                     LLVMValueRef *acc)
 {
+    if (t->b_steps && t->n_k > 1 && i == t->n_k - 1) fetch_lines(f, g, t, at.b);
     if (i == t->n_k)
         one_k(f, g, t, at, on, acc);
     else if (t->in_line >= 0 && i == g->along.loop)
@@ -133,9 +158,24 @@ static void k_loops(CpuFn *f, const CpuGemm *g, const GemmTile *t, int i, Stand 
                t->k_extent[i], acc);
 }
 
+/* Of the vectors of B, of which t->columns columns are there; NULL for whole ones. */
+static void column_masks(CpuFn *f, const CpuGemm *g, const GemmTile *t, LLVMValueRef *mask)
+{
+    for (int j = 0; j < t->vectors; j++) {
+        LLVMValueRef first = cpu_i64(f->m, (int64_t)j * g->lanes), left;
+
+        left = LLVMBuildSub(f->b, t->columns, first, "");
+        mask[j] = LLVMIsConstant(left) && LLVMConstIntGetSExtValue(left) >= g->lanes
+                      ? NULL
+                      : cpu_lane_limit(f, left);
+    }
+}
+
 void gemm_emit_tile(CpuFn *f, const CpuGemm *g, const GemmTile *t, LLVMValueRef *acc)
 {
     LLVMTypeRef type = cpu_lanes_type(f->m->f32, g->lanes);
+    LLVMValueRef mask[GEMM_VECTORS];
+    Stand at = {t->a, t->b, t->ahead, t->columns ? mask : NULL};
 
     if (g->bytes) {
         gemm_emit_bytes(f, g, t, acc);
@@ -144,7 +184,13 @@ void gemm_emit_tile(CpuFn *f, const CpuGemm *g, const GemmTile *t, LLVMValueRef 
     for (int i = 0; i < t->rows * t->vectors; i++)
         acc[i] = LLVMConstNull(type);
     cpu_at(f, f->level);
-    k_loops(f, g, t, 0, (Stand){t->a, t->b, t->ahead}, UINT32_MAX, acc);
+    if (t->columns) {
+        int lanes = f->lanes;
+        f->lanes = g->lanes;
+        column_masks(f, g, t, mask);
+        f->lanes = lanes;
+    }
+    k_loops(f, g, t, 0, at, UINT32_MAX, acc);
     cpu_at(f, f->level);
 }
 

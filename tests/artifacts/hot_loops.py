@@ -70,10 +70,12 @@ MODELS = {
        for m, n, k in ((1, 1000, 512), (2, 96, 64), (3, 256, 128), (4, 200, 64), (8, 64, 64), (13, 100, 64), (14, 32, 64),
                        (49, 512, 512), (128, 768, 768), ("m", 64, 64), ("m", 100, 64))},
     "product of two inputs": product(64, 96, 80, False),
+    **{f"product of two inputs, {m} rows": product(m, 100, 80, False) for m in (3, 8)},
     "product of two open inputs": product("m", "n", "k", False),
     **{f"window {'x'.join(map(str, a))}": window(*a)
        for a in ((64, 64, 56, 3), (256, 64, 28, 1), (512, 512, 7, 3), (3, 64, 112, 7, 2), (128, 256, 14, 1, 2),
-                 (16, 24, 9, 3), (32, 4, 20, 3), (64, 64, 14, 3, 1, 4))},
+                 (16, 24, 9, 3), (32, 4, 20, 3), (64, 64, 14, 3, 1, 4), (16, 3, 60, 9), (16, 1, 60, 3),
+                 (16, 8, 60, 3))},
     "depthwise 3": window(96, 96, 28, 3, 1, 96),
     "depthwise 5": window(40, 40, 15, 5, 2, 40),
     **{f"bytes {m}x{n}x{k} {'signed' if s else 'unsigned'}": integers(m, n, k, s)

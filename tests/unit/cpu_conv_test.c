@@ -52,6 +52,18 @@ static void convolutions(Run *r)
     add_conv(r, "open image", "1,3,m,n", "7,3,3,3", "pads=ints [1,1,1,1], strides=ints [2,2]");
     add_conv(r, "open width", "2,3,5,n", "7,3,3,3", "pads=ints [1,1,1,1]");
     add_conv(r, "one point", "1,3,5,5", "40,3,5,5", "");
+    /* whose lines are read where they lie */
+    add_conv(r, "few features", "2,7,5,130", "3,7,3,3", "pads=ints [1,1,1,1]");
+    add_conv(r, "one feature", "1,5,6,33", "1,5,3,3", "pads=ints [1,1,1,1]");
+    add_conv(r, "two features, dilated", "1,4,9,40", "2,4,3,3",
+             "pads=ints [2,2,2,2], dilations=ints [2,2]");
+    add_conv(r, "eight features without padding", "1,3,7,52", "8,3,5,5", "");
+    add_conv(r, "few features of short lines", "2,7,9,11", "1,7,3,3", "pads=ints [1,1,1,1]");
+    add_conv(r, "few features by 2", "1,4,8,50", "4,4,3,3",
+             "pads=ints [1,1,1,1], strides=ints [2,2]");
+    add_conv(r, "few features of open lines", "b,4,m,n", "3,4,3,3", "pads=ints [1,1,1,1]");
+    add_conv(r, "few features, 1d", "2,4,70", "5,4,5", "pads=ints [2,2]");
+    add_conv(r, "few features, 3d", "1,2,4,5,24", "2,2,3,3,3", "pads=ints [1,1,1,1,1,1]");
     add_conv(r, "one column", "1,3,9,1", "10,3,3,1", "pads=ints [1,0,1,0]");
     GRAPH("frame around open sizes", "input %%x : f32[b,3,m,n]\nconst %%v : f32[9,3,1,1] {0 ...}\n"
                                      "const %%w : f32[18,1,4,4] {0 ...}\n%%h = Conv(%%x, %%v)\n"
