@@ -104,7 +104,7 @@ Status contrib_upgrade(Importer *im, Draft *x)
 {
     const ContribRow *row = row_of(x->domain, x->op);
 
-    if (!row) return OK;
+    if (!row) return nchwc_upgrade(im, x);
     x->domain = "";
     return row->apply ? row->apply(im, x) : OK;
 }

@@ -78,6 +78,7 @@ typedef struct Importer {
     Status failed; /* the first fault of a node; the import goes on */
     int tentative; /* > 0: faults are not told and end the attempt */
     int64_t nodes, max_nodes;
+    int64_t block; /* channels of a block of com.microsoft.nchwc; 0: not asked yet */
     size_t arena_start, memory_limit;
 } Importer;
 
@@ -179,6 +180,8 @@ bool upgrade_known(const char *domain, const char *op, int64_t version);
 /* onnx_contrib.c: operators of com.microsoft as those of ai.onnx that they are. */
 bool contrib_known(const char *domain, const char *op);
 Status contrib_upgrade(Importer *im, Draft *x) MUST_USE;
+/* onnx_nchwc.c: tells operators of com.microsoft.nchwc how their weights lie. */
+Status nchwc_upgrade(Importer *im, Draft *x) MUST_USE;
 
 /* What upgrades are made of. */
 typedef struct UpgradeRow UpgradeRow;

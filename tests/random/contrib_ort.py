@@ -50,6 +50,9 @@ class Cases:
         for n, w in zip(out, want):
             model.graph.output.append(
                 helper.make_tensor_value_info(n, helper.np_dtype_to_tensor_dtype(w.dtype), None))
+        self.write(op, model, feeds, out, want)
+
+    def write(self, op, model, feeds, names, want):
         where = os.path.join(self.folder, f"{op}_{self.count}", "test_data_set_0")
         self.count += 1
         os.makedirs(where)
@@ -59,7 +62,7 @@ class Cases:
                 f.write(numpy_helper.from_array(a, n).SerializeToString())
         for k, w in enumerate(want):
             with open(os.path.join(where, f"output_{k}.pb"), "wb") as f:
-                f.write(numpy_helper.from_array(w, out[k]).SerializeToString())
+                f.write(numpy_helper.from_array(w, names[k]).SerializeToString())
 
 
 def scalar(v, dtype=F32):
@@ -191,24 +194,70 @@ def gates(c):
 
 
 def experts(c):
-    tokens, count, hidden, inner = (int(v) for v in c.rng.integers(2, 6, 4))
-    hidden, inner, k = 32 * hidden, 32 * inner, int(c.rng.integers(1, min(count, 3)))
-    x, logits = c.floats(tokens, hidden) / 4, c.floats(tokens, count)
-    few = lambda *d: c.floats(*d) / 8  # noqa: E731
-    w = [few(count, inner, hidden), few(count, inner), few(count, hidden, inner), few(count, hidden)]
-    for act in ("relu", "gelu", "silu", "identity"):
-        c.add("MoE", [x, logits, *w], k=k, activation_type=act, normalize_routing_weights=int(act == "relu"))
-    c.add("MoE", [x.reshape(1, tokens, hidden), logits, few(count, 2 * inner, hidden), None, w[2], None], k=k, activation_type="swiglu",
-          swiglu_fusion=1, activation_alpha=1.7, activation_beta=1., swiglu_limit=.5, normalize_routing_weights=1)
-    for bits, block, zeros in ((4, 0, False), (8, 0, False), (4, 32, True), (8, 32, True)):
-        def packed(rows, columns):
-            shape = [count, rows] + ([columns // block] if block else [])
-            zero = c.bytes(*shape[:-1], -(-shape[-1] * bits // 8)) if zeros else None
-            return [c.bytes(count, rows, columns * bits // 8), abs(few(*shape)) / 16, zero]
-        (w1, s1, z1), (w2, s2, z2) = packed(2 * inner, hidden), packed(hidden, inner)
-        c.add("QMoE", [x, logits, w1, s1, None, w2, s2, None, None, None, None, z1, z2], k=k, expert_weight_bits=bits,
-              activation_type="swiglu", swiglu_fusion=1, normalize_routing_weights=int(zeros), **({"block_size": block} if block else {}))
+    tokens = int(c.rng.integers(1, 6))
     c.add("MoEGroupRouter", [c.floats(tokens, 8), c.floats(8)], top_k=3, n_group=4, topk_group=2, group_topk=2)
+
+
+def by_eights(c):
+    """Weights as processors without AVX-512 have them: which they are, the number of channels tells."""
+    ins, x = 8 * int(c.rng.integers(1, 4)), c.floats(1, 3, 6, 5)
+    first, second = c.floats(ins, 3, 3, 3) / 5, c.floats(24, ins, 1, 1) / 5
+    info = [helper.make_tensor_value_info("x", 1, x.shape)], [helper.make_tensor_value_info("y", 1, None)]
+
+    def model(nodes, weights):
+        graph = helper.make_graph(nodes, "eights", *info, [numpy_helper.from_array(w, f"w{i}")
+                                                           for i, w in enumerate(weights)])
+        return helper.make_model(graph, ir_version=8, opset_imports=[
+            helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft.nchwc", 1)])
+
+    def blocks(w, by):
+        o, i, height, width = w.shape
+        return np.ascontiguousarray(w.reshape(o // 8, 8, i // by, by, height, width).transpose(0, 2, 4, 5, 3, 1)
+                                    ).reshape(w.shape)
+    plain = model([helper.make_node("Conv", ["x", "w0"], ["a"]), helper.make_node("Conv", ["a", "w1"], ["y"])],
+                  [first, second])
+    session = onnxruntime.InferenceSession(plain.SerializeToString(), providers=["CPUExecutionProvider"])
+    nodes = [helper.make_node("Conv", ["x", "w0"], ["a"]), helper.make_node("Conv", ["a", "w1"], ["b"]),
+             helper.make_node("ReorderOutput", ["b"], ["y"], channels=24)]
+    for n in nodes:
+        n.domain = "com.microsoft.nchwc"
+    c.write("eights", model(nodes, [blocks(first, 1), blocks(second, 8)]), {"x": x}, ["y"], session.run(["y"], {"x": x}))
+
+
+def saved(c):
+    """Nets as ONNX Runtime saves them at its highest level: convolutions in blocks of channels."""
+    k, mid = 3, int(c.rng.integers(1, 6)) * 8
+    weights, nodes = {}, []
+
+    def put(*dims):
+        weights[f"w{len(weights)}"] = (c.floats(*dims) / np.sqrt(np.prod(dims[1:]))).astype(F32)
+        return f"w{len(weights) - 1}"
+
+    def node(op, inputs, **attributes):
+        nodes.append(helper.make_node(op, inputs, [f"v{len(nodes)}"], **attributes))
+        return f"v{len(nodes) - 1}"
+    x = node("Relu", [node("Conv", ["x", put(24, k, 3, 3), put(24)], pads=[1] * 4, strides=[2, 2])])
+    x = node("Add", [x, node("Conv", [x, put(24, 1, 3, 3)], pads=[1] * 4, group=24)])
+    x = node("Conv", [x, put(mid, 24, 1, 1), put(mid)])
+    x = node("MaxPool", [node("Clip", [x, put(), ""])], kernel_shape=[3, 3], strides=[2, 2], pads=[1] * 4)
+    a = node("Conv", [x, put(32, mid, 3, 3)], pads=[1] * 4)
+    x = node("Concat", [a, node("Conv", [a, put(32, 16, 3, 3), put(32)], pads=[1] * 4, group=2)], axis=1)
+    weights["sizes"] = np.array([1, 1, 2, 2], F32)
+    x = node("Resize", [x, "", "sizes"], mode="nearest", coordinate_transformation_mode="asymmetric",
+             nearest_mode="floor")
+    x = node("AveragePool", [node("Conv", [x, put(16, 64, 3, 3)], pads=[1] * 4)], kernel_shape=[2, 2], strides=[2, 2])
+    names = [x, node("GlobalAveragePool", [x]), node("GlobalMaxPool", [a])]
+    graph = helper.make_graph(nodes, "net", [helper.make_tensor_value_info("x", 1, [1, k, 17, 16])],
+                              [helper.make_tensor_value_info(n, 1, None) for n in names],
+                              [numpy_helper.from_array(w, n) for n, w in weights.items()])
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = os.path.join(c.folder, "saved.onnx")
+    session = onnxruntime.InferenceSession(
+        helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 17)]).SerializeToString(),
+        options, providers=["CPUExecutionProvider"])
+    data = {"x": c.floats(1, k, 17, 16)}
+    c.write("saved", onnx.load(options.optimized_model_filepath), data, names, session.run(names, data))
+    os.remove(options.optimized_model_filepath)
 
 
 def main():
@@ -220,9 +269,10 @@ def main():
     o = parser.parse_args()
     onnxruntime.set_default_logger_severity(4)
     shutil.rmtree(o.folder, ignore_errors=True)
+    os.makedirs(o.folder)
     cases = Cases(o.folder, o.seed)
     for _ in range(o.rounds):
-        for make in (distances, quantised, gathers, attention, fusions, quantised_transformer, renamed, tokens, gates, experts):
+        for make in (distances, quantised, gathers, attention, fusions, quantised_transformer, renamed, tokens, gates, experts, saved, by_eights):
             make(cases)
     result = subprocess.run([o.ingot, "test", o.folder], capture_output=True, text=True)
     lines = result.stdout.strip().splitlines()

@@ -25,15 +25,18 @@ import onnxruntime
 from onnx import helper, numpy_helper
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "operators"))
-import contrib_recipes, elementwise_recipes, ml_recipes, movement_recipes  # noqa: E402,E401,F401
+import contrib_recipes, cut_recipes, elementwise_recipes, ml_recipes, movement_recipes  # noqa: E402,E401,F401
 import language_recipes, nn_recipes, norm_recipes, quant_recipes, region_recipes  # noqa: E402,E401,F401
 from cases import RECIPES, make_case, model_of, tensor  # noqa: E402
 
 onnxruntime.set_default_logger_severity(4)
 COMBINATIONS = [f"-O{level} --target x86-64-{target}" for target in ("v4", "v3", "v2") for level in (0, 3)]
 ROUND = 20  # seeds at a time: their folders are removed before the next
-# Made by passes, and tested with those; and what the evaluator leaves to the runtime.
+# Made by passes, and tested with those; what the evaluator leaves to the runtime; and, in contrib_ort.py, what makes sense
+# in whole nets only.
 ELSEWHERE = {("ingot", "Requantize"), ("ingot", "TreeScores"), ("", "ImageDecoder")}
+ELSEWHERE |= {("com.microsoft.nchwc", op) for op in ("Conv", "ReorderInput", "ReorderOutput", "MaxPool", "AveragePool",
+                                                     "GlobalMaxPool", "GlobalAveragePool", "Upsample")}
 
 
 def by_runtime(model, feeds):
