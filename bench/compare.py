@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """ingot against its peers, side by side in one process, turn by turn.
 
-    python bench/compare.py [MODEL...] [--suite core|fast|int8|ops|corpus] [--models a,b] [--threads 1] [--json OUT]
+    python bench/compare.py [MODEL...] [--suite core|fast|int8|ops|sweep|corpus] [--models a,b] [--threads 1] [--json OUT]
                             [--ingot build/ingot] [--peers ort,openvino,ncnn] [--rounds 7] [--seconds 0.25]
                             [--cache build/bench] [--corpus DIR] [--dim NAME=N] [--ingot-option=-O3] [--prepare]
 

@@ -18,6 +18,7 @@ TITLES = {
     "fast": "Less exact arithmetic, asked for by name",
     "int8": "Quantised",
     "ops": "Single operators",
+    "sweep": "Every kind of operator once",
     "corpus": "Real models with recorded inputs",
 }
 HEAD = """# Performance

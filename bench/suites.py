@@ -15,6 +15,7 @@ from onnx import helper, numpy_helper
 import nets_conv
 import nets_int8
 import nets_ops
+import nets_sweep
 import nets_text
 from mobilenetv2 import mobilenetv2
 from resnet50 import resnet50
@@ -133,7 +134,7 @@ class Row:
         return Case(self.name, path, cache, dims, **self.about)
 
 
-NAMES = ("core", "fast", "int8", "ops", "corpus")
+NAMES = ("core", "fast", "int8", "ops", "sweep", "corpus")
 
 
 def rows_of(suite, corpus):
@@ -146,4 +147,5 @@ def rows_of(suite, corpus):
                 for name, model, math in FAST}
     if suite == "int8":  # the last bit of a scale decides how a tie is rounded, and the step goes through the net
         return {name: Row(name, function, tolerance=0.1) for name, function in nets_int8.INT8.items()}
-    return {name: Row(name, function) for name, function in (CORE if suite == "core" else nets_ops.OPS).items()}
+    made_here = {"core": CORE, "ops": nets_ops.OPS, "sweep": nets_sweep.SWEEP}[suite]
+    return {name: Row(name, function) for name, function in made_here.items()}
