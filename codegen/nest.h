@@ -60,7 +60,7 @@ typedef struct NestStage {
     NestLoop loop[NEST_INDICES];
     int vec;        /* loop, or -1 */
     int scan;       /* loop of the scan axis, or -1; the last of the domain */
-    int tile;       /* loop in front of vec along which some loads are contiguous, or -1 */
+    int tile;       /* loop next to vec along which some loads are contiguous, or -1 */
     Map address;    /* const Sx * -> Affine *: LOADs; i64 LT and LE: arg0 - arg1 */
     Affine **store; /* [n_out] elements from the result's (or local's) start */
     const Sx *

@@ -17,10 +17,61 @@ enum {
     BLOCK_UNIT_SUM = 256, /* where each is a sum of up to SUM_LONG points */
     SUM_LONG = 1024,
     BLOCK_UNIT_LONG = 64,  /* where each point is long work, and blocks of a tile loop */
-    TILE_LEAST = 4,        /* loops shorter than this are not tiled */
+    TILE_LEAST = 3,        /* loops shorter than this are not tiled */
+    TILE_COST = 48,        /* of a load of a tile, as in access_cost */
+    TILE_SHORT = 64,       /* tiled loops that a task does in one go */
     TILE_NODES = 40,       /* expressions at most in a tiled body, which is written out often */
     WORTH_A_THREAD = 60000 /* operations of lanes; about 5 microseconds */
 };
+
+/* ---- Tiles: a load that is contiguous along another loop is read in that direction and transposed
+ * in registers, instead of element by element. */
+
+static bool transposes(const NestStage *s, const Sx *load, const Affine *x, int v, int w)
+{
+    if (!x || load->op != SX_LOAD || x->n_term || load->guarded) return false;
+    if (dtype_bits(load->dtype) > 64) return false;
+    v = s->loop[v].last;
+    w = s->loop[w].last;
+    return affine_is_coef(x, w, 1) && !affine_is_coef(x, v, 0) && !affine_is_coef(x, v, 1);
+}
+
+bool nest_is_transposed(const NestStage *s, const Sx *load)
+{
+    if (s->tile < 0 || s->vec < 0) return false;
+    return transposes(s, load, map_get(&s->address, load), s->vec, s->tile);
+}
+
+static bool allows_tiles(const Nest *n, const NestStage *s, int v)
+{
+    if (v < n->n_outer || v >= s->n_domain || s->stage->n_acc || n->serial) return false;
+    return nest_guess(s->loop[v].extent) >= TILE_LEAST && s->n_node <= TILE_NODES;
+}
+
+/* The loop along which tiles with lanes along loop v read this load, or -1. */
+static int tile_of_load(const Nest *n, const NestStage *s, const Sx *load, const Affine *x, int v)
+{
+    if (!allows_tiles(n, s, v)) return -1;
+    for (int l = s->n_domain - 1; l >= n->n_outer; l--) {
+        if (l != v && nest_guess(s->loop[l].extent) >= TILE_LEAST && transposes(s, load, x, v, l))
+            return l;
+    }
+    return -1;
+}
+
+static int tile_loop(const Nest *n, const NestStage *s)
+{
+    int last = -1;
+    size_t i = 0;
+    const void *key;
+    void *x;
+
+    while (map_next(&s->address, &i, &key, &x)) {
+        int l = tile_of_load(n, s, key, x, s->vec);
+        if (l > last) last = l;
+    }
+    return last;
+}
 
 /* ---- Lanes ---- */
 
@@ -55,6 +106,8 @@ static int64_t lanes_cost(Nest *n, const NestStage *s, int index)
         NestPeriod p = nest_period(n, s, index, key, x);
         if (p.by && (p.by % LANES_GUESS == 0 || LANES_GUESS % p.by == 0))
             cost += 24;
+        else if (tile_of_load(n, s, key, x, s->loop_of[index]) >= 0)
+            cost += TILE_COST;
         else if (((const Sx *)key)->op == SX_LOAD)
             cost += access_cost(n, x, index, false);
     }
@@ -153,41 +206,6 @@ static void move_loop(NestStage *s, int from, int to)
         s->loop_of[s->loop[i].last] = i;
 }
 
-/* ---- Tiles: a load that is contiguous along another loop is read in that direction and transposed
- * in registers, instead of element by element. */
-
-bool nest_is_transposed(const NestStage *s, const Sx *load)
-{
-    const Affine *x = map_get(&s->address, load);
-    int v, w;
-
-    if (s->tile < 0 || s->vec < 0 || !x || load->op != SX_LOAD) return false;
-    v = s->loop[s->vec].last;
-    w = s->loop[s->tile].last;
-    if (x->n_term || load->guarded || dtype_bits(load->dtype) > 64) return false;
-    return affine_is_coef(x, w, 1) && !affine_is_coef(x, v, 0) && !affine_is_coef(x, v, 1);
-}
-
-static int tile_loop(Nest *n, NestStage *s)
-{
-    const Stage *g = s->stage;
-
-    if (s->vec < n->n_outer || s->vec >= s->n_domain || g->n_acc || n->serial) return -1;
-    if (nest_guess(s->loop[s->vec].extent) < TILE_LEAST || s->n_node > TILE_NODES) return -1;
-    for (int l = s->n_domain - 1; l >= n->n_outer; l--) {
-        size_t i = 0;
-        const void *key;
-        void *x;
-
-        if (l == s->vec || nest_guess(s->loop[l].extent) < TILE_LEAST) continue;
-        s->tile = l;
-        while (map_next(&s->address, &i, &key, &x)) {
-            if (nest_is_transposed(s, key)) return l;
-        }
-    }
-    return -1;
-}
-
 static void order_loops(Nest *n, NestStage *s)
 {
     int end = s->n_domain - 1;
@@ -209,9 +227,14 @@ static void order_loops(Nest *n, NestStage *s)
         s->vec = end;
     }
     s->tile = tile_loop(n, s);
-    if (s->tile >= 0 && s->tile < s->vec - 1) {
+    if (s->tile < 0) return;
+    if (s->tile < s->vec - 1) {
         move_loop(s, s->tile, s->vec - 1);
         s->tile = s->vec - 1;
+    }
+    if (nest_guess(s->loop[s->tile].extent) <= TILE_SHORT) { /* tasks divide the vector loop */
+        move_loop(s, s->tile, s->vec);
+        s->tile = s->vec--;
     }
 }
 
@@ -254,7 +277,7 @@ static int task_loops(const Nest *n)
 
     if (n->serial) return 0;
     if (n->kernel->n_stage > 1) return n->n_outer;
-    if (s->tile >= 0) return s->tile;
+    if (s->tile >= 0) return s->tile < s->vec ? s->tile : s->vec;
     return s->n_domain - (s->scan >= 0) - (s->vec >= 0 && s->vec < s->n_domain);
 }
 
@@ -275,7 +298,7 @@ static void cut_block(Nest *n)
            : is_vec                      ? BLOCK_UNIT
                                          : 1;
     block = (block + unit - 1) / unit * unit;
-    if (block < 1) block = 1;
+    if (block < unit) block = unit;
     if (dim_is_const(s->loop[n->n_task].extent) && block >= extent) return;
     n->block = block;
 }

@@ -101,8 +101,10 @@ void cpu_store(CpuFn *f, int out, LLVMValueRef v, int u);
 LLVMValueRef cpu_load_old(CpuFn *f, int out, int u, LLVMValueRef mask);
 void cpu_store_masked(CpuFn *f, int out, LLVMValueRef v, int u, LLVMValueRef mask);
 LLVMValueRef cpu_check(CpuFn *f, const Sx *e, int u);
-LLVMValueRef cpu_lane_limit(CpuFn *f, LLVMValueRef limit); /* i64 -> i1 lanes: lane < limit */
-LLVMValueRef cpu_stack(CpuFn *f, LLVMTypeRef t, int n);    /* aligned stack memory of n elements */
+LLVMValueRef cpu_first_lanes(CpuFn *f, LLVMValueRef limit, int lanes); /* i1: lane < limit (i64) */
+LLVMValueRef cpu_lane_limit(CpuFn *f, LLVMValueRef limit);             /* of f->lanes */
+LLVMValueRef cpu_masked_load(CpuFn *f, DType d, LLVMValueRef p, LLVMValueRef mask);
+LLVMValueRef cpu_stack(CpuFn *f, LLVMTypeRef t, int n); /* aligned stack memory of n elements */
 LLVMValueRef cpu_element(CpuFn *f, DType d, LLVMValueRef base, LLVMValueRef offset);
 LLVMValueRef cpu_from_mem(CpuFn *f, DType d, LLVMValueRef v);
 LLVMValueRef cpu_to_mem(CpuFn *f, DType d, LLVMValueRef v);
@@ -146,10 +148,8 @@ void cpu_reduce(CpuFn *f);
 /* ---- cpu_lanes.c: a reduction along its innermost index in 64 lanes */
 void cpu_reduce_lanes(CpuFn *f);
 /* ---- cpu_tile.c: the loops s->tile and s->vec together, for loads that are transposed. */
-bool cpu_tile_fits(const CpuFn *f);
-int cpu_tile_lanes(const CpuFn *f);
-/* The point of tile origin (f->loop_value of both loops): all of its lanes x lanes points. */
-void cpu_tile_points(CpuFn *f);
+/* Both loops, which are neighbours, and all in them. */
+void cpu_tile_loops(CpuFn *f);
 /* ---- cpu_frame.c: the frames of results, by the first task. In front of all loops. */
 void cpu_zero_frames(CpuFn *f, const NestStage *s);
 /* To `leave` when one of the first n loops is empty: behind this, loads of operands are safe
@@ -159,6 +159,13 @@ void cpu_leave(CpuFn *f, LLVMBasicBlockRef leave);
 /* ---- cpu_kernel.c */
 void cpu_store_point(CpuFn *f);
 int cpu_native_lanes(const CpuFn *f);
+void cpu_loop_at(CpuFn *f, int l, LLVMValueRef index); /* loop l is there, at this level */
+/* The largest multiple of step (a power of two) within [from, to), as an end. */
+LLVMValueRef cpu_whole_steps(CpuFn *f, LLVMValueRef from, LLVMValueRef to, int64_t step);
+/* Whether every [from, to) of loop l is a multiple of n. */
+bool cpu_divides(const CpuFn *f, int l, int64_t n);
+/* Loop l, the stage's vector loop, and all in it. */
+void cpu_vector_loop(CpuFn *f, int l, LLVMValueRef from, LLVMValueRef to);
 /* A kernel's function, at level 0; close writes the return. */
 void cpu_fn_open(CpuFn *f, CpuModule *m, const Nest *n, const char *name);
 Status cpu_fn_close(CpuFn *f);

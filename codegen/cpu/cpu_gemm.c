@@ -261,7 +261,8 @@ static void cut_columns(CpuGemm *g, int64_t wide)
 static void choose_blocks(CpuGemm *g)
 {
     DimTable *t = &g->nest->module->dims;
-    int64_t n = nest_guess(g->size_n), k = packed_depth(g), o = nest_guess(g->size_o), tasks, wide;
+    int64_t n = nest_guess(g->size_n), k = packed_depth(g), tasks, wide;
+    int64_t o = clamp(nest_guess(g->size_o), 1, INT64_MAX); /* a product of nothing is one, too */
     bool packs_rows = g->a.pack < 0 && !g->a.in_place;
 
     g->block_m = 0;

@@ -198,7 +198,7 @@ static void point(CpuFn *f)
 
 /* ---- The vector loop */
 
-static void loop_at(CpuFn *f, int l, LLVMValueRef index)
+void cpu_loop_at(CpuFn *f, int l, LLVMValueRef index)
 {
     f->loop_value[l] = index;
     f->loop_level[l] = f->level;
@@ -218,7 +218,7 @@ static void part(CpuFn *f, int l, LLVMValueRef from, LLVMValueRef to, Variant v)
     f->vec = v.lanes > 1 ? l : -1;
     f->lanes = v.lanes;
     f->unroll = v.unroll;
-    loop_at(f, l, loop.index);
+    cpu_loop_at(f, l, loop.index);
     if (v.masked) {
         cpu_at(f, f->level);
         f->mask[0] = cpu_lane_limit(f, LLVMBuildSub(f->b, to, loop.index, ""));
@@ -230,8 +230,7 @@ static void part(CpuFn *f, int l, LLVMValueRef from, LLVMValueRef to, Variant v)
     f->lanes = f->unroll = 1;
 }
 
-/* The largest multiple of step within [from, to), as an end. */
-static LLVMValueRef whole_steps(CpuFn *f, LLVMValueRef from, LLVMValueRef to, int64_t step)
+LLVMValueRef cpu_whole_steps(CpuFn *f, LLVMValueRef from, LLVMValueRef to, int64_t step)
 {
     LLVMValueRef n, rest;
 
@@ -241,8 +240,7 @@ static LLVMValueRef whole_steps(CpuFn *f, LLVMValueRef from, LLVMValueRef to, in
     return LLVMBuildSub(f->b, to, rest, "");
 }
 
-/* Whether every [from, to) of loop l is a multiple of n. */
-static bool divides(const CpuFn *f, int l, int64_t n)
+bool cpu_divides(const CpuFn *f, int l, int64_t n)
 {
     Dim e = f->s->loop[l].extent;
 
@@ -281,7 +279,7 @@ static int vectors_a_turn(const CpuFn *f)
 
 enum { SHORT_ROW = 1024 };
 
-static void vector_loop(CpuFn *f, int l, LLVMValueRef from, LLVMValueRef to)
+void cpu_vector_loop(CpuFn *f, int l, LLVMValueRef from, LLVMValueRef to)
 {
     int64_t extent = nest_guess(f->s->loop[l].extent);
     bool known = dim_is_const(f->s->loop[l].extent), masks = cpu_can_mask(f);
@@ -293,57 +291,20 @@ static void vector_loop(CpuFn *f, int l, LLVMValueRef from, LLVMValueRef to)
     while (unroll > 1 && (int64_t)lanes * unroll > extent)
         unroll /= 2;
     if (lanes > 1 && (!known || extent >= lanes)) {
-        LLVMValueRef end = whole_steps(f, from, to, (int64_t)lanes * unroll);
+        LLVMValueRef end = cpu_whole_steps(f, from, to, (int64_t)lanes * unroll);
         part(f, l, from, end, (Variant){lanes, unroll, false});
-        if (divides(f, l, (int64_t)lanes * unroll)) return;
+        if (cpu_divides(f, l, (int64_t)lanes * unroll)) return;
         from = end;
     }
     /* In short rows the rest counts: as much of it as can be without masks. */
     if (lanes > 1 && unroll > 1 &&
         (!masks || (known && extent < SHORT_ROW && extent % ((int64_t)lanes * unroll) >= lanes))) {
-        LLVMValueRef end = whole_steps(f, from, to, lanes);
+        LLVMValueRef end = cpu_whole_steps(f, from, to, lanes);
         part(f, l, from, end, (Variant){lanes, 1, false});
-        if (divides(f, l, lanes)) return;
+        if (cpu_divides(f, l, lanes)) return;
         from = end;
     }
     part(f, l, from, to, lanes > 1 && masks ? (Variant){lanes, 1, true} : (Variant){1, 1, false});
-}
-
-static void domain_loop(CpuFn *f, int l);
-
-/* One tile loop inside the other, over whole tiles; then what is left of either, point by point. */
-static void tiled_loops(CpuFn *f, int w, LLVMValueRef from, LLVMValueRef to)
-{
-    int v = f->s->vec, lanes = cpu_tile_lanes(f);
-    LLVMValueRef zero = cpu_i64(f->m, 0), v_to = cpu_dim(f, f->s->loop[v].extent), w_end, v_end;
-    CpuLoop outer, inner;
-
-    w_end = whole_steps(f, from, to, lanes);
-    v_end = whole_steps(f, zero, v_to, lanes);
-    outer = cpu_loop_open(f, from, w_end, lanes, 0, NULL);
-    loop_at(f, w, outer.index);
-    inner = cpu_loop_open(f, zero, v_end, lanes, 0, NULL);
-    f->vec = v;
-    f->lanes = lanes;
-    f->unroll = f->active = 1;
-    loop_at(f, v, inner.index);
-    cpu_tile_points(f);
-    cpu_loop_close(f, &inner, NULL);
-    cpu_loop_close(f, &outer, NULL);
-    f->vec = -1;
-    f->lanes = 1;
-    if (!divides(f, v, lanes)) {
-        outer = cpu_loop_open(f, from, w_end, 1, 0, NULL);
-        loop_at(f, w, outer.index);
-        vector_loop(f, v, v_end, v_to);
-        cpu_loop_close(f, &outer, NULL);
-    }
-    if (!divides(f, w, lanes)) {
-        outer = cpu_loop_open(f, w_end, to, 1, 0, NULL);
-        loop_at(f, w, outer.index);
-        vector_loop(f, v, zero, v_to);
-        cpu_loop_close(f, &outer, NULL);
-    }
 }
 
 static void domain_loop(CpuFn *f, int l)
@@ -358,18 +319,18 @@ static void domain_loop(CpuFn *f, int l)
         point(f);
         return;
     }
+    if (s->tile >= 0 && (l == s->tile || l == s->vec)) {
+        cpu_tile_loops(f);
+        return;
+    }
     from = f->from[l] ? f->from[l] : cpu_i64(f->m, 0);
     to = f->to[l] ? f->to[l] : cpu_dim(f, s->loop[l].extent);
     if (l == s->vec) {
-        vector_loop(f, l, from, to);
-        return;
-    }
-    if (l == s->tile && cpu_tile_fits(f)) {
-        tiled_loops(f, l, from, to);
+        cpu_vector_loop(f, l, from, to);
         return;
     }
     CpuLoop loop = cpu_loop_open(f, from, to, 1, 0, NULL);
-    loop_at(f, l, loop.index);
+    cpu_loop_at(f, l, loop.index);
     if (f->nest->kernel->n_stage > 1 && s->loop[l].extent->lo < 1) f->load_floor = f->level;
     domain_loop(f, l + 1);
     cpu_loop_close(f, &loop, NULL);
@@ -385,7 +346,7 @@ static CpuLoop rows_open(CpuFn *f, LLVMValueRef first, LLVMValueRef rows)
     cpu_at(f, f->level);
     f->row = loop.index;
     f->row_level = f->level;
-    loop_at(f, f->nest->n_outer - 1, LLVMBuildAdd(f->b, first, loop.index, ""));
+    cpu_loop_at(f, f->nest->n_outer - 1, LLVMBuildAdd(f->b, first, loop.index, ""));
     return loop;
 }
 
@@ -424,7 +385,7 @@ static void outer_loop(CpuFn *f, int l)
     to = f->to[l] ? f->to[l] : cpu_dim(f, f->nest->stage[0].loop[l].extent);
     if (l == f->nest->n_outer - 1) step = f->nest->rows;
     CpuLoop loop = cpu_loop_open(f, from, to, step, 0, NULL);
-    loop_at(f, l, loop.index);
+    cpu_loop_at(f, l, loop.index);
     if (f->nest->stage[0].loop[l].extent->lo < 1) f->load_floor = f->level;
     if (step > 1) {
         LLVMValueRef left;
@@ -468,7 +429,7 @@ static void task(CpuFn *f, LLVMValueRef t)
             at = LLVMBuildURem(f->b, t, extent, "");
             t = LLVMBuildUDiv(f->b, t, extent, "");
         }
-        loop_at(f, l, at);
+        cpu_loop_at(f, l, at);
     }
     outer_loop(f, n->n_task);
 }

@@ -183,19 +183,19 @@ static bool has_room(const CpuFn *f, int stage)
 /* ---- Masks */
 
 /* The low `limit` bits of a register of masks. */
-static LLVMValueRef low_bits(CpuFn *f, LLVMValueRef limit)
+static LLVMValueRef low_bits(CpuFn *f, LLVMValueRef limit, int lanes)
 {
-    LLVMTypeRef bits = LLVMIntTypeInContext(f->m->cx, (unsigned)f->lanes);
+    LLVMTypeRef bits = LLVMIntTypeInContext(f->m->cx, (unsigned)lanes);
     LLVMValueRef v = LLVMBuildShl(f->b, cpu_i64(f->m, 1), limit, "");
 
     v = LLVMBuildTrunc(f->b, LLVMBuildSub(f->b, v, cpu_i64(f->m, 1), ""), bits, "");
-    return LLVMBuildBitCast(f->b, v, cpu_lanes_type(f->m->i1, f->lanes), "");
+    return LLVMBuildBitCast(f->b, v, cpu_lanes_type(f->m->i1, lanes), "");
 }
 
 /* What lies `limit` elements in front of the end of the ones of a table of ones and zeros. */
-static LLVMValueRef table_mask(CpuFn *f, LLVMValueRef limit)
+static LLVMValueRef table_mask(CpuFn *f, LLVMValueRef limit, int lanes)
 {
-    LLVMTypeRef type = cpu_lanes_type(f->m->i32, f->lanes);
+    LLVMTypeRef type = cpu_lanes_type(f->m->i32, lanes);
     LLVMValueRef at = LLVMBuildSub(f->b, cpu_i64(f->m, CPU_MASK_LANES), limit, "");
     LLVMValueRef p = LLVMBuildGEP2(f->b, f->m->i32, cpu_mask_table(f->m), &at, 1, "");
 
@@ -206,18 +206,23 @@ static LLVMValueRef table_mask(CpuFn *f, LLVMValueRef limit)
 
 /* Where it can be done without a vector of lane numbers: such a constant stays in a register all
  * through the function, and tiles want them all. */
-LLVMValueRef cpu_lane_limit(CpuFn *f, LLVMValueRef limit)
+LLVMValueRef cpu_first_lanes(CpuFn *f, LLVMValueRef limit, int lanes)
 {
     bool known = LLVMIsAConstantInt(limit);
     LLVMValueRef narrow;
 
-    limit = cpu_call2(f, "llvm.smin", limit, cpu_i64(f->m, f->lanes));
+    limit = cpu_call2(f, "llvm.smin", limit, cpu_i64(f->m, lanes));
     limit = cpu_call2(f, "llvm.smax", limit, cpu_i64(f->m, 0));
-    if (f->m->isa->mask_any && f->lanes < 64) return low_bits(f, limit);
-    if (!known && f->m->isa->mask32 && f->lanes == CPU_MASK_LANES) return table_mask(f, limit);
+    if (f->m->isa->mask_any && lanes < 64) return low_bits(f, limit, lanes);
+    if (!known && f->m->isa->mask32 && lanes == CPU_MASK_LANES) return table_mask(f, limit, lanes);
     narrow = LLVMBuildTrunc(f->b, limit, f->m->i32, "");
-    return LLVMBuildICmp(f->b, LLVMIntSLT, cpu_iota(f, f->m->i32, f->lanes),
-                         cpu_splat(f, narrow, f->lanes), "");
+    return LLVMBuildICmp(f->b, LLVMIntSLT, cpu_iota(f, f->m->i32, lanes),
+                         cpu_splat(f, narrow, lanes), "");
+}
+
+LLVMValueRef cpu_lane_limit(CpuFn *f, LLVMValueRef limit)
+{
+    return cpu_first_lanes(f, limit, f->lanes);
 }
 
 static LLVMValueRef both(CpuFn *f, LLVMValueRef a, LLVMValueRef b)
@@ -248,7 +253,7 @@ bool cpu_can_mask(const CpuFn *f)
     return true;
 }
 
-static LLVMValueRef masked_load(CpuFn *f, DType d, LLVMValueRef p, LLVMValueRef mask)
+LLVMValueRef cpu_masked_load(CpuFn *f, DType d, LLVMValueRef p, LLVMValueRef mask)
 {
     int lanes = (int)LLVMGetVectorSize(LLVMTypeOf(mask));
     LLVMTypeRef t = cpu_lanes_type(cpu_mem_type(f->m, d), lanes);
@@ -306,7 +311,7 @@ static LLVMValueRef contiguous_load(CpuFn *f, const Sx *e, const Affine *x, int 
     cpu_at(f, depth);
     p = cpu_element(f, e->dtype, base, offset);
     if (guard) p = LLVMBuildSelect(f->b, guard, p, cpu_zeros(f->m), "");
-    v = mask ? masked_load(f, e->dtype, p, mask) : plain_load(f, e->dtype, p, f->lanes);
+    v = mask ? cpu_masked_load(f, e->dtype, p, mask) : plain_load(f, e->dtype, p, f->lanes);
     return cpu_from_mem(f, e->dtype, v);
 }
 
@@ -373,7 +378,7 @@ static LLVMValueRef strided_load(CpuFn *f, const Sx *e, const Affine *x, int u, 
     for (int q = 0; q < stride; q++) {
         p = cpu_element(f, e->dtype, base, cpu_i64(f->m, (int64_t)q * f->lanes));
         own = piece_mask(f, mask, q, stride);
-        v = own ? masked_load(f, e->dtype, p, own) : plain_load(f, e->dtype, p, f->lanes);
+        v = own ? cpu_masked_load(f, e->dtype, p, own) : plain_load(f, e->dtype, p, f->lanes);
         r = take_piece(f, r ? r : v, v, q, stride);
     }
     return cpu_from_mem(f, e->dtype, r);
@@ -430,7 +435,7 @@ static LLVMValueRef period_load(CpuFn *f, const Sx *e, const Affine *x, int u, L
     p = cpu_element(f, e->dtype, base, LLVMBuildAdd(f->b, offset, i, ""));
     if (n == 1 || (period.rem && !whole)) mask = NULL; /* all of these are there */
     if (mask && n < f->lanes) mask = every_lane(f, mask, period.by, n);
-    v = mask ? masked_load(f, e->dtype, p, mask) : plain_load(f, e->dtype, p, n);
+    v = mask ? cpu_masked_load(f, e->dtype, p, mask) : plain_load(f, e->dtype, p, n);
     return cpu_from_mem(f, e->dtype, n == f->lanes ? v : spread(f, v, &period));
 }
 
@@ -519,6 +524,6 @@ LLVMValueRef cpu_load_old(CpuFn *f, int out, int u, LLVMValueRef mask)
 
     cpu_at(f, f->level);
     p = cpu_element(f, d, base, offset);
-    v = f->lanes > 1 && mask ? masked_load(f, d, p, mask) : plain_load(f, d, p, f->lanes);
+    v = f->lanes > 1 && mask ? cpu_masked_load(f, d, p, mask) : plain_load(f, d, p, f->lanes);
     return cpu_from_mem(f, d, v);
 }
