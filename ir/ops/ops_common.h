@@ -28,6 +28,8 @@ Status lower_movable(Build *b, const Node *n, DType t) MUST_USE;
 /* The elements of an integer or bool tensor of rank 0 or 1 as dims; NULL when they are not known.
  */
 const Dim *contents_of(Infer *cx, const Value *v, int *count);
+/* Is v made of one known integer, whatever its extents are? */
+bool filled_with(const Value *v, int64_t *each);
 /* One element of the contents of an elementwise result from those of its operands; NULL: undecided.
  */
 typedef Dim (*DimFold)(DimTable *t, const Node *n, const Dim *x);

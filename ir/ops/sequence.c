@@ -68,22 +68,44 @@ static Status infer_erase(Infer *cx, Node *n)
     return infer_sequence(cx, n, elem);
 }
 
+/* Do all parts have one extent that is known? A list of them may be open itself: one for each row.
+ */
+static bool parts_alike(Infer *cx, const Node *n, Dim whole, int64_t *each)
+{
+    const int64_t *given;
+    int count = 0;
+
+    *each = 1;
+    if (!has_in(n, 1)) return true;
+    bool listed = in_type(n, 1)->rank == 1;
+    if (listed && filled_with(n->in[1], each)) return *each >= 0;
+    if (!const_ints(n->in[1], cx->module->arena, &given, &count) || count < 1) return false;
+    for (int i = 1; i < count; i++)
+        if (given[i] != given[0]) return false;
+    *each = given[0];
+    if (listed) return *each >= 0;
+    return *each > 0 && dim_is_const(whole) &&
+           whole->value % *each == 0; /* else the last is short */
+}
+
 static Status infer_split(Infer *cx, Node *n)
 {
     const Type *x = in_type(n, 0);
     DimTable *t = &cx->module->dims;
     Dim dim[MAX_RANK];
-    bool each = !has_in(n, 1), keep = !each || attr_int(n, "keepdims", 1) != 0;
+    bool keep = has_in(n, 1) || attr_int(n, "keepdims", 1) != 0, alike;
+    int64_t each;
     Type elem;
     int axis, rank = 0;
 
     TRY(infer_ranked(cx, n, 0));
     TRY(infer_axis(n, cx->diag, "axis", attr_int(n, "axis", 0), x->rank, &axis));
+    alike = parts_alike(cx, n, x->dim[axis], &each);
     for (int i = 0; i < x->rank; i++) {
         if (i != axis)
             dim[rank++] = x->dim[i];
         else if (keep)
-            dim[rank++] = each ? dim_const(t, 1) : dim_fresh(t, "any", 0, INT32_MAX);
+            dim[rank++] = alike ? dim_const(t, each) : dim_fresh(t, "any", 0, INT32_MAX);
     }
     elem = type_tensor(x->dtype, rank, arena_copy(cx->module->arena, dim, sizeof(Dim) * MAX_RANK));
     return infer_sequence(cx, n, &elem);

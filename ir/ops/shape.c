@@ -209,6 +209,18 @@ static Status infer_constant_of_shape(Infer *cx, Node *n)
     return OK;
 }
 
+bool filled_with(const Value *v, int64_t *each)
+{
+    const Node *n = v->def;
+    const Tensor *fill;
+
+    if (!n || n->kind != NODE_OP || n->op->infer != infer_constant_of_shape) return false;
+    fill = attr_tensor(n, "value");
+    if (!fill || fill->count != 1 || !dtype_is_int(fill->dtype)) return false;
+    *each = tensor_int(fill, 0);
+    return true;
+}
+
 static Status eval_constant_of_shape(Eval *cx, const Node *n, const Tensor *const *in, Tensor **out)
 {
     const Tensor *fill;

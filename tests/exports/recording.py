@@ -92,6 +92,7 @@ class Recorder:
 
     def __init__(self, folder):
         self.folder, self.atol, self.sets = folder, ATOL, 0
+        self.known = 0.0  # error of ONNX Runtime in these outputs, where it has been measured against float64
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         self.path = folder / "model.onnx"
@@ -125,7 +126,7 @@ class Recorder:
         for kind, pairs in (("input", feeds.items()), ("output", zip(names, want))):
             for k, (name, value) in enumerate(pairs):
                 (data / f"{kind}_{k}.pb").write_bytes(proto_of(value, name).SerializeToString())
-        atol = max(self.atol * self.least, 4 * self.moved)
+        atol = max(self.atol * self.least, 4 * self.moved, self.known)
         (self.folder / "compare.txt").write_text(f"rtol {RTOL:g} atol {atol:.3g}\n")
 
     def add_other(self, feeds):
