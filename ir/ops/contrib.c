@@ -45,6 +45,18 @@ static Value *activate(Build *b, const Node *n, Value *v, int count, const doubl
     return build_op(b, name, 1, &v, used, attr);
 }
 
+/* With parameters as attributes of their own. */
+static Value *activate_fused(Build *b, const Node *n, Value *v)
+{
+    static const char *const names[] = {"activation_alpha", "activation_beta"};
+    double param[2];
+    int count = 0;
+
+    for (; count < 2 && attr_find(n, names[count]); count++)
+        param[count] = attr_float(n, names[count], 0);
+    return activate(b, n, v, count, param);
+}
+
 static Status lower_fused_conv(Build *b, const Node *n, Value **out)
 {
     static const char *const attrs[] = {"auto_pad", "dilations", "group", "kernel_shape",
@@ -70,14 +82,9 @@ static Status lower_nhwc_conv(Build *b, const Node *n, Value **out)
 static Status lower_fused_gemm(Build *b, const Node *n, Value **out)
 {
     static const char *const attrs[] = {"alpha", "beta", "transA", "transB", NULL};
-    static const char *const names[] = {"activation_alpha", "activation_beta"};
     Value *v = make_like(b, n, "Gemm", 3, (Value *[]){n->in[0], n->in[1], in_value(n, 2)}, attrs);
-    double param[2];
-    int count = 0;
 
-    for (; count < 2 && attr_find(n, names[count]); count++)
-        param[count] = attr_float(n, names[count], 0);
-    out[0] = activate(b, n, v, count, param);
+    out[0] = activate_fused(b, n, v);
     return b->status;
 }
 
@@ -111,7 +118,8 @@ static Status lower_fused_matmul(Build *b, const Node *n, Value **out)
     Value *v = build_op2(b, "MatMul", x, y);
     double alpha = attr_float(n, "alpha", 1);
 
-    out[0] = alpha == 1 ? v : make_mul(b, v, make_scalar(b, v, alpha));
+    if (alpha != 1) v = make_mul(b, v, make_scalar(b, v, alpha));
+    out[0] = activate_fused(b, n, v);
     return b->status;
 }
 
@@ -327,6 +335,16 @@ const OpDef contrib_ops[] = {
      ROW_OUT({"Y", T_FLOAT, "T"}),
      ROW_ATTRS(ATTR_F("alpha", 1), ATTR_I("transA", 0), ATTR_I("transB", 0),
                ATTR_I("transBatchA", 0), ATTR_I("transBatchB", 0)),
+     MICROSOFT_ROW(lower_fused_matmul)},
+    {.name = "FusedMatMulActivation",
+     .about = "activation(FusedMatMul)",
+     ROW_IN({"A", T_FLOAT, "T"}, {"B", T_FLOAT, "T"}),
+     ROW_OUT({"Y", T_FLOAT, "T"}),
+     ROW_ATTRS(ATTR_F("alpha", 1), ATTR_I("transA", 0), ATTR_I("transB", 0),
+               ATTR_I("transBatchA", 0), ATTR_I("transBatchB", 0),
+               ATTR_REQ("activation", ATTR_STRING), ATTR_OPT("activation_alpha", ATTR_FLOAT),
+               ATTR_OPT("activation_beta", ATTR_FLOAT), ATTR_OPT("activation_gamma", ATTR_FLOAT),
+               ATTR_OPT("activation_axis", ATTR_INT)),
      MICROSOFT_ROW(lower_fused_matmul)},
     {.name = "Gelu",
      .about = "x/2 (1 + erf(x/sqrt 2))",

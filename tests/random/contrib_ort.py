@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Operators of com.microsoft through generated code, against ONNX Runtime.
+"""Operators of com.microsoft through generated code, against ONNX Runtime, or numpy where it has no kernel.
 
     contrib_ort.py INGOT FOLDER [--seed N] [--rounds N]
 
@@ -16,6 +16,8 @@ import onnx
 import onnxruntime
 from onnx import helper, numpy_helper
 
+import contrib_numpy
+
 F32 = np.float32
 U8 = np.uint8
 
@@ -31,7 +33,8 @@ class Cases:
     def bytes(self, *dims):
         return self.rng.integers(0, 256, dims).astype(U8)
 
-    def add(self, op, inputs, outputs=1, constants=(), open_dims=False, **attributes):
+    def add(self, op, inputs, outputs=1, constants=(), open_dims=False, want=None, shared=(), **attributes):
+        """want: what comes out, where ONNX Runtime cannot say. shared: (input, output) in one buffer there"""
         names = ["" if a is None else f"input{k}" for k, a in enumerate(inputs)]
         out = [f"output{k}" for k in range(outputs)]
         info = [helper.make_tensor_value_info(n, helper.np_dtype_to_tensor_dtype(a.dtype),
@@ -44,8 +47,9 @@ class Cases:
         model = helper.make_model(graph, ir_version=10, opset_imports=[
             helper.make_opsetid("", 21), helper.make_opsetid("com.microsoft", 1)])
         feeds = {n: a for k, (n, a) in enumerate(zip(names, inputs)) if n and k not in constants}
-        session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-        want = session.run(None, feeds)
+        if want is None:
+            session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+            want = run_shared(session, feeds, shared)
         del model.graph.output[:]
         for n, w in zip(out, want):
             model.graph.output.append(
@@ -63,6 +67,22 @@ class Cases:
         for k, w in enumerate(want):
             with open(os.path.join(where, f"output_{k}.pb"), "wb") as f:
                 f.write(numpy_helper.from_array(w, names[k]).SerializeToString())
+
+
+def run_shared(session, feeds, shared):
+    if not shared:
+        return session.run(None, feeds)
+    io, values = session.io_binding(), {n: onnxruntime.OrtValue.ortvalue_from_numpy(a.copy()) for n, a in feeds.items()}
+    for n, v in values.items():
+        io.bind_ortvalue_input(n, v)
+    outputs = {f"output{o}": f"input{i}" for i, o in shared}
+    for n in (o.name for o in session.get_outputs()):
+        if n in outputs:
+            io.bind_ortvalue_output(n, values[outputs[n]])
+        else:
+            io.bind_output(n)
+    session.run_with_iobinding(io)
+    return [np.array(v.numpy()) for v in io.get_outputs()]
 
 
 def scalar(v, dtype=F32):
@@ -113,6 +133,26 @@ def attention(c):
     group_attention(c, 1, 1, past, past + 1, [past], packed=True, rotary=True, rotary_interleaved=1)
     group_attention(c, 1, past, 0, past, [past - 1], local_window_size=2)
     group_attention(c, 1, 2, past, past + 2, [past + 1], scale=.3)
+
+
+def sparse_attention(c):
+    kv, size, block, blocks, batch = int(c.rng.integers(1, 3)), 16, 16, int(c.rng.integers(1, 4)), 2
+    heads, most, layouts = 2 * kv, block * blocks, 2
+    seen = [[[k for k in range(r + 1) if k == r or c.rng.random() < .5] for r in range(blocks)] for _ in range(layouts)]
+    rows = np.array([np.cumsum([0] + [len(r) for r in layout]) for layout in seen], np.int32)
+    columns = [sum(layout, []) for layout in seen]
+    columns = np.array([col + [-1] * (rows.max() - len(col)) for col in columns], np.int32)
+    # not of several lengths: there it reads memory that nobody has written (1.32)
+    for length, packed, rotary in ((1, 0, 0), (1, 1, 1), (most - 2, 0, 1)):
+        totals = np.full(batch, length if length > 1 else int(c.rng.integers(2, most + 1)), np.int32)
+        inputs = [c.floats(batch, length, (heads + (2 * kv if packed else 0)) * size)]
+        inputs += [None, None] if packed else [c.floats(batch, length, kv * size) for _ in range(2)]
+        inputs += [c.floats(batch, kv, most, size) for _ in range(2)] + [rows, columns, np.array([totals.max()], np.int32),
+                                                                       totals]
+        inputs += [c.floats(most, size // 2) for _ in range(2)] if rotary else []
+        inputs = [a if k not in (2, 4) or a is None else abs(a) + 1 for k, a in enumerate(inputs)]  # no sums near 0
+        c.add("SparseAttention", inputs, outputs=3, num_heads=heads, kv_num_heads=kv, sparse_block_size=block,
+              do_rotary=rotary, shared=((3, 1), (4, 2)))
 
 
 def distances(c):
@@ -200,8 +240,8 @@ def experts(c):
 
 def by_eights(c):
     """Weights as processors without AVX-512 have them: which they are, the number of channels tells."""
-    ins, x = 8 * int(c.rng.integers(1, 4)), c.floats(1, 3, 6, 5)
-    first, second = c.floats(ins, 3, 3, 3) / 5, c.floats(24, ins, 1, 1) / 5
+    ins, x = 8 * int(c.rng.integers(1, 4)), abs(c.floats(1, 3, 6, 5))  # no sums near 0
+    first, second = abs(c.floats(ins, 3, 3, 3)) / 5, abs(c.floats(24, ins, 1, 1)) / 5
     info = [helper.make_tensor_value_info("x", 1, x.shape)], [helper.make_tensor_value_info("y", 1, None)]
 
     def model(nodes, weights):
@@ -230,7 +270,7 @@ def saved(c):
     weights, nodes = {}, []
 
     def put(*dims):
-        weights[f"w{len(weights)}"] = (c.floats(*dims) / np.sqrt(np.prod(dims[1:]))).astype(F32)
+        weights[f"w{len(weights)}"] = abs(c.floats(*dims) / np.sqrt(np.prod(dims[1:]))).astype(F32)  # no sums near 0
         return f"w{len(weights) - 1}"
 
     def node(op, inputs, **attributes):
@@ -255,9 +295,13 @@ def saved(c):
     session = onnxruntime.InferenceSession(
         helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 17)]).SerializeToString(),
         options, providers=["CPUExecutionProvider"])
-    data = {"x": c.floats(1, k, 17, 16)}
+    data = {"x": abs(c.floats(1, k, 17, 16))}
     c.write("saved", onnx.load(options.optimized_model_filepath), data, names, session.run(names, data))
     os.remove(options.optimized_model_filepath)
+
+
+MAKERS = (distances, quantised, gathers, attention, sparse_attention, fusions, quantised_transformer, renamed, tokens, gates,
+          experts, saved, by_eights, *contrib_numpy.ALL)
 
 
 def main():
@@ -272,7 +316,7 @@ def main():
     os.makedirs(o.folder)
     cases = Cases(o.folder, o.seed)
     for _ in range(o.rounds):
-        for make in (distances, quantised, gathers, attention, fusions, quantised_transformer, renamed, tokens, gates, experts, saved, by_eights):
+        for make in MAKERS:
             make(cases)
     result = subprocess.run([o.ingot, "test", o.folder], capture_output=True, text=True)
     lines = result.stdout.strip().splitlines()

@@ -26,7 +26,7 @@ from onnx import helper, numpy_helper
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "operators"))
 import contrib_recipes, cut_recipes, elementwise_recipes, ml_recipes, movement_recipes  # noqa: E402,E401,F401
-import language_recipes, nn_recipes, norm_recipes, quant_recipes, region_recipes  # noqa: E402,E401,F401
+import language_recipes, more_recipes, nn_recipes, norm_recipes, quant_recipes, region_recipes  # noqa: E402,E401,F401
 from cases import RECIPES, make_case, model_of, tensor  # noqa: E402
 
 onnxruntime.set_default_logger_severity(4)
@@ -249,7 +249,8 @@ def operators_of(o):
     """Rows of the table with a recipe that were asked for, and those that nobody tests at random."""
     lines = subprocess.run([o.ingot, "inspect", "--ops"], capture_output=True, text=True, check=True).stdout
     table = [(w[0] if w[0] != "ai.onnx" else "", w[1]) for w in map(str.split, lines.splitlines())]
-    contrib = re.findall(r'c\.add\("(\w+)"', (pathlib.Path(__file__).parent / "contrib_ort.py").read_text())
+    contrib = [op for f in ("contrib_ort.py", "contrib_numpy.py")
+               for op in re.findall(r'c\.add\("(\w+)"', (pathlib.Path(__file__).parent / f).read_text())]
     absent = [f"{d}.{n}" for d, n in table if (d, n) not in RECIPES and (d, n) not in ELSEWHERE
               and not (d == "com.microsoft" and n in contrib)]
     chosen = [t for t in table if t in RECIPES]

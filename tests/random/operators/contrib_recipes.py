@@ -49,12 +49,14 @@ def fused_gemm(g):
            alpha=g.one(None, .5), beta=g.one(None, 2.0), **more)
 
 
-@recipe("FusedMatMul", domain=MS)
+@recipe("FusedMatMul FusedMatMulActivation", domain=MS)
 def fused_matmul(g):
+    act = g.one("Relu", "Tanh", "LeakyRelu") if g.op.endswith("Activation") else None
     m, k, n, batch = g.one(1, 3, 8), g.one(1, 4, 17), g.one(1, 5, 16), g.shape(0, 2, 6, 0)
     ta, tb = g.one(0, 1), g.one(0, 1)
     g.node([g.data("float", batch + ([k, m] if ta else [m, k])), g.data("float", batch + ([n, k] if tb else [k, n]))],
-           transA=ta, transB=tb, alpha=g.one(None, .25))
+           transA=ta, transB=tb, alpha=g.one(None, .25), activation=act,
+           activation_alpha=.1 if act == "LeakyRelu" else None)
 
 
 @recipe("Gelu QuickGelu", domain=MS)
