@@ -137,7 +137,7 @@ typedef struct NestPeriod {
 } NestPeriod;
 NestPeriod nest_period(const Nest *n, const NestStage *s, int index, const Sx *load,
                        const Affine *x);
-/* Whether a load is to be transposed in tiles of vec and tile. */
-bool nest_is_transposed(const NestStage *s, const Sx *load);
+/* Whether a load can be read along loop w and transposed in tiles, where lanes run along loop v. */
+bool nest_transposes(const NestStage *s, const Sx *load, int v, int w);
 
 #endif

@@ -27,19 +27,15 @@ enum {
 /* ---- Tiles: a load that is contiguous along another loop is read in that direction and transposed
  * in registers, instead of element by element. */
 
-static bool transposes(const NestStage *s, const Sx *load, const Affine *x, int v, int w)
+bool nest_transposes(const NestStage *s, const Sx *load, int v, int w)
 {
+    const Affine *x = map_get(&s->address, load);
+
     if (!x || load->op != SX_LOAD || x->n_term || load->guarded) return false;
     if (dtype_bits(load->dtype) > 64) return false;
     v = s->loop[v].last;
     w = s->loop[w].last;
     return affine_is_coef(x, w, 1) && !affine_is_coef(x, v, 0) && !affine_is_coef(x, v, 1);
-}
-
-bool nest_is_transposed(const NestStage *s, const Sx *load)
-{
-    if (s->tile < 0 || s->vec < 0) return false;
-    return transposes(s, load, map_get(&s->address, load), s->vec, s->tile);
 }
 
 static bool allows_tiles(const Nest *n, const NestStage *s, int v)
@@ -49,11 +45,11 @@ static bool allows_tiles(const Nest *n, const NestStage *s, int v)
 }
 
 /* The loop along which tiles with lanes along loop v read this load, or -1. */
-static int tile_of_load(const Nest *n, const NestStage *s, const Sx *load, const Affine *x, int v)
+static int tile_of_load(const Nest *n, const NestStage *s, const Sx *load, int v)
 {
     if (!allows_tiles(n, s, v)) return -1;
     for (int l = s->n_domain - 1; l >= n->n_outer; l--) {
-        if (l != v && nest_guess(s->loop[l].extent) >= TILE_LEAST && transposes(s, load, x, v, l))
+        if (l != v && nest_guess(s->loop[l].extent) >= TILE_LEAST && nest_transposes(s, load, v, l))
             return l;
     }
     return -1;
@@ -67,7 +63,7 @@ static int tile_loop(const Nest *n, const NestStage *s)
     void *x;
 
     while (map_next(&s->address, &i, &key, &x)) {
-        int l = tile_of_load(n, s, key, x, s->vec);
+        int l = tile_of_load(n, s, key, s->vec);
         if (l > last) last = l;
     }
     return last;
@@ -106,7 +102,7 @@ static int64_t lanes_cost(Nest *n, const NestStage *s, int index)
         NestPeriod p = nest_period(n, s, index, key, x);
         if (p.by && (p.by % LANES_GUESS == 0 || LANES_GUESS % p.by == 0))
             cost += 24;
-        else if (tile_of_load(n, s, key, x, s->loop_of[index]) >= 0)
+        else if (tile_of_load(n, s, key, s->loop_of[index]) >= 0)
             cost += TILE_COST;
         else if (((const Sx *)key)->op == SX_LOAD)
             cost += access_cost(n, x, index, false);

@@ -209,6 +209,33 @@ static bool is_compact(SxTable *t, const Node *n, int src, const Node *p, const 
     return count * (size_t)dtype_bytes(p->out[0]->type.dtype) > 3 * bytes;
 }
 
+static void turned_load(void *context, const Sx *e)
+{
+    Source *x = context;
+
+    int last = e->n - 1 - e->guarded;
+
+    if (e->op == SX_LOAD && last > 0 && e->arg[last]->op == SX_INDEX &&
+        e->arg[last]->index != x->src)
+        x->found = true;
+}
+
+/* Little work on what is transposed on the way into columns of a product: these are put in order
+ * for it in any case, each element once. */
+static bool is_turned(SxTable *t, const Node *n, int src, const Node *p, const Reads *r, int cost)
+{
+    const Stage *s = &n->kernel->stage[0];
+    Source x = {p->kernel->stage[0].rank - 1, false};
+    Contraction c;
+
+    if (p->out[0]->uses != 1 || r->loads != 1 || r->window || cost > CHEAP) return false;
+    if (n->kernel->n_stage != 1 || s->order != ORDER_CHAIN || !kernel_contraction(t, s, &c))
+        return false;
+    if (!reads_source(t, c.swapped ? s->acc[0].body : s->acc[0].body2, src)) return false;
+    sx_visit(t, p->kernel->stage[0].out[0].value, turned_load, &x);
+    return x.found && s->acc[0].dtype == DT_F32;
+}
+
 /* NULL: compute p where n reads it. Else the reason why not. */
 static const char *why_keep(SxTable *t, const Node *n, int src, const Node *p)
 {
@@ -223,6 +250,7 @@ static const char *why_keep(SxTable *t, const Node *n, int src, const Node *p)
     if (n->kernel->stage[0].scan_axis >= 0 && cost > 0) return "the reader is a scan";
     if (n->n_in + p->n_in - 1 > MAX_OPERANDS) return "too many operands";
     if (contraction && is_compact(t, n, src, p, &r)) return NULL;
+    if (contraction && is_turned(t, n, src, p, &r, cost)) return NULL;
     if (contraction && cost > 0) return "a contraction reads it often";
     if (contraction && r.window && !view_keeps_last(t, p) && !all_constant(p))
         return "a convolution would read it out of order";

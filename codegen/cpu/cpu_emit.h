@@ -147,8 +147,21 @@ void cpu_carry_publish(CpuFn *f, LLVMValueRef *carry); /* ACC is this from now o
 void cpu_reduce(CpuFn *f);
 /* ---- cpu_lanes.c: a reduction along its innermost index in 64 lanes */
 void cpu_reduce_lanes(CpuFn *f);
-/* ---- cpu_tile.c: the loops s->tile and s->vec together, for loads that are transposed. */
-/* Both loops, which are neighbours, and all in them. */
+/* ---- cpu_tile.c: two loops together, for loads that are contiguous along w where lanes run along
+ * v (nest_transposes). */
+typedef struct CpuTileLoops {
+    int v, w; /* loops of f->s */
+    LLVMValueRef v_from, v_to, w_from, w_to;
+    bool v_cut;      /* [v_from, v_to) is any part of the loop */
+    bool rows_first; /* the outer loop is v: reads go through memory in order, else writes do */
+    /* What is done at a point of w with lanes along v, masked where f->mask[0] is. */
+    void (*point)(CpuFn *f, void *context);
+    void *context;
+} CpuTileLoops;
+bool cpu_tiles_fit(const CpuFn *f, const CpuTileLoops *x);
+/* All points; without masks (cpu_can_mask) those of whole tiles. */
+void cpu_tiles(CpuFn *f, const CpuTileLoops *x);
+/* The loops s->tile and s->vec, which are neighbours, and all in them. */
 void cpu_tile_loops(CpuFn *f);
 /* ---- cpu_frame.c: the frames of results, by the first task. In front of all loops. */
 void cpu_zero_frames(CpuFn *f, const NestStage *s);

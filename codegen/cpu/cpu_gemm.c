@@ -281,6 +281,8 @@ static void choose_blocks(CpuGemm *g)
     if (tasks < TASKS_WANTED && most_cuts(g) > 1)
         cut_rows(g, clamp((TASKS_WANTED + tasks - 1) / tasks, 1, most_cuts(g)));
     g->pitch = g->block_n;
+    if (g->b.pack < 0 && g->pitch % (SET_STRIDE / 32) == 0 && gemm_columns_are_turned(g))
+        g->pitch += 16; /* a column's tile is written to many k at once */
 }
 
 /* Loops of a side that belong to `set`, in the order of their indices, outermost first; the nest
@@ -439,7 +441,7 @@ static bool shape_taken(const CpuGemm *g, bool constant_b, int last)
 
     if (dim_is(g->size_n, 0)) return false; /* no tile to be cut */
     if (!constant_b && dim_is_const(g->size_n) && n < MIN_COLUMNS) return false;
-    if (!constant_b && m < 3 && !reads_lines(g, last)) return false;
+    if (!constant_b && m < 3 && !reads_lines(g, last) && !gemm_columns_are_turned(g)) return false;
     return true;
 }
 

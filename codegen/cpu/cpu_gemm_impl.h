@@ -102,6 +102,8 @@ bool gemm_constant(const CpuGemm *g, int side);
 Status gemm_pack_constant(CpuGemm *g, int side, Diag *d) MUST_USE;
 /* Columns of the last panel of B as it is packed while compiling: N is known. */
 int64_t gemm_last_width(const CpuGemm *g);
+/* Whether B is contiguous along k, and packing it transposes. */
+bool gemm_columns_are_turned(const CpuGemm *g);
 /* Emit packing of the block of columns [n0, n1). */
 void gemm_emit_pack_b(CpuFn *f, const CpuGemm *g, LLVMValueRef to, LLVMValueRef n0,
                       LLVMValueRef n1);

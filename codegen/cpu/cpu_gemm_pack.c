@@ -503,6 +503,69 @@ static void pack_line(Packing *p, LLVMValueRef at)
     span(p, p->n[0], p->first, p->last, LLVMBuildSub(f->b, at, p->first, ""), store_chunk);
 }
 
+/* Columns that are one loop, contiguous along the innermost k: tiles, transposed. */
+bool gemm_columns_are_turned(const CpuGemm *g)
+{
+    const NestStage *s = &g->nest->stage[STAGE_B];
+    int k[NEST_INDICES], n[NEST_INDICES], n_k = loops_of(g, STAGE_B, SET_K, k);
+    size_t i = 0;
+    const void *key;
+    void *affine;
+
+    if (loops_of(g, STAGE_B, SET_N, n) != 1 || n_k < 1) return false;
+    while (map_next(&s->address, &i, &key, &affine)) {
+        if (nest_transposes(s, key, n[0], k[n_k - 1])) return true;
+    }
+    return false;
+}
+
+static bool packs_tiles(Packing *p, CpuTileLoops *x)
+{
+    if (!gemm_columns_are_turned(p->g) || !cpu_can_mask(p->f)) return false;
+    *x = (CpuTileLoops){.v = p->n[0], .w = p->k[p->n_k - 1], .v_cut = true, .rows_first = true};
+    return cpu_tiles_fit(p->f, x);
+}
+
+/* A place in the block: the row of k that tiles begin at. */
+typedef struct TilePlace {
+    Packing *p;
+    LLVMValueRef at;
+    int w;
+} TilePlace;
+
+static void store_column(CpuFn *f, void *context)
+{
+    const TilePlace *x = context;
+    LLVMValueRef k = f->loop_value[x->w], at;
+
+    cpu_at(f, f->level);
+    at = gemm_add(f, x->at, gemm_mul(f, k, cpu_i64(f->m, x->p->g->pitch)));
+    at = gemm_add(f, at, LLVMBuildSub(f->b, f->loop_value[x->p->n[0]], x->p->first, ""));
+    store_chunk(x->p, at);
+}
+
+static void pack_tiles(Packing *p, LLVMValueRef at)
+{
+    CpuFn *f = p->f;
+    TilePlace place = {p, at, p->k[p->n_k - 1]};
+    CpuTileLoops x;
+
+    if (!packs_tiles(p, &x)) return;
+    x.v_from = p->first;
+    x.v_to = p->last;
+    x.w_from = cpu_i64(f->m, 0);
+    x.w_to = cpu_dim(f, f->s->loop[x.w].extent);
+    x.point = store_column;
+    x.context = &place;
+    cpu_tiles(f, &x);
+}
+
+/* All of k but the innermost, where that is part of tiles. */
+static void tiles_over_k(Packing *p)
+{
+    over_k(p, p->n_k - 2, cpu_i64(p->f->m, 0), p->g->pitch, pack_tiles);
+}
+
 /* What tiles read behind the last column must be a number, or it may be slow. */
 static void zero_rest(Packing *p)
 {
@@ -531,9 +594,13 @@ void gemm_emit_pack_b(CpuFn *f, const CpuGemm *g, LLVMValueRef to, LLVMValueRef 
 {
     Packing p = {.f = f, .g = g, .side = STAGE_B, .to = to, .first = n0, .last = n1};
 
+    CpuTileLoops x;
+
     p.n_k = loops_of(g, STAGE_B, SET_K, p.k);
     p.n_n = loops_of(g, STAGE_B, SET_N, p.n);
-    if (p.n_n == 0)
+    if (packs_tiles(&p, &x))
+        tiles_over_k(&p);
+    else if (p.n_n == 0)
         over_k(&p, p.n_k - 1, cpu_i64(f->m, 0), g->pitch, store_chunk);
     else if (p.n_n == 1)
         over_k(&p, p.n_k - 1, cpu_i64(f->m, 0), g->pitch, pack_line);

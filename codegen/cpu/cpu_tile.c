@@ -35,18 +35,18 @@ static int at_least(int n, int64_t extent)
     return n;
 }
 
-/* Points of loop l that tiles of n leave over; -1: only the run knows. */
-static int left_over(const CpuFn *f, int l, int n)
+/* Points of a loop that tiles of n leave over; -1: only the run knows. */
+static int left_over(const CpuFn *f, int l, bool cut, int n)
 {
     Dim e = f->s->loop[l].extent;
 
-    return dim_is_const(e) ? (int)(e->value % n) : -1;
+    return dim_is_const(e) && !cut ? (int)(e->value % n) : -1;
 }
 
 /* Tiles as large as vectors allow, and no larger than the loops. */
-static Tile whole_tile(const CpuFn *f)
+static Tile whole_tile(const CpuFn *f, const CpuTileLoops *x)
 {
-    const NestLoop *v = &f->s->loop[f->s->vec], *w = &f->s->loop[f->s->tile];
+    const NestLoop *v = &f->s->loop[x->v], *w = &f->s->loop[x->w];
     int (*fit)(int, int64_t) = cpu_can_mask(f) ? at_least : at_most;
     int lanes = cpu_native_lanes(f), width;
 
@@ -56,10 +56,10 @@ static Tile whole_tile(const CpuFn *f)
     return (Tile){lanes, width, lanes, width, NULL, NULL};
 }
 
-static bool tile_fits(const CpuFn *f)
+bool cpu_tiles_fit(const CpuFn *f, const CpuTileLoops *x)
 {
-    const NestLoop *v = &f->s->loop[f->s->vec], *w = &f->s->loop[f->s->tile];
-    Tile t = whole_tile(f);
+    const NestLoop *v = &f->s->loop[x->v], *w = &f->s->loop[x->w];
+    Tile t = whole_tile(f, x);
 
     if (t.lanes < TILE_LEAST || t.width < TILE_LEAST) return false;
     return (dim_is_const(v->extent) || nest_guess(v->extent) >= t.lanes) &&
@@ -124,7 +124,7 @@ static LLVMValueRef row_offset(CpuFn *f, const Tile *t, LLVMValueRef stride, int
     LLVMValueRef row = cpu_i64(f->m, i), last;
 
     if (t->v_end && i) {
-        last = LLVMBuildSub(f->b, t->v_end, f->loop_value[f->s->vec], "");
+        last = LLVMBuildSub(f->b, t->v_end, f->loop_value[f->vec], "");
         last = LLVMBuildSub(f->b, last, cpu_i64(f->m, 1), "");
         row = cpu_call2(f, "llvm.smin", row, last);
     }
@@ -162,135 +162,164 @@ static void load_tile(CpuFn *f, const Sx *e, const Tile *t, LLVMValueRef mask, L
     transpose(f, r, t);
 }
 
-/* Column `turn`: the point of w it is for, with all lanes of v. load[k] has the value column[k]. */
-static void column_point(CpuFn *f, LLVMValueRef origin, int turn, int n, const Sx **load,
-                         LLVMValueRef (*column)[TILE_MOST])
+/* The loads of tiles, and what they are at each column. */
+typedef struct Columns {
+    const Sx **load;
+    LLVMValueRef (*value)[TILE_MOST];
+    int n;
+} Columns;
+
+static Columns load_columns(CpuFn *f, const CpuTileLoops *x, const Tile *t)
 {
-    cpu_at(f, f->level);
-    cpu_loop_at(f, f->s->tile, LLVMBuildAdd(f->b, origin, cpu_i64(f->m, turn), ""));
-    for (int k = 0; k < n; k++) {
-        CpuVal *v = cpu_info(f, load[k]);
-        v->v[0] = cpu_from_mem(f, load[k]->dtype, column[k][turn]);
+    Columns c = {ARENA_ARRAY(f->arena, const Sx *, f->s->address.count), NULL, 0};
+    LLVMValueRef mask = edge_mask(f, x->w, t->w_end, t->columns, t->width);
+    size_t i = 0;
+    const void *key;
+    void *affine;
+
+    while (map_next(&f->s->address, &i, &key, &affine)) {
+        if (nest_transposes(f->s, key, x->v, x->w)) c.load[c.n++] = key;
+    }
+    c.value = arena_alloc(f->arena, sizeof *c.value * (size_t)c.n);
+    for (int k = 0; k < c.n; k++)
+        load_tile(f, c.load[k], t, mask, c.value[k]);
+    return c;
+}
+
+/* The point of w that a column is for, with all lanes of v. */
+static void column_point(CpuFn *f, const CpuTileLoops *x, LLVMValueRef w, const Columns *c,
+                         int turn)
+{
+    cpu_loop_at(f, x->w, w);
+    for (int k = 0; k < c->n; k++) {
+        CpuVal *v = cpu_info(f, c->load[k]);
+        v->v[0] = cpu_from_mem(f, c->load[k]->dtype, c->value[k][turn]);
         v->level = v->depth;
     }
-    cpu_store_point(f);
+    x->point(f, x->context);
 }
 
 /* The points of the tile at f->loop_value of both loops. */
-static void tile_points(CpuFn *f, const Tile *t)
+static void tile_points(CpuFn *f, const CpuTileLoops *x, const Tile *t)
 {
-    int w = f->s->tile, n = 0, level = f->loop_level[w];
-    LLVMValueRef origin = f->loop_value[w], (*column)[TILE_MOST], mask, more;
-    const Sx **load = ARENA_ARRAY(f->arena, const Sx *, f->s->address.count);
-    size_t i = 0;
-    const void *key;
-    void *x;
+    LLVMValueRef origin = f->loop_value[x->w], w;
+    int level = f->loop_level[x->w];
+    Columns c = load_columns(f, x, t);
 
-    while (map_next(&f->s->address, &i, &key, &x)) {
-        if (nest_is_transposed(f->s, key)) load[n++] = key;
-    }
-    column = arena_alloc(f->arena, sizeof *column * (size_t)n);
-    mask = edge_mask(f, w, t->w_end, t->columns, t->width);
-    for (int k = 0; k < n; k++)
-        load_tile(f, load[k], t, mask, column[k]);
-    f->mask[0] = edge_mask(f, f->vec, t->v_end, t->rows, t->lanes);
+    f->mask[0] = edge_mask(f, x->v, t->v_end, t->rows, t->lanes);
     for (int turn = 0; turn < t->columns; turn++) {
+        cpu_at(f, f->level);
+        w = LLVMBuildAdd(f->b, origin, cpu_i64(f->m, turn), "");
         if (t->w_end && turn) {
+            CpuIf there = cpu_if_open(f, LLVMBuildICmp(f->b, LLVMIntSLT, w, t->w_end, ""));
             cpu_at(f, f->level);
-            more = LLVMBuildAdd(f->b, origin, cpu_i64(f->m, turn), "");
-            CpuIf there = cpu_if_open(f, LLVMBuildICmp(f->b, LLVMIntSLT, more, t->w_end, ""));
-            column_point(f, origin, turn, n, load, column);
+            column_point(f, x, w, &c, turn);
             cpu_if_close(f, &there);
         } else {
             cpu_turn_open(f);
-            column_point(f, origin, turn, n, load, column);
+            column_point(f, x, w, &c, turn);
             cpu_turn_close(f);
         }
     }
-    f->loop_value[w] = origin;
-    f->loop_level[w] = level;
+    f->loop_value[x->w] = origin;
+    f->loop_level[x->w] = level;
     cpu_restamp(f);
     f->mask[0] = NULL;
 }
 
 /* ---- All tiles, one loop inside the other ---- */
 
-/* What this task does of a loop: whole tiles from `from` to `end`, the rest up to `to`. */
-typedef struct Range {
+/* One of the two loops: whole tiles up to `end`, and what they leave over (-1: the run knows). */
+typedef struct Axis {
+    bool rows; /* v; else w */
+    int loop, step, left;
     LLVMValueRef from, end, to;
-} Range;
+} Axis;
 
-static Range range_of(CpuFn *f, int l, int step)
+static Axis axis_of(CpuFn *f, const CpuTileLoops *x, const Tile *t, bool rows)
 {
-    Range r = {f->from[l], NULL, f->to[l]};
+    Axis a = {.rows = rows, .loop = rows ? x->v : x->w, .step = rows ? t->lanes : t->width};
 
-    if (!r.from) r.from = cpu_i64(f->m, 0);
-    if (!r.to) r.to = cpu_dim(f, f->s->loop[l].extent);
-    r.end = cpu_whole_steps(f, r.from, r.to, step);
-    return r;
+    a.from = rows ? x->v_from : x->w_from;
+    a.to = rows ? x->v_to : x->w_to;
+    a.left = left_over(f, a.loop, rows && x->v_cut, a.step);
+    a.end = cpu_whole_steps(f, a.from, a.to, a.step);
+    return a;
 }
 
-static void tiles_along(CpuFn *f, const Tile *t, LLVMValueRef from, LLVMValueRef to)
+/* Where masks allow it, whole tiles and then a part of one; else whole ones. */
+static void tiles_along(CpuFn *f, const CpuTileLoops *x, Tile t, const Axis *a, const Axis *inner)
 {
-    CpuLoop loop;
+    int parts = cpu_can_mask(f) && a->left ? 2 : 1;
 
-    f->vec = f->s->vec;
-    f->lanes = t->lanes;
+    for (int part = 0; part < parts; part++) {
+        CpuLoop loop =
+            cpu_loop_open(f, part ? a->end : a->from, part ? a->to : a->end, a->step, 0, NULL);
+        cpu_loop_at(f, a->loop, loop.index);
+        if (part && a->left > 0) *(a->rows ? &t.rows : &t.columns) = a->left;
+        if (part && a->left < 0) *(a->rows ? &t.v_end : &t.w_end) = a->to;
+        if (inner)
+            tiles_along(f, x, t, inner, NULL);
+        else
+            tile_points(f, x, &t);
+        cpu_loop_close(f, &loop, NULL);
+    }
+}
+
+void cpu_tiles(CpuFn *f, const CpuTileLoops *x)
+{
+    Tile t = whole_tile(f, x);
+    Axis outer = axis_of(f, x, &t, x->rows_first), inner = axis_of(f, x, &t, !x->rows_first);
+
+    f->vec = x->v;
+    f->lanes = t.lanes;
     f->unroll = f->active = 1;
-    loop = cpu_loop_open(f, from, to, t->lanes, 0, NULL);
-    cpu_loop_at(f, f->vec, loop.index);
-    tile_points(f, t);
-    cpu_loop_close(f, &loop, NULL);
+    tiles_along(f, x, t, &outer, &inner);
     f->vec = -1;
     f->lanes = 1;
 }
 
-/* Tiles of so many columns along all of v; without masks along whole tiles. */
-static void row_of_tiles(CpuFn *f, Tile t, LLVMValueRef from, LLVMValueRef to, const Range *v)
-{
-    int left = left_over(f, f->s->vec, t.lanes);
-    CpuLoop loop = cpu_loop_open(f, from, to, t.width, 0, NULL);
+/* ---- The two loops of a stage ---- */
 
-    cpu_loop_at(f, f->s->tile, loop.index);
-    tiles_along(f, &t, v->from, v->end);
-    if (cpu_can_mask(f) && left) {
-        t.rows = left > 0 ? left : t.lanes;
-        t.v_end = left > 0 ? NULL : v->to;
-        tiles_along(f, &t, v->end, v->to);
-    }
+static void store_point(CpuFn *f, void *context)
+{
+    (void)context;
+    cpu_store_point(f);
+}
+
+static void without_tiles(CpuFn *f, const CpuTileLoops *x, LLVMValueRef w_from, LLVMValueRef w_to,
+                          LLVMValueRef v_from)
+{
+    CpuLoop loop = cpu_loop_open(f, w_from, w_to, 1, 0, NULL);
+
+    cpu_loop_at(f, x->w, loop.index);
+    cpu_vector_loop(f, x->v, v_from, x->v_to);
     cpu_loop_close(f, &loop, NULL);
 }
 
-static void without_tiles(CpuFn *f, LLVMValueRef from, LLVMValueRef to, LLVMValueRef v_from,
-                          LLVMValueRef v_to)
+static void range_of(CpuFn *f, int l, LLVMValueRef *from, LLVMValueRef *to)
 {
-    CpuLoop loop = cpu_loop_open(f, from, to, 1, 0, NULL);
-
-    cpu_loop_at(f, f->s->tile, loop.index);
-    cpu_vector_loop(f, f->s->vec, v_from, v_to);
-    cpu_loop_close(f, &loop, NULL);
+    *from = f->from[l] ? f->from[l] : cpu_i64(f->m, 0);
+    *to = f->to[l] ? f->to[l] : cpu_dim(f, f->s->loop[l].extent);
 }
 
 void cpu_tile_loops(CpuFn *f)
 {
-    int v = f->s->vec, w = f->s->tile, left;
-    Tile t = tile_fits(f) ? whole_tile(f) : (Tile){.lanes = 1, .width = 1};
-    Range rv = range_of(f, v, t.lanes), rw = range_of(f, w, t.width);
-    bool masks = cpu_can_mask(f);
+    CpuTileLoops x = {.v = f->s->vec, .w = f->s->tile, .point = store_point};
+    LLVMValueRef v_end, w_end;
+    Tile t;
 
-    if (t.lanes == 1) {
-        without_tiles(f, rw.from, rw.to, rv.from, rv.to);
+    range_of(f, x.v, &x.v_from, &x.v_to);
+    range_of(f, x.w, &x.w_from, &x.w_to);
+    if (!cpu_tiles_fit(f, &x)) {
+        without_tiles(f, &x, x.w_from, x.w_to, x.v_from);
         return;
     }
-    row_of_tiles(f, t, rw.from, rw.end, &rv);
-    if (!masks && !cpu_divides(f, v, t.lanes)) without_tiles(f, rw.from, rw.end, rv.end, rv.to);
-    if (cpu_divides(f, w, t.width)) return;
-    if (!masks) {
-        without_tiles(f, rw.end, rw.to, rv.from, rv.to);
-        return;
-    }
-    left = left_over(f, w, t.width);
-    t.columns = left > 0 ? left : t.width;
-    t.w_end = left > 0 ? NULL : rw.to;
-    row_of_tiles(f, t, rw.end, rw.to, &rv);
+    cpu_tiles(f, &x);
+    if (cpu_can_mask(f)) return;
+    t = whole_tile(f, &x);
+    v_end = cpu_whole_steps(f, x.v_from, x.v_to, t.lanes);
+    w_end = cpu_whole_steps(f, x.w_from, x.w_to, t.width);
+    if (!cpu_divides(f, x.v, t.lanes)) without_tiles(f, &x, x.w_from, w_end, v_end);
+    if (!cpu_divides(f, x.w, t.width)) without_tiles(f, &x, w_end, x.w_to, x.v_from);
 }
