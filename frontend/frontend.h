@@ -30,6 +30,9 @@ typedef struct FrontendForm {
 
 /* Number k of them; false behind the last. */
 bool frontend_form(int k, FrontendForm *out);
+/* Number k of the operators of com.microsoft that are not compiled, and why; false behind the last.
+ */
+bool frontend_absent(int k, const char **op, const char **why);
 /* Opsets of ai.onnx up to this one are read. */
 int frontend_newest(void);
 

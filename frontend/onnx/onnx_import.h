@@ -180,6 +180,8 @@ bool upgrade_known(const char *domain, const char *op, int64_t version);
 /* onnx_contrib.c: operators of com.microsoft as those of ai.onnx that they are. */
 bool contrib_known(const char *domain, const char *op);
 Status contrib_upgrade(Importer *im, Draft *x) MUST_USE;
+/* onnx_absent.c: what an operator is that is not there, and what to do; NULL: nothing is known. */
+const char *absent_why(const char *domain, const char *op);
 /* onnx_nchwc.c: tells operators of com.microsoft.nchwc how their weights lie. */
 Status nchwc_upgrade(Importer *im, Draft *x) MUST_USE;
 

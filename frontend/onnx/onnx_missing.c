@@ -101,14 +101,16 @@ static void search_nodes(Search *s, size_t n, Onnx__NodeProto *const *nodes, con
         search_node(s, nodes[i], i, code);
 }
 
-/* Where an operator may be the user's own. */
+/* What is known of it, and that an operator may be the user's own. */
 static const char *own_hint(Importer *im, const Missing *m)
 {
+    const char *why = absent_why(m->domain, m->op);
+
     if (!*m->domain) return "";
     return arena_printf(im->scratch,
-                        "; --op %s:%s=OBJECT.o compiles it in from a C function of yours "
+                        "%s%s; --op %s:%s=OBJECT.o compiles it in from a C function of yours "
                         "(docs/USER_OPERATORS.md)",
-                        m->domain, m->op);
+                        why ? ": " : "", why ? why : "", m->domain, m->op);
 }
 
 static Status tell_missing(Search *s)

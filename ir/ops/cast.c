@@ -107,7 +107,7 @@ static Status eval_cast(Eval *cx, const Node *n, const Tensor *const *in, Tensor
         if (in[0]->bytes) memcpy(out[0]->data, in[0]->data, in[0]->bytes);
         return OK;
     }
-    if (cast_is_text(in[0]->dtype, to)) return eval_cast_text(cx, n, in[0], out[0]);
+    if (cast_is_text(in[0]->dtype, to)) return eval_cast_text(cx, n, in[0], out[0], false);
     if (!(T_PLAIN & DT_BIT(to)) || !(T_PLAIN & DT_BIT(in[0]->dtype)))
         return op_unsupported(n, cx->diag, "a conversion from %s to %s", dtype_text(in[0]->dtype),
                               dtype_text(to));

@@ -11,12 +11,14 @@
 
 enum { LONGEST = 1100 }; /* characters of a number: no double needs more */
 
-static StringRef number_text(Eval *cx, const Tensor *x, int64_t i)
+static StringRef number_text(Eval *cx, const Tensor *x, int64_t i, bool fixed)
 {
-    char text[64];
+    char text[LONGEST];
     double v = dtype_is_float(x->dtype) ? tensor_double(x, i) : 0;
 
-    if (x->dtype == DT_U64)
+    if (fixed && dtype_is_float(x->dtype))
+        snprintf(text, sizeof text, "%f", v);
+    else if (x->dtype == DT_U64)
         snprintf(text, sizeof text, "%llu", (unsigned long long)tensor_int(x, i));
     else if (!dtype_is_float(x->dtype))
         snprintf(text, sizeof text, "%lld", (long long)tensor_int(x, i));
@@ -52,12 +54,12 @@ static bool read_number(StringRef s, Tensor *out, int64_t i)
     return end != from && !*skip_spaces(end);
 }
 
-static Status convert(Eval *cx, const Node *n, const Tensor *x, Tensor *out)
+static Status convert(Eval *cx, const Node *n, const Tensor *x, Tensor *out, bool fixed)
 {
     for (int64_t i = 0; i < x->count; i++) {
         StringRef *s = (StringRef *)(x->dtype == DT_STRING ? x : out)->data + i;
         if (x->dtype != DT_STRING)
-            *s = number_text(cx, x, i);
+            *s = number_text(cx, x, i, fixed);
         else if (!read_number(*s, out, i))
             return op_error(n, cx->diag, "input", "%s: element %lld is no number: \"%.*s\"",
                             n->op->name, (long long)i, s->n > 40 ? 40 : (int)s->n, s->s);
@@ -65,14 +67,14 @@ static Status convert(Eval *cx, const Node *n, const Tensor *x, Tensor *out)
     return OK;
 }
 
-Status eval_cast_text(Eval *cx, const Node *n, const Tensor *x, Tensor *out)
+Status eval_cast_text(Eval *cx, const Node *n, const Tensor *x, Tensor *out, bool fixed)
 {
     locale_t c = newlocale(LC_ALL_MASK, "C", (locale_t)0), before;
     Status s;
 
     if (!c) return diag(cx->diag, ERR_LIMIT, node_where(n), "no memory");
     before = uselocale(c);
-    s = convert(cx, n, x, out);
+    s = convert(cx, n, x, out, fixed);
     uselocale(before);
     freelocale(c);
     return s;
@@ -97,4 +99,15 @@ Status lower_cast_text(Build *b, const Node *n, DType to, Value **out)
               : NULL;
     if (call) out[0] = read ? make_cast(b, call->out[0], to) : call->out[0];
     return b->status;
+}
+
+Value *make_fixed_text(Build *b, Value *v)
+{
+    Type type = type_tensor(DT_STRING, v ? v->type.rank : 0, v ? v->type.dim : NULL);
+    int64_t fixed = 1;
+    Node *call;
+
+    v = make_cast(b, v, DT_F64);
+    call = v ? build_call(b, "string_of_number", 1, &v, 1, &type, 1, &fixed, 0, NULL) : NULL;
+    return call ? call->out[0] : NULL;
 }

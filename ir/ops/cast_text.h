@@ -14,7 +14,9 @@ static inline bool cast_is_text(DType from, DType to)
     DType other = from == DT_STRING ? to : from;
     return (from == DT_STRING) != (to == DT_STRING) && (T_PLAIN & DT_BIT(other)) != 0;
 }
-Status eval_cast_text(Eval *cx, const Node *n, const Tensor *x, Tensor *out) MUST_USE;
+/* fixed: floats as "%f" has them */
+Status eval_cast_text(Eval *cx, const Node *n, const Tensor *x, Tensor *out, bool fixed) MUST_USE;
 Status lower_cast_text(Build *b, const Node *n, DType to, Value **out) MUST_USE;
+Value *make_fixed_text(Build *b, Value *v); /* floats as "%f" has them */
 
 #endif

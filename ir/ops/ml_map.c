@@ -262,7 +262,7 @@ static Status eval_cast_map(Eval *cx, const Node *n, const Tensor *const *in, Te
             set_absent(values, i);
     }
     if ((values->dtype == DT_STRING) != (c.to == DT_STRING))
-        return eval_cast_text(cx, n, values, out[0]);
+        return eval_cast_text(cx, n, values, out[0], true);
     for (int64_t i = 0; i < dims[1]; i++)
         if (c.to == DT_STRING)
             eval_copy_element(out[0], i, values, i);
@@ -283,7 +283,10 @@ static Status lower_cast_map(Build *b, const Node *n, Value **out)
                       NULL);
     if (!call) return b->status;
     if (!c.sparse) node_define(call, y->dim[1]);
-    out[0] = make_cast(b, call->out[0], c.to);
+    if (c.to == DT_STRING && type.dtype == DT_F32)
+        out[0] = make_fixed_text(b, call->out[0]); /* not as Cast writes them: 1.750000 */
+    else
+        out[0] = make_cast(b, call->out[0], c.to);
     return b->status;
 }
 

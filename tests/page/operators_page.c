@@ -306,6 +306,18 @@ static void put_names(Page *p)
                    f.now ? f.now : "several nodes");
 }
 
+static void put_absent(Page *p)
+{
+    const char *op, *why;
+
+    text_put(
+        &p->t,
+        "\n\n## Not compiled\n\nOperators of com.microsoft that are known by name. A model "
+        "with one of them is refused with what stands here.\n\n| operator | why |\n|---|---|\n");
+    for (int k = 0; frontend_absent(k, &op, &why); k++)
+        text_f(&p->t, "| %s | %s |\n", op, why);
+}
+
 static void put_head(Page *p, int n)
 {
     text_f(
@@ -392,6 +404,7 @@ int main(int argc, char **argv)
     put_head(&p, n);
     put_tables(&p, n, op);
     put_names(&p);
+    put_absent(&p);
     put_calls(&p, n, op);
     if (s == OK && argc > 1 && strcmp(argv[1], "--check") == 0)
         s = compare(&p);

@@ -153,6 +153,19 @@ static void test_faults_together(Arena *a)
     check_fails(pb_model(missing, 999), ERR_UNSUPPORTED, "newer than");
 }
 
+/* What is known of an operator that is not there is said with its refusal. */
+static void test_known_absent(Arena *a)
+{
+    Pb g = graph_xy(a), n = pb_node(a, "GreedySearch", "x -> y");
+    const char *op, *why;
+
+    pb_text(&n, 7, "com.microsoft");
+    pb_message(&g, 1, n);
+    check_fails(pb_model(g, 20), ERR_UNSUPPORTED, "export the decoder as a model of its own");
+    for (int k = 0; frontend_absent(k, &op, &why); k++)
+        CHECK(!op_find("com.microsoft", op) && *why);
+}
+
 static void test_dims(Arena *a)
 {
     Pb g = {.arena = a};
@@ -520,6 +533,7 @@ int main(void)
     test_order(a);
     test_long_chain(a);
     test_names(a);
+    test_known_absent(a);
     test_faults_together(a);
     test_dims(a);
     test_initializers(a);

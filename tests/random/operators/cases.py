@@ -59,7 +59,7 @@ class Choice:
         self.name = f"{domain.replace('.', '_')}{'_' if domain else ''}{op}_{seed}"
         self.nodes, self.inputs, self.constants, self.outputs = [], {}, {}, []
         self.open, self.types = {}, {}
-        self.open_axes = None  # None: any dim may be open
+        self.open_axes, self.open_chance = None, .35  # None: any dim may be open
         self.tolerance, self.oracle = 0.0, True
         self.wrong = []  # who is known to take this operator for another
         self.pick_version()
@@ -170,7 +170,7 @@ class Choice:
             self.constants[name] = array
         else:
             self.inputs[name] = array
-            if not fixed and array.ndim and self.chance(.35):
+            if not fixed and array.ndim and self.chance(self.open_chance):
                 axes = [a for a in range(array.ndim) if self.open_axes is None or a in self.open_axes]
                 self.open[name] = axes if self.chance(.6) else [a for a in axes if self.chance(.5)]
         return name

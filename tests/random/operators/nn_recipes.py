@@ -120,6 +120,11 @@ def window(g, least=1, most=3, big=9, pads=True):
     k = g.one(*([1] if least == 1 else []), 2, 2, *([3] if most >= 3 and g.chance(.5) else []))
     size = [g.int(2, big if k < 3 else 5) for _ in range(k)]
     kernel = [g.int(1, min(3, d)) for d in size]
+    if k > 1 and g.chance(.2):  # a line: k x 1, 1 x k
+        along = g.r.randrange(k)
+        size[along] = g.int(2, 20)
+        kernel = [g.int(2, min(9, d)) if a == along else 1 for a, d in enumerate(size)]
+        g.open_chance = .8
     attrs = {}
     if g.chance(.6):
         attrs["strides"] = [g.int(1, 3) for _ in kernel]

@@ -111,7 +111,7 @@ def qlinear_conv(g):
     b, groups, ci, co, size, kernel, attrs = conv_shapes(g)
     tx, tw, ty = g.t("T1"), g.t("T2"), g.t("T3")
     each = g.chance(.4)
-    g.wrong = ["onnx"] if each else []  # broadcasts these scales along the last dim
+    g.wrong = g.wrong + (["onnx"] if each else [])  # broadcasts these scales along the last dim
     s = [groups * co] if each else []
     zero_w = np.zeros(s, DTYPE[tw]) if each else byte(g, tw)
     parts = [bytes_of(g, tx, [b, groups * ci] + size), const(g, scale(g)), const(g, byte(g, tx)),
