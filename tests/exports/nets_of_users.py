@@ -6,8 +6,6 @@ from torch import nn
 
 from torch_nets import Floats, Ids, Net
 
-torch.backends.mha.set_fastpath_enabled(False)  # its one operator for a layer has no export
-
 
 class Call(nn.Module):
     """`f` over the modules of PARTS."""

@@ -34,7 +34,7 @@ class Group:
         nets, maker = (importlib.import_module(m) for m in GROUPS[name])
         self.name, self.make = name, maker.make
         self.forms = [f for f in maker.FORMS if fnmatch.fnmatch(f, forms)]
-        self.rows = {n: r for n, r in nets.NETS.items() if fnmatch.fnmatch(n, only)}
+        self.rows = {n: r for n, r in nets.NETS.items() if any(fnmatch.fnmatch(n, o) for o in only.split(","))}
 
 
 def made(group, name, form, folder):
@@ -97,7 +97,7 @@ def main():
     parser.add_argument("ingot")
     parser.add_argument("folder", type=pathlib.Path)
     parser.add_argument("--group", choices=GROUPS)
-    parser.add_argument("--only", default="*", metavar="GLOB", help="rows of these names")
+    parser.add_argument("--only", default="*", metavar="GLOB,GLOB", help="rows of these names")
     parser.add_argument("--keep", action="store_true", help="keep folders that pass")
     parser.add_argument("--forms", default="*", metavar="GLOB")
     parser.add_argument("--json", type=pathlib.Path, metavar="FILE", help="all results")

@@ -5,6 +5,8 @@ import torch
 
 from recording import Recorder, Refused, first_line
 
+torch.backends.mha.set_fastpath_enabled(False)  # its one operator for a whole layer has no export
+
 FORMS = ("script-static", "script-open", "dynamo-static", "dynamo-open")
 OPSETS = (17, 20)  # of the old exporter, the newest where it needs that; the new one chooses itself
 

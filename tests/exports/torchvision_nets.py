@@ -57,6 +57,16 @@ def video(net, frames=8, side=32):
     return Net(Named(net), {"x": Floats("batch", 3, frames, side, side)}, {"batch": 1}, {"batch": 2}, scale=False)
 
 
+def multiscale():
+    """mvit_v2_s in small: attention whose queries are pooled between its blocks."""
+    def block(heads, wide, out, stride_q, stride_kv):
+        return tv.video.mvit.MSBlockConfig(num_heads=heads, input_channels=wide, output_channels=out, kernel_q=[3, 3, 3],
+                                           kernel_kv=[3, 3, 3], stride_q=stride_q, stride_kv=stride_kv)
+    blocks = [block(1, 16, 16, [1, 1, 1], [1, 2, 2]), block(2, 16, 32, [1, 2, 2], [1, 1, 1])]
+    return tv.video.mvit.MViT(spatial_size=(32, 32), temporal_size=8, block_setting=blocks, residual_pool=True,
+                              residual_with_cls_embed=False, rel_pos_embed=True, proj_after_attn=True)
+
+
 def segment(name, **options):
     net = getattr(tv.segmentation, name)(weights=None, weights_backbone=None, num_classes=5, **options)
     return Net(Out(net), {"x": Floats("batch", 3, "height", "width")}, {"batch": 1, "height": 64, "width": 64},
@@ -111,8 +121,8 @@ NETS = {
                                           stochastic_depth_prob=0.0)),
                           {"x": Floats("batch", 3, 64, 64)}, {"batch": 2}, {"batch": 3}, scale=False),
     "r3d": lambda: video(tv.video.r3d_18(weights=None)),
-    "s3d": lambda: video(tv.video.s3d(weights=None), 16, 64),
-    "mvit": lambda: video(tv.video.mvit_v2_s(weights=None), 16, 224),
+    "s3d": lambda: video(tv.video.s3d(weights=None), 16, 224),
+    "mvit": lambda: video(multiscale()),
     "swin3d": lambda: video(tv.video.swin3d_t(weights=None), 8, 64),
     "deeplab": lambda: segment("deeplabv3_mobilenet_v3_large"),
     "fcn": lambda: segment("fcn_resnet50"),
