@@ -20,7 +20,7 @@ enum {
     TILE_LEAST = 3,        /* loops shorter than this are not tiled */
     TILE_COST = 48,        /* of a load of a tile, as in access_cost */
     TILE_SHORT = 64,       /* tiled loops that a task does in one go */
-    TILE_NODES = 40,       /* expressions at most in a tiled body, which is written out often */
+    TILE_NODES = 400,      /* expressions at most in a tiled body */
     WORTH_A_THREAD = 60000 /* operations of lanes; about 5 microseconds */
 };
 

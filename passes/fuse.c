@@ -153,6 +153,25 @@ static bool view_keeps_last(SxTable *t, const Node *p)
     return x.keeps;
 }
 
+typedef struct Quotients {
+    bool any;
+} Quotients;
+
+static void find_quotient(void *context, const Sx *e)
+{
+    if (e->dtype == DT_I64 && (e->op == SX_DIV || e->op == SX_REM))
+        ((Quotients *)context)->any = true;
+}
+
+/* Whether it reads at places that are no sums of indices: the rows of an image taken apart. */
+static bool divides_indices(SxTable *t, const Node *p)
+{
+    Quotients q = {false};
+
+    sx_visit(t, p->kernel->stage[0].out[0].value, find_quotient, &q);
+    return q.any;
+}
+
 static bool all_constant(const Node *p)
 {
     for (int i = 0; i < p->n_in; i++)
@@ -259,6 +278,7 @@ static const char *why_keep(SxTable *t, const Node *n, int src, const Node *p)
     if (r.window && cost > 0) return "windows overlap";
     if (!single && cost > CHEAP) return "several kernels read it";
     if (!single && cost > 0 && p->n_in > 1) return "several kernels would read its operands";
+    if (!single && divides_indices(t, p)) return "several kernels would find its places";
     if (cost * (r.loads ? r.loads : 1) > MAX_COST) return "the body would be too large";
     return NULL;
 }

@@ -13,12 +13,17 @@
  * A value's dims are permuted with it: after this pass the graph is one whose values have other
  * dims, and nothing else knows of layouts.
  *
+ * A reshape that takes an order apart ([n,c,h,w] as [n,groups,-1]) waits for its readers: a
+ * normalisation, or the reshape back, reads what is in front of it; the others have it in logical
+ * order.
+ *
  * Ends: one walk. Sees neither the target nor how large an extent is. */
 #include "passes/layout.h"
 
 #include <string.h>
 
 #include "ir/build.h"
+#include "passes/layout_rows.h"
 #include "support/vec.h"
 
 typedef struct Copy { /* of a value, in another order */
@@ -32,6 +37,7 @@ typedef struct Layouts {
     Map order; /* Value * -> Order *, only where it is not plain */
     Copy *copy;
     int n_copy, cap_copy;
+    Map waiting; /* result of a reshape that nobody has read yet -> its node */
     bool changed;
 } Layouts;
 
@@ -130,6 +136,31 @@ static Status operands_plain(Layouts *x, Node *n)
     for (int i = 0; i < n->n_in; i++)
         TRY(operand_plain(x, &n->in[i]));
     return OK;
+}
+
+/* v is read: the reshape that it comes from stays, in logical order where it has none. */
+static Status settle(Layouts *x, const Value *v)
+{
+    Node *n = v ? map_get(&x->waiting, v) : NULL;
+
+    if (!n) return OK;
+    map_set(&x->waiting, v, NULL);
+    return order_of(x, v) ? OK : operand_plain(x, &n->in[0]);
+}
+
+static Status settle_operands(Layouts *x, const Node *n)
+{
+    for (int i = 0; i < n->n_in; i++)
+        TRY(settle(x, n->in[i]));
+    return OK;
+}
+
+/* What a waiting reshape reshapes, or NULL. */
+static Value *in_front(Layouts *x, const Value *v)
+{
+    Node *n = v ? map_get(&x->waiting, v) : NULL;
+
+    return n && order_of(x, n->in[0]) ? n->in[0] : NULL;
 }
 
 /* ---- rewriting a kernel ---- */
@@ -315,6 +346,7 @@ static Status kernel(Layouts *x, Node *n)
     ConvOrder c;
     Order domain;
 
+    TRY(settle_operands(x, n));
     if (layout_convolution(n, &c)) return convolution(x, n, &c);
     if (!any_ordered(x, n)) return OK;
     if (!is_free(k)) return operands_plain(x, n);
@@ -334,6 +366,7 @@ static Status concat(Layouts *x, Node *n)
 {
     const Order *o = NULL;
 
+    TRY(settle_operands(x, n));
     for (int i = 0; i < n->n_in && !o; i++)
         o = order_of(x, n->in[i]);
     if (!o) return OK;
@@ -349,25 +382,76 @@ static Status concat(Layouts *x, Node *n)
     return OK;
 }
 
+static bool same_dims(const Value *a, const Order *o, const Type *t)
+{
+    Dim dims[MAX_RANK];
+
+    if (a->type.rank != t->rank) return false;
+    layout_logical(a, o, dims);
+    for (int i = 0; i < t->rank; i++)
+        if (!dim_equal(dims[i], t->dim[i])) return false;
+    return true;
+}
+
+/* There and back again. */
+static bool undone(Layouts *x, Node *n)
+{
+    Value *v = in_front(x, n->in[0]);
+
+    if (!v || !same_dims(v, order_of(x, v), &n->out[0]->type)) return false;
+    if (!v->name) v->name = n->out[0]->name;
+    value_replace(n->out[0], v);
+    node_unlink(n);
+    x->changed = true;
+    return true;
+}
+
 static Status reshape(Layouts *x, Node *n)
 {
-    const Order *o = order_of(x, n->in[0]);
+    const Order *o;
     Order out;
 
+    if (undone(x, n)) return OK;
+    TRY(settle(x, n->in[0]));
+    o = order_of(x, n->in[0]);
     if (!o) return OK;
-    if (!layout_reshaped(n->in[0], o, n->out[0], &out)) return operand_plain(x, &n->in[0]);
-    n->out[0]->type.dim = permuted(x->m->arena, n->out[0]->type.dim, &out);
-    set_order(x, n->out[0], &out);
+    if (layout_reshaped(n->in[0], o, n->out[0], &out)) {
+        n->out[0]->type.dim = permuted(x->m->arena, n->out[0]->type.dim, &out);
+        set_order(x, n->out[0], &out);
+    }
+    map_set(&x->waiting, n->out[0], n);
     return OK;
+}
+
+/* A normalisation whose rows lie apart; false: it is none. */
+static bool rows(Layouts *x, Node *n, Status *s)
+{
+    for (int i = 0; n->kernel->n_stage > 1 && i < n->n_in; i++) {
+        Value *v = in_front(x, n->in[i]);
+        LayoutRows r = {.x = v ? v : n->in[i], .src = i, .row_order = order_of(x, n->in[i])};
+
+        r.order = order_of(x, r.x);
+        if (!r.order || !layout_rows(x->cx, n, &r, s)) continue;
+        x->changed = true;
+        for (int k = 0; *s == OK && k < r.n_stat; k++)
+            set_order(x, r.stat[k], r.order);
+        if (*s == OK) *s = kernel(x, r.map);
+        if (*s == OK && r.map != n) *s = reshape(x, n);
+        return true;
+    }
+    return false;
 }
 
 static Status layout_node(void *context, Node *n)
 {
     Layouts *x = context;
+    Status s = OK;
 
+    for (int i = 0; i < n->n_in; i++)
+        if (n->in[i]) n->in[i] = value_resolve(n->in[i]);
     switch (n->kind) {
     case NODE_KERNEL:
-        return kernel(x, n);
+        return rows(x, n, &s) ? s : kernel(x, n);
     case NODE_CONCAT:
         return concat(x, n);
     case NODE_RESHAPE:
@@ -377,6 +461,7 @@ static Status layout_node(void *context, Node *n)
     case NODE_BIND:
     case NODE_IF:
     case NODE_LOOP:
+        TRY(settle_operands(x, n));
         return operands_plain(x, n);
     }
     return OK;
@@ -384,9 +469,23 @@ static Status layout_node(void *context, Node *n)
 
 static Status region_results(Layouts *x, Region *r)
 {
-    for (int i = 0; i < r->n_result; i++)
+    for (int i = 0; i < r->n_result; i++) {
+        if (r->result[i]) r->result[i] = value_resolve(r->result[i]);
+        TRY(settle(x, r->result[i]));
         TRY(operand_plain(x, &r->result[i]));
+    }
     return OK;
+}
+
+/* Reshapes that nobody reads. */
+static void drop_waiting(Layouts *x)
+{
+    size_t i = 0;
+    const void *key;
+    void *n;
+
+    while (map_next(&x->waiting, &i, &key, &n))
+        if (n) node_unlink(n);
 }
 
 static Status inner_results(void *context, Node *n)
@@ -401,9 +500,12 @@ Status pass_layout(PassContext *cx, Module *m, bool *changed)
     Layouts x = {.cx = cx, .m = m};
 
     map_init(&x.order, cx->scratch, false);
+    map_init(&x.waiting, cx->scratch, false);
     TRY(module_visit(m, layout_node, &x));
     TRY(module_visit(m, inner_results, &x));
     TRY(region_results(&x, m->main));
+    drop_waiting(&x);
+    module_resolve(m);
     *changed = x.changed;
     return OK;
 }

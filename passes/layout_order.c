@@ -250,7 +250,7 @@ static bool order_from(Follow *f, const Sx *load, const Order *o, Order *out)
 
     for (int i = 0; i < operand_rank(load); i++) {
         used = indices_of(f->t, f->s, load->arg[o ? o->axis[i] : i]) & domain_mask(f->s);
-        if (used & seen) return false;
+        used &= ~seen; /* i / 2 comes in front of i % 2 */
         seen |= used;
         for (int d = 0; d < f->s->rank; d++)
             if (used >> d & 1) axis[n_axis++] = d;

@@ -8,10 +8,15 @@
  * Rows are lanes. Of c columns, rows i, i + c, i + 2c, ... lie side by side in one vector, and
  * round h exchanges blocks of h lanes between vectors i and i + h, which ends in the transpose.
  * What tiles leave over of a loop is one too, of fewer rows or columns, under a mask; without masks
- * it is done a vector at a time. */
+ * it is done a vector at a time. What is done with the vectors is written out for each; or, when
+ * that is long, a loop over the tile in memory. */
 #include "codegen/cpu/cpu_emit.h"
 
-enum { TILE_MOST = 16, TILE_LEAST = 4 };
+enum {
+    TILE_MOST = 16,
+    TILE_LEAST = 4,
+    NODES_WRITTEN_OUT = 40 /* expressions, as often as a tile has columns */
+};
 
 /* Vectors along v and what is read along w: powers of two. Of these, rows and columns are there;
  * where only the run knows how many, they are those in front of an end. */
@@ -188,39 +193,86 @@ static Columns load_columns(CpuFn *f, const CpuTileLoops *x, const Tile *t)
 
 /* The point of w that a column is for, with all lanes of v. */
 static void column_point(CpuFn *f, const CpuTileLoops *x, LLVMValueRef w, const Columns *c,
-                         int turn)
+                         LLVMValueRef *value)
 {
     cpu_loop_at(f, x->w, w);
     for (int k = 0; k < c->n; k++) {
         CpuVal *v = cpu_info(f, c->load[k]);
-        v->v[0] = cpu_from_mem(f, c->load[k]->dtype, c->value[k][turn]);
+        v->v[0] = cpu_from_mem(f, c->load[k]->dtype, value[k]);
         v->level = v->depth;
     }
     x->point(f, x->context);
 }
 
-/* The points of the tile at f->loop_value of both loops. */
-static void tile_points(CpuFn *f, const CpuTileLoops *x, const Tile *t)
+static void columns_written_out(CpuFn *f, const CpuTileLoops *x, const Tile *t, const Columns *c,
+                                LLVMValueRef origin)
 {
-    LLVMValueRef origin = f->loop_value[x->w], w;
-    int level = f->loop_level[x->w];
-    Columns c = load_columns(f, x, t);
+    LLVMValueRef w, *value = ARENA_ARRAY(f->arena, LLVMValueRef, c->n);
 
-    f->mask[0] = edge_mask(f, x->v, t->v_end, t->rows, t->lanes);
     for (int turn = 0; turn < t->columns; turn++) {
+        for (int k = 0; k < c->n; k++)
+            value[k] = c->value[k][turn];
         cpu_at(f, f->level);
         w = LLVMBuildAdd(f->b, origin, cpu_i64(f->m, turn), "");
         if (t->w_end && turn) {
             CpuIf there = cpu_if_open(f, LLVMBuildICmp(f->b, LLVMIntSLT, w, t->w_end, ""));
             cpu_at(f, f->level);
-            column_point(f, x, w, &c, turn);
+            column_point(f, x, w, c, value);
             cpu_if_close(f, &there);
         } else {
             cpu_turn_open(f);
-            column_point(f, x, w, &c, turn);
+            column_point(f, x, w, c, value);
             cpu_turn_close(f);
         }
     }
+}
+
+static LLVMValueRef column_at(CpuFn *f, LLVMTypeRef type, LLVMValueRef tile, LLVMValueRef turn)
+{
+    return LLVMBuildGEP2(f->b, type, tile, &turn, 1, "");
+}
+
+static void loop_over_columns(CpuFn *f, const CpuTileLoops *x, const Tile *t, const Columns *c,
+                              LLVMValueRef origin)
+{
+    LLVMValueRef *tile = ARENA_ARRAY(f->arena, LLVMValueRef, c->n), end, w;
+    LLVMValueRef *value = ARENA_ARRAY(f->arena, LLVMValueRef, c->n);
+    CpuLoop loop;
+
+    for (int k = 0; k < c->n; k++) {
+        LLVMTypeRef type = LLVMTypeOf(c->value[k][0]);
+
+        tile[k] = cpu_stack(f, type, t->width);
+        cpu_at(f, f->level);
+        for (int i = 0; i < t->columns; i++)
+            LLVMBuildStore(f->b, c->value[k][i], column_at(f, type, tile[k], cpu_i64(f->m, i)));
+    }
+    cpu_at(f, f->level);
+    end = cpu_i64(f->m, t->columns);
+    if (t->w_end) end = cpu_call2(f, "llvm.smin", LLVMBuildSub(f->b, t->w_end, origin, ""), end);
+    loop = cpu_loop_open(f, cpu_i64(f->m, 0), end, 1, 0, NULL);
+    cpu_at(f, f->level);
+    for (int k = 0; k < c->n; k++) {
+        LLVMTypeRef type = LLVMTypeOf(c->value[k][0]);
+        value[k] = LLVMBuildLoad2(f->b, type, column_at(f, type, tile[k], loop.index), "");
+    }
+    w = LLVMBuildAdd(f->b, origin, loop.index, "");
+    column_point(f, x, w, c, value);
+    cpu_loop_close(f, &loop, NULL);
+}
+
+/* The points of the tile at f->loop_value of both loops. */
+static void tile_points(CpuFn *f, const CpuTileLoops *x, const Tile *t)
+{
+    LLVMValueRef origin = f->loop_value[x->w];
+    int level = f->loop_level[x->w];
+    Columns c = load_columns(f, x, t);
+
+    f->mask[0] = edge_mask(f, x->v, t->v_end, t->rows, t->lanes);
+    if (f->s->n_node > NODES_WRITTEN_OUT)
+        loop_over_columns(f, x, t, &c, origin);
+    else
+        columns_written_out(f, x, t, &c, origin);
     f->loop_value[x->w] = origin;
     f->loop_level[x->w] = level;
     cpu_restamp(f);

@@ -152,10 +152,46 @@ static void transposed(Run *r)
     add_transposed(r, "transposed 1d", "b,4,20", "4,8,5", "strides=ints [3]");
 }
 
+/* Between two convolutions: moments of lines, statistics from those, and a map. */
+static void add_norm(Run *r, const char *name, const char *x, const char *norm)
+{
+    GRAPH(name,
+          "input %%x : f32[%s]\nconst %%w : f32[36,3,1,1] {0 ...}\n"
+          "const %%v : f32[9,36,1,1] {0 ...}\nconst %%s : f32[36] {0 ...}\n"
+          "%%a = Conv(%%x, %%w)\n%%b = %s\n%%y = Conv(%%b, %%v)\noutput %%y",
+          x, norm);
+}
+
+static void normalisations(Run *r)
+{
+    const char *instance = "InstanceNormalization(%a, %s, %s)";
+
+    add_norm(r, "instance normalisation", "2,3,5,7", instance);
+    add_norm(r, "instance normalisation of one line", "1,3,1,40", instance);
+    add_norm(r, "instance normalisation, open", "b,3,m,n", instance);
+    add_norm(r, "group normalisation", "2,3,5,7", "GroupNormalization(%a, %s, %s) {num_groups=4}");
+    add_norm(r, "group normalisation, open", "b,3,m,7",
+             "GroupNormalization(%a, %s, %s) {num_groups=12}");
+    add_norm(r, "one group", "2,3,5,7", "GroupNormalization(%a, %s, %s) {num_groups=1}");
+    GRAPH("instance normalisation of sequences",
+          "input %%x : f32[2,3,19]\nconst %%w : f32[20,3,1] {0 ...}\n"
+          "const %%v : f32[9,20,3] {0 ...}\nconst %%s : f32[20] {0 ...}\n"
+          "%%a = Conv(%%x, %%w)\n%%b = InstanceNormalization(%%a, %%s, %%s)\n"
+          "%%y = Conv(%%b, %%v)\noutput %%y");
+    GRAPH("long value in front of few features",
+          "input %%x : f32[1,3,9,40]\nconst %%w : f32[36,3,1,1] {0 ...}\n"
+          "const %%v : f32[2,36,3,3] {0 ...}\nconst %%s : f32[36] {0 ...}\n"
+          "%%a = Conv(%%x, %%w)\n%%b = InstanceNormalization(%%a, %%s, %%s)\n"
+          "%%c = Sigmoid(%%b)\n%%d = Mul(%%b, %%c)\n%%e = Tanh(%%d)\n%%f = Add(%%e, %%d)\n"
+          "%%y = Conv(%%f, %%v) {pads=ints [1,1,1,1]}\noutput %%y");
+}
+
 int main(void)
 {
     static void (*const groups[])(Run *) = {convolutions, byte_convolutions, transposed};
+    static void (*const inexact[])(Run *) = {normalisations};
 
+    graph_run_groups(1, inexact, 16, false);
     graph_run_groups(3, groups, 34, true);
     return check_result();
 }
