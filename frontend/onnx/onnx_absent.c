@@ -63,8 +63,6 @@ static const struct {
     {"SparsePagedAttention", serving},
     {"SparseToDenseMatMul", sparse},
     {"SpeculativePrefixCommit", serving},
-    {"VarlenCausalConvWithState", serving},
-    {"VarlenNGramHashMapping", serving},
     {"WhisperBeamSearch", decoding},
     {"WordConvEmbedding", inner},
 };

@@ -213,6 +213,22 @@ static Status moe_read(Build *b, const Node *n, Moe *m)
     return b->status;
 }
 
+/* Scales and zero points have the extents that `weight_at` reads. */
+static void require_scales(Build *b, const Moe *m, const Layer *l, int64_t columns)
+{
+    const Type *w = &l->w->type, *s = &l->scale->type, *z = l->zero ? &l->zero->type : NULL;
+    Dim per = dim_const(b->dims, 8 / l->bits), last = s->dim[s->rank - 1];
+
+    build_require_equal(b, s->dim[0], w->dim[0]);
+    build_require_equal(b, s->dim[1], w->dim[1]);
+    if (s->rank == 3)
+        build_require_equal(b, last, dim_const(b->dims, columns / (m->block ? m->block : columns)));
+    if (!z) return;
+    build_require_equal(b, z->dim[0], w->dim[0]);
+    if (z->rank == 3) build_require_equal(b, z->dim[1], w->dim[1]);
+    build_require_equal(b, z->dim[z->rank - 1], dim_ceil_div(b->dims, last, per));
+}
+
 /* The columns of a layer: of a packed one too. */
 static Status layer_columns(Build *b, const Moe *m, const Layer *l, const char *what, int64_t want,
                             int64_t *rows)
@@ -227,6 +243,8 @@ static Status layer_columns(Build *b, const Moe *m, const Layer *l, const char *
         return op_error(m->n, b->diag, "block_size", "%s: %lld columns in blocks of %lld",
                         m->n->op->name, (long long)want, (long long)m->block);
     *rows = l->w->type.dim[1]->value;
+    build_require_equal(b, l->w->type.dim[0], in_type(m->n, 1)->dim[1]);
+    if (l->bits) require_scales(b, m, l, want);
     return OK;
 }
 

@@ -213,6 +213,7 @@ static Value *block_weights(Build *b, const Node *n, Value *w, Value *scale)
     block = sx_floor_div(t, at, sx_i64(b, size));
     e = sx_mul(t, sx_load(t, DT_F32, 0, 2, (const Sx *[]){row, at}, NULL),
                sx_load(t, DT_F32, 1, 2, (const Sx *[]){row, block}, NULL));
+    build_require_equal(b, scale->type.dim[0], w->type.dim[0]);
     build_require_equal(b, scale->type.dim[1],
                         dim_ceil_div(b->dims, w->type.dim[1], dim_const(b->dims, size)));
     return build_map(b, "weights", 2, (Value *[]){w, scale}, DT_F32, 2, w->type.dim, e);
@@ -455,7 +456,10 @@ static Status lower_ngrams(Build *b, const Node *n, Value **out)
     if (ids->rank != 2 || (past && past->type.rank != 2))
         return op_error(n, b->diag, "input_ids", "%s: rank %d, expected 2", n->op->name, ids->rank);
     build_require_equal(b, in_type(n, 2)->dim[0], dim_const(b->dims, (most - 1) * heads));
+    build_require_least(b, in_type(n, 1)->dim[0], most);
     if (past) build_require_equal(b, past->type.dim[1], dim_const(b->dims, most - 1));
+    if (past) build_require_equal(b, past->type.dim[0], ids->dim[0]);
+    if (has_in(n, 4)) build_require_equal(b, in_type(n, 4)->dim[0], in_type(n, 2)->dim[0]);
     out[0] = hashes(b, n, most, heads);
     if (!has_out(n, 1)) return b->status;
     if (!past)

@@ -384,10 +384,13 @@ static Status lower_mrotary(Build *b, const Node *n, Value **out)
         return op_error(n, b->diag, "mrope_section", "%s: %d numbers, expected 3", n->op->name,
                         count);
     if ((x->rank != 3 && x->rank != 4) || place->rank != 3 || cache->rank != 2 ||
-        !dim_is_const(cache->dim[1]) ||
+        in_type(n, 3)->rank != 2 || !dim_is_const(cache->dim[1]) ||
         section[0] + section[1] + section[2] != cache->dim[1]->value)
         return op_error(n, b->diag, "cos_cache", "%s: caches that are not [positions, %lld]",
                         n->op->name, (long long)(section[0] + section[1] + section[2]));
+    build_require_equal(b, place->dim[0], dim_const(b->dims, 3));
+    for (int i = 0; i < 2; i++)
+        build_require_equal(b, in_type(n, 3)->dim[i], cache->dim[i]);
     stream = stream_of(b, section, layout == 1, sx_index(t, 2));
     idx[0] = stream;
     idx[1] = sx_index(t, 0);

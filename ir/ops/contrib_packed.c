@@ -56,7 +56,9 @@ static Value *packed(Build *b, Value *v, Value *offset, Dim tokens)
     dims[0] = dim_mul(b->dims, v->type.dim[0], v->type.dim[1]);
     dims[1] = v->type.dim[2];
     v = make_reshape(b, v, 2, dims);
-    at = sx_load_flat(t, offset->type.dtype, 1, sx_index(t, 0), NULL);
+    build_require_equal(b, type_count(b->dims, &offset->type), dims[0]);
+    at = sx_lt(t, sx_index(t, 0), sx_dim(t, dims[0])); /* no more tokens than there are places */
+    at = sx_load_flat(t, offset->type.dtype, 1, sx_index(t, 0), at);
     at = sx_data_index(b, 1, at, dims[0], &guard);
     return build_map(b, "pack", 2, (Value *[]){v, offset}, v->type.dtype, 2,
                      (Dim[]){tokens, dims[1]},
@@ -140,14 +142,17 @@ static Status lower_restore(Build *b, const Node *n, Value **out)
     const Type *x = in_type(n, 0), *offset = in_type(n, 1);
     Dim flat[2], dims[3];
     Value *zeros, *at, *v;
+    const Sx *e;
 
     TRY(check_rank(n, b->diag, 0, 2));
     TRY(check_rank(n, b->diag, 1, 2));
     flat[0] = dim_mul(b->dims, offset->dim[0], offset->dim[1]);
     flat[1] = x->dim[1];
+    e = sx_lt(t, sx_index(t, 0), sx_dim(t, flat[0]));
+    e = sx_load_flat(t, offset->dtype, 0, sx_index(t, 0), e);
     zeros = build_map(b, "zeros", 0, NULL, x->dtype, 2, flat, sx_const(t, x->dtype, 0));
     at = build_map(b, "rows", 1, &n->in[1], DT_I64, 2, (Dim[]){x->dim[0], dim_const(b->dims, 1)},
-                   sx_cast(t, sx_load_flat(t, offset->dtype, 0, sx_index(t, 0), NULL), DT_I64));
+                   sx_cast(t, e, DT_I64));
     v = build_op(b, "ScatterND", 3, (Value *[]){zeros, at, n->in[0]}, 0, NULL);
     dims[0] = offset->dim[0];
     dims[1] = offset->dim[1];
@@ -305,7 +310,10 @@ static Status lower_longformer(Build *b, const Node *n, Value **out)
     if (attr_int(n, "window", 0) < 1)
         return op_error(n, b->diag, "window", "%s: found %lld, expected 1 or more", n->op->name,
                         (long long)attr_int(n, "window", 0));
-    build_require_equal(b, in_type(n, 3)->dim[1], x->dim[1]);
+    for (int i = 0; i < 2; i++) {
+        build_require_equal(b, in_type(n, 3)->dim[i], x->dim[i]);
+        build_require_equal(b, in_type(n, 6)->dim[i], x->dim[i]);
+    }
     for (int k = 0; k < 2; k++) {
         v = make_add(b, build_op2(b, "MatMul", n->in[0], n->in[k ? 4 : 1]), n->in[k ? 5 : 2]);
         v = attended(b, n, v, window_mask(b, n, k == 1), heads, width);
@@ -327,6 +335,8 @@ static Value *put_at(Build *b, Value *past, Value *fresh, Value *at)
     const Sx *idx[4] = {sx_index(t, 0), sx_index(t, 1), sx_i64(b, 0), sx_index(t, 3)};
 
     if (!past || !fresh) return NULL;
+    for (int i = 0; i < 4; i++)
+        if (i != 2) build_require_equal(b, past->type.dim[i], fresh->type.dim[i]);
     e = sx_at(b, 1, fresh, idx);
     idx[2] = sx_index(t, 2);
     e = sx_select(t, here, e, sx_at(b, 0, past, idx));

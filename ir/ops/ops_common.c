@@ -226,6 +226,11 @@ const Sx *sx_index_or_one(Build *b, Dim own, Dim extent, const Sx *at)
     return sx_select(b->sx, sx_eq(b->sx, sx_dim(b->sx, own), sx_i64(b, 1)), zero, at);
 }
 
+void build_require_least(Build *b, Dim a, int64_t least)
+{
+    if (a->lo < least) build_bind(b, build_dims(b, 1, &a), 0, "extent", least, INT64_MAX);
+}
+
 void build_require_one(Build *b, const Value *v)
 {
     build_require_equal(b, type_count(b->dims, &v->type), dim_const(b->dims, 1));

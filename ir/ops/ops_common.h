@@ -62,6 +62,8 @@ Dim dim_of_sx(Build *b, int n_in, Value *const *in, const Sx *e, int64_t lo, int
 Dim dim_from_end(Build *b, Dim i, Dim extent);
 /* At run time a == b, or a data error; nothing when it is provable. */
 void build_require_equal(Build *b, Dim a, Dim b_);
+/* At run time a >= least, or a data error. */
+void build_require_least(Build *b, Dim a, int64_t least);
 /* At run time v has one element, or a data error. */
 void build_require_one(Build *b, const Value *v);
 /* `at`, or 0 where `own` is 1: an index of a load, of which the extent is `extent` (build_rows has

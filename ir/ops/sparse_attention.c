@@ -17,7 +17,7 @@ static Status sparse_check(const Node *n, Diag *d)
     int64_t size = attr_int(n, "sparse_block_size", 0);
 
     if (q->rank != 3 || past->rank != 4 || in_type(n, 4)->rank != 4 || row->rank != 2 ||
-        col->rank != 2)
+        col->rank != 2 || in_type(n, 8)->rank != 1)
         return op_error(n, d, "query", "%s: ranks %d, %d, %d and %d, expected 3, 4, 2 and 2",
                         n->op->name, q->rank, past->rank, row->rank, col->rank);
     if (heads < 1 || kv < 1 || heads % kv)
@@ -117,6 +117,10 @@ static Status lower_sparse(Build *b, const Node *n, Value **out)
     Node *y;
 
     TRY(sparse_check(n, b->diag));
+    build_require_equal(b, in_type(n, 6)->dim[0], in_type(n, 5)->dim[0]);
+    build_require_equal(b, in_type(n, 8)->dim[0], in_type(n, 0)->dim[0]);
+    build_require_least(b, in_type(n, 5)->dim[0], 1);
+    build_require_least(b, in_type(n, 5)->dim[1], 1);
     in[5] = make_sub(b, n->in[8], build_scalar(b, DT_I32, 1));
     in[6] = n->in[7];
     in[7] = in_value(n, 9);

@@ -181,3 +181,36 @@ def decoder_heads(g):
         parts[3] = (np.arange(past) < g.np.integers(1, past + 1, [b, 1])).astype(np.int32)
     g.node(parts, 1 if kind == "cross" else 3, num_heads=heads, scale=g.one(None, .3),
            past_present_share_buffer=1 if kind == "buffer" else None)
+
+
+@recipe("DynamicTimeWarping", domain=MS)
+def time_warping(g):
+    m, n = g.int(1, 9), g.int(1, 9)
+    g.node([g.data("float", g.one([m, n], [1, m, n]), 0, 3)])
+
+
+@recipe("VarlenCausalConvWithState", domain=MS)
+def varlen_conv(g):
+    lengths = [g.int(1, 5) for _ in range(g.int(1, 3))]
+    c, k, step, t = g.int(1, 4), g.int(1, 4), g.one(1, 1, 2), half(g)
+    g.open_axes = (0,)
+    g.node([g.data(t, [sum(lengths), c]), g.operand(g.data(t, [c, 1, k]), fixed=True),
+            np.cumsum([0] + lengths).astype(np.int32), g.operand(g.data(t, [c]), fixed=True) if g.chance(.5) else None,
+            g.data(t, [len(lengths), c, (k - 1) * step])], 2, dilation=step if step > 1 else None,
+           activation=g.one(None, "none", "silu", "swish"))
+
+
+@recipe("VarlenNGramHashMapping", domain=MS)
+def varlen_ngrams(g):
+    lengths = [g.int(1, 5) for _ in range(g.int(1, 3))]
+    most, heads, t = g.int(2, 4), g.int(1, 3), g.one("int64", "int32")
+    g.open_axes = (0,)
+    big = 1 << (40 if t == "int64" else 20)
+    kind, count = g.data(t, []).dtype, (most - 1) * heads
+
+    def ids(lo, hi, *shape):
+        return g.operand(g.np.integers(lo, hi, shape).astype(kind), fixed=True)
+    g.node([g.np.integers(0, 999, sum(lengths)).astype(kind), ids(1, big, most), ids(2, 99, count),
+            np.cumsum([0] + lengths).astype(np.int32), ids(0, 999, len(lengths), most - 1) if g.chance(.5) else None,
+            ids(0, 999, count) if g.chance(.5) else None], 2, max_ngram_size=most, n_head_per_ngram=heads,
+           pad_id=g.int(0, 9))
