@@ -60,10 +60,10 @@ static Order plain_order(int n)
     return o;
 }
 
-/* Where a copy of v may stand: right behind it. */
+/* Where a copy of v may stand: right behind it; that of a constant before all nodes. */
 static Build behind(Layouts *x, const Value *v)
 {
-    Region *r = v->def ? v->def->parent : v->region;
+    Region *r = v->def ? v->def->parent : v->region ? v->region : x->m->main;
 
     return build_at(r, v->def ? v->def->next : r->first, v->def ? v->def->origin : NULL,
                     x->cx->diag);
@@ -79,6 +79,39 @@ static bool moves_ones_only(const Value *v, const int *perm)
         last = perm[i];
     }
     return true;
+}
+
+static void permute_elements(const Tensor *from, const int *perm, Tensor *to)
+{
+    size_t bytes = (size_t)dtype_bytes(from->dtype);
+    int64_t stride[MAX_RANK], index[MAX_RANK] = {0}, size = 1, at;
+
+    for (int i = from->rank - 1; i >= 0; i--) {
+        stride[i] = size;
+        size *= from->dim[i];
+    }
+    for (int64_t e = 0; e < to->count; e++) {
+        at = 0;
+        for (int i = 0; i < to->rank; i++)
+            at += index[i] * stride[perm[i]];
+        memcpy(tensor_at(to, e), tensor_at(from, at), bytes);
+        for (int i = to->rank - 1; i >= 0 && ++index[i] == to->dim[i]; i--)
+            index[i] = 0;
+    }
+}
+
+/* NULL: no memory. */
+static Value *permuted_constant(Layouts *x, const Value *v, const int *perm)
+{
+    int64_t dims[MAX_RANK];
+    Tensor *t;
+
+    for (int i = 0; i < v->data->rank; i++)
+        dims[i] = v->data->dim[perm[i]];
+    t = tensor_new(x->m->arena, v->data->dtype, v->data->rank, dims);
+    if (!t) return NULL;
+    permute_elements(v->data, perm, t);
+    return module_constant(x->m, t, v->name);
 }
 
 /* v with its axes in `want` order; made at most once. */
@@ -104,9 +137,13 @@ static Value *in_order(Layouts *x, Value *v, const Order *want, Status *s)
         dims[i] = v->type.dim[perm[i]];
     }
     b = behind(x, v);
-    y = moves_ones_only(v, perm) ? build_reshape(&b, v, want->n, dims)
-                                 : build_transpose(&b, v, perm);
-    *s = b.status;
+    if (v->data && v->data->dtype != DT_STRING)
+        y = permuted_constant(x, v, perm);
+    else
+        y = moves_ones_only(v, perm) ? build_reshape(&b, v, want->n, dims)
+                                     : build_transpose(&b, v, perm);
+    *s = !y && b.status == OK ? diag(x->cx->diag, ERR_LIMIT, (Where){0}, "no memory for a constant")
+                              : b.status;
     if (!y) return v;
     set_order(x, y, want);
     VEC_PUSH(x->cx->scratch, x->copy, x->n_copy, x->cap_copy, ((Copy){v, y, *want}));
@@ -236,40 +273,15 @@ static void rewrite_kernel(Layouts *x, Node *n, const Order *domain, const Order
 
 /* ---- convolutions ---- */
 
-static void permute_elements(const Tensor *from, const Order *o, Tensor *to)
-{
-    size_t bytes = (size_t)dtype_bytes(from->dtype);
-    int64_t stride[MAX_RANK], index[MAX_RANK] = {0}, size = 1, at;
-
-    for (int i = from->rank - 1; i >= 0; i--) {
-        stride[i] = size;
-        size *= from->dim[i];
-    }
-    for (int64_t e = 0; e < to->count; e++) {
-        at = 0;
-        for (int i = 0; i < to->rank; i++)
-            at += index[i] * stride[o->axis[i]];
-        memcpy(tensor_at(to, e), tensor_at(from, at), bytes);
-        for (int i = to->rank - 1; i >= 0 && ++index[i] == to->dim[i]; i--)
-            index[i] = 0;
-    }
-}
-
 /* Weights that are read along the lanes, not packed. */
 static Status permute_weights(Layouts *x, Node *n, const ConvOrder *c)
 {
-    const Value *v = n->in[c->weights];
-    int64_t dims[MAX_RANK];
-    Tensor *t;
+    Value **v = &n->in[c->weights];
 
-    if (order_is_plain(&c->weight) || v->data->dtype == DT_STRING) return OK;
-    for (int i = 0; i < c->weight.n; i++)
-        dims[i] = v->data->dim[c->weight.axis[i]];
-    t = tensor_new(x->m->arena, v->data->dtype, c->weight.n, dims);
-    if (!t) return diag(x->cx->diag, ERR_LIMIT, node_where(n), "no memory for weights");
-    permute_elements(v->data, &c->weight, t);
-    n->in[c->weights] = module_constant(x->m, t, v->name);
-    set_order(x, n->in[c->weights], &c->weight);
+    if (order_is_plain(&c->weight) || (*v)->data->dtype == DT_STRING) return OK;
+    *v = permuted_constant(x, *v, c->weight.axis);
+    if (!*v) return diag(x->cx->diag, ERR_LIMIT, node_where(n), "no memory for weights");
+    set_order(x, *v, &c->weight);
     return OK;
 }
 
