@@ -16,7 +16,6 @@ static const char packed[] =
     "its weights are in a packed form of its own: quantise to MatMulNBits or GatherBlockQuantized";
 static const char compiled[] =
     "it holds a model compiled for one accelerator: compile the model that it was made from";
-static const char training[] = "it is there for training: export the model for inference";
 static const char inner[] = "it was made for one model of its authors, and its schema does not say "
                             "what it does";
 static const char sparse[] = "ingot has no sparse tensors: export the weights as a dense tensor";
@@ -26,8 +25,6 @@ static const struct {
 } absent[] = {
     {"AttnLSTM", inner},
     {"BeamSearch", decoding},
-    {"BitmaskBiasDropout", training},
-    {"BitmaskDropout", training},
     {"ConvStateReplay", serving},
     {"DecoderAttention", gpu},
     {"DecoderMaskedSelfAttention", gpu},

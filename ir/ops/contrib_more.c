@@ -25,18 +25,41 @@ static Status lower_echo(Build *b, const Node *n, Value **out)
     return b->status;
 }
 
+/* Of x, with ratio and training mode from input `at` on. */
+static Node *dropout(Build *b, const Node *n, Value *x, int at)
+{
+    Value *in[3] = {x, in_value(n, at), in_value(n, at + 1)};
+    Attr seed = attr_of_int("seed", attr_int(n, "seed", 0));
+
+    if (b->status != OK) return NULL;
+    return build_op_node(b, NULL, "Dropout", 3, in, has_out(n, 1) ? 2 : 1,
+                         attr_find(n, "seed") != NULL, &seed);
+}
+
 static Status lower_bias_dropout(Build *b, const Node *n, Value **out)
 {
-    Value *in[3] = {make_add(b, n->in[0], n->in[1]), in_value(n, 3), in_value(n, 4)};
-    Attr seed = attr_of_int("seed", attr_int(n, "seed", 0));
-    Node *y = b->status == OK ? build_op_node(b, NULL, "Dropout", 3, in, has_out(n, 1) ? 2 : 1,
-                                              attr_find(n, "seed") != NULL, &seed)
-                              : NULL;
+    Node *y = dropout(b, n, make_add(b, n->in[0], n->in[1]), 3);
 
     if (!y) return b->status;
     out[0] = make_plus(b, y->out[0], in_value(n, 2));
     if (has_out(n, 1)) out[1] = y->out[1];
     return b->status;
+}
+
+static Status lower_bitmask_dropout(Build *b, const Node *n, Value **out)
+{
+    Node *y;
+
+    if (has_out(n, 1)) return op_unsupported(n, b->diag, "the mask as bits");
+    y = dropout(b, n, n->in[0], 1);
+    out[0] = y ? y->out[0] : NULL;
+    return b->status;
+}
+
+static Status lower_bitmask_bias(Build *b, const Node *n, Value **out)
+{
+    if (has_out(n, 1)) return op_unsupported(n, b->diag, "the mask as bits");
+    return lower_bias_dropout(b, n, out);
 }
 
 /* ---- IsAllFinite ---- */
@@ -244,6 +267,52 @@ static Status lower_fp8_weight(Build *b, const Node *n, Value **out)
     return by_weights(b, n, x, w, in_value(n, 4), &out[0]);
 }
 
+/* 4-bit floats of two exponent bits and one of fraction, two in a byte, the low one first. */
+static Value *four_bit_floats(Build *b, Value *v)
+{
+    SxTable *t = b->sx;
+    const Sx *row = sx_index(t, 0), *at = sx_index(t, 1), *two = sx_i64(b, 2), *byte, *code, *e;
+    const Sx *half = sx_const(t, DT_F32, 0.5), *one = sx_const_int(t, DT_I32, 1), *power, *part;
+    Dim dims[2];
+
+    if (!v || v->type.rank != 2) return v;
+    dims[0] = v->type.dim[0];
+    dims[1] = dim_mul_c(b->dims, v->type.dim[1], 2);
+    byte = sx_load(t, DT_U8, 0, 2, (const Sx *[]){row, sx_floor_div(t, at, two)}, NULL);
+    code = sx_mul(t, sx_cast(t, sx_floor_mod(t, at, two), DT_I32), sx_const_int(t, DT_I32, 4));
+    code = sx_shr(t, sx_cast(t, byte, DT_I32), code);
+    power = sx_and(t, sx_shr(t, code, one), sx_const_int(t, DT_I32, 3));
+    part = sx_mul(t, sx_cast(t, sx_and(t, code, one), DT_F32), half);
+    e = sx_cast(t, sx_shl(t, one, power), DT_F32); /* twice the power of two */
+    e = sx_mul(t, sx_mul(t, e, half), sx_add(t, part, sx_const(t, DT_F32, 1)));
+    e = sx_select(t, sx_eq(t, power, sx_const_int(t, DT_I32, 0)), part, e);
+    code = sx_and(t, sx_shr(t, code, sx_const_int(t, DT_I32, 3)), one);
+    e = sx_select(t, sx_eq(t, code, one), sx_neg(t, e), e);
+    return build_map(b, "floats", 1, &v, DT_F32, 2, dims, e);
+}
+
+/* Bytes that are 8-bit floats. */
+static Value *eight_bit_floats(Build *b, Value *v)
+{
+    SxTable *t = b->sx;
+    const Sx *idx[MAX_RANK], *e;
+
+    if (!v) return NULL;
+    for (int i = 0; i < v->type.rank; i++)
+        idx[i] = sx_index(t, i);
+    e = sx_cast(t, sx_bitcast(t, sx_at(b, 0, v, idx), DT_F8E4M3FN), DT_F32);
+    return build_map(b, "floats", 1, &v, DT_F32, v->type.rank, v->type.dim, e);
+}
+
+static Status lower_fp4_weight(Build *b, const Node *n, Value **out)
+{
+    Value *scale = eight_bit_floats(b, n->in[2]), *w;
+
+    scale = make_mul(b, scale, make_reshape(b, n->in[3], 0, NULL));
+    w = block_weights(b, n, four_bit_floats(b, n->in[1]), scale);
+    return by_weights(b, n, make_cast(b, n->in[0], DT_F32), w, in_value(n, 5), &out[0]);
+}
+
 /* ---- MatMulNBits with what stands around ---- */
 
 static Value *nbits(Build *b, const Node *n, Value *x, int at, const char *columns)
@@ -290,6 +359,35 @@ static Status lower_nbits_mlp(Build *b, const Node *n, Value **out)
     up = nbits(b, n, x, 6, "N");
     out[0] = make_mul(b, make_mul(b, gate, make_unary(b, "Sigmoid", gate)), up);
     if (has_out(n, 1)) out[1] = sum;
+    return b->status;
+}
+
+/* X W + (X A) B, of packed weights each; an adapter of no rows is none. */
+static Status lower_nbits_lora(Build *b, const Node *n, Value **out)
+{
+    static const char *const bits[] = {"bits", "lora_bits"};
+    static const char *const size[] = {"block_size", "lora_block_size"};
+    const Type *down = in_type(n, 3);
+    Value *v = n->in[0], *base = NULL;
+
+    if (down->rank != 3 || !dim_is_const(down->dim[0]))
+        return op_error(n, b->diag, "lora_A", "%s: rank %d, expected 3 and a known number of rows",
+                        n->op->name, down->rank);
+    for (int k = 0; k < (down->dim[0]->value ? 3 : 1); k++) {
+        int64_t rank = down->dim[0]->value, full = attr_int(n, "N", 0);
+        Attr attr[4] = {attr_of_int("K", k == 2 ? rank : attr_int(n, "K", 0)),
+                        attr_of_int("N", k == 1 ? rank : full),
+                        attr_of_int("bits", attr_int(n, bits[k > 0], k ? 8 : 4)),
+                        attr_of_int("block_size", attr_int(n, size[k > 0], 32))};
+        Value *in[3] = {v, n->in[1 + 2 * k], n->in[2 + 2 * k]};
+        Node *y = b->status == OK ? build_op_node(b, MS, "MatMulNBits", 3, in, 1, 4, attr) : NULL;
+        if (!y) return b->status;
+        if (k == 0)
+            base = y->out[0];
+        else
+            v = y->out[0];
+    }
+    out[0] = down->dim[0]->value ? make_add(b, base, v) : base;
     return b->status;
 }
 
@@ -495,6 +593,20 @@ const OpDef contrib_more_ops[] = {
      ROW_OUT({"output", T_FLOAT, "T"}, {"mask", T_BOOL, NULL, true}),
      ROW_ATTRS(ATTR_OPT("seed", ATTR_INT)),
      MICROSOFT_ROW(lower_bias_dropout)},
+    {.name = "BitmaskDropout",
+     .about = "Dropout, without its mask",
+     ROW_IN({"data", T_FLOAT, "T"}, {"ratio", T_FLOAT, NULL, true},
+            {"training_mode", T_BOOL, NULL, true}),
+     ROW_OUT({"output", T_FLOAT, "T"}, {"mask", DT_BIT(DT_U32), NULL, true}),
+     ROW_ATTRS(ATTR_OPT("seed", ATTR_INT)),
+     MICROSOFT_ROW(lower_bitmask_dropout)},
+    {.name = "BitmaskBiasDropout",
+     .about = "BiasDropout, without its mask",
+     ROW_IN({"data", T_FLOAT, "T"}, {"bias", T_FLOAT, "T"}, {"residual", T_FLOAT, "T", true},
+            {"ratio", T_FLOAT, NULL, true}, {"training_mode", T_BOOL, NULL, true}),
+     ROW_OUT({"output", T_FLOAT, "T"}, {"mask", DT_BIT(DT_U32), NULL, true}),
+     ROW_ATTRS(ATTR_OPT("seed", ATTR_INT)),
+     MICROSOFT_ROW(lower_bitmask_bias)},
     {.name = "IsAllFinite",
      .about = "whether all elements of all inputs are finite",
      ROW_IN({"input", T_FLOAT, "V", false, true}),
@@ -544,6 +656,23 @@ const OpDef contrib_more_ops[] = {
      ROW_OUT({"Y", T_GATES, "T"}),
      ROW_ATTRS(ATTR_I("block_size", 128)),
      MICROSOFT_ROW(lower_fp8_weight)},
+    {.name = "MatMulBlockQuantizedFp4Weight",
+     .about = "product with weights of 4-bit floats, a scale for each block",
+     ROW_IN({"A", T_GATES, "T"}, {"B", DT_BIT(DT_U8)}, {"weight_scale", DT_BIT(DT_U8)},
+            {"weight_scale_2", T_F32}, {"input_scale", T_F32, NULL, true},
+            {"bias", T_GATES, "T", true}),
+     ROW_OUT({"Y", T_GATES, "T"}),
+     ROW_ATTRS(ATTR_I("block_size", 16)),
+     MICROSOFT_ROW(lower_fp4_weight)},
+    {.name = "MatMulNBitsQLoRA",
+     .about = "MatMulNBits and an adapter of two",
+     ROW_IN({"X", T_GATES, "T"}, {"W", DT_BIT(DT_U8)}, {"scales", T_GATES, "T"},
+            {"lora_A", DT_BIT(DT_U8)}, {"lora_A_scales", T_GATES, "T"}, {"lora_B", DT_BIT(DT_U8)},
+            {"lora_B_scales", T_GATES, "T"}),
+     ROW_OUT({"Y", T_GATES, "T"}),
+     ROW_ATTRS(NBITS, ATTR_REQ("N", ATTR_INT), ATTR_I("lora_bits", 8),
+               ATTR_I("lora_block_size", 32), ATTR_I("accuracy_level", 0)),
+     MICROSOFT_ROW(lower_nbits_lora)},
     {.name = "MatMulNBitsQkv",
      .about = "normalisation, then three MatMulNBits",
      ROW_IN({"A", T_GATES, "T"}, {"skip", T_GATES, "T", true}, {"norm_scale", T_GATES, "T"},

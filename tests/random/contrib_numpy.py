@@ -96,6 +96,27 @@ def narrow(c):
     c.add("MatMulBlockQuantizedFp8Weight", [a, w8, scale, np.array(.05, F32)], want=[near @ full.T], block_size=16)
 
 
+def four_bits(c):
+    m, n, k, f8 = int(c.rng.integers(1, 4)), int(c.rng.integers(1, 9)), 24, ml_dtypes.float8_e4m3fn
+    codes, a = c.rng.integers(0, 16, (n, 2 * k)), abs(c.floats(m, 2 * k))
+    values = np.array([0, .5, 1, 1.5, 2, 3, 4, 6], F32)
+    full = values[codes & 7] * np.where(codes & 8, -1, 1).astype(F32)
+    scale = abs(c.floats(n, 3)).astype(f8)
+    full = full * np.repeat(scale.astype(F32), 16, 1) * F32(.5)
+    c.add("MatMulBlockQuantizedFp4Weight", [a, (codes[:, ::2] | codes[:, 1::2] << 4).astype(np.uint8), scale.view(np.uint8),
+                                            np.array(.5, F32)], want=[a @ full.T], block_size=16)
+    k, rank = 64, 8
+
+    def layer(rows, columns):
+        blocks = -(-columns // 32)
+        codes, steps = c.rng.integers(0, 256, (rows, blocks, 32)).astype(np.uint8), abs(c.floats(rows, blocks)) / 99
+        full = (codes.astype(F32) - 128) * steps[..., None]
+        return codes, steps, full.reshape(rows, -1)[:, :columns]
+    x, w, down, up = abs(c.floats(m, k)), layer(n, k), layer(rank, k), layer(n, rank)
+    c.add("MatMulNBitsQLoRA", [x, *w[:2], *down[:2], *up[:2]], want=[x @ w[2].T + x @ down[2].T @ up[2].T], K=k, N=n,
+          bits=8, block_size=32, constants=(1, 2, 3, 4, 5, 6))
+
+
 def few_bits(c):
     m, n, k = int(c.rng.integers(1, 4)), int(c.rng.integers(1, 9)), 64
     x, skip, scale = c.floats(1, m, k), c.floats(1, m, k), c.floats(k)
@@ -156,4 +177,4 @@ def longformer(c):
           window=window)
 
 
-ALL = (formulas, angles, narrow, few_bits, packed, longformer)
+ALL = (formulas, angles, narrow, four_bits, few_bits, packed, longformer)

@@ -16,11 +16,17 @@ def echo(g):
     g.node([g.data(g.one("float", "int64", "uint32"), g.shape(0, 4))])
 
 
-@recipe("BiasDropout", domain=MS)
+@recipe("BiasDropout BitmaskBiasDropout", domain=MS)
 def bias_dropout(g):
     shape = g.shape(1, 4, empty=0)
     more = [g.data("float", shape) if g.chance(.5) else None, g.known(np.float32(.5)) if g.chance(.5) else None]
-    g.node([g.data("float", shape), g.data("float", shape[-1:]), *more], 1 + g.chance(.4))
+    g.node([g.data("float", shape), g.data("float", shape[-1:]), *more],
+           1 + (g.op == "BiasDropout" and g.chance(.4)))
+
+
+@recipe("BitmaskDropout", domain=MS)
+def bitmask_dropout(g):
+    g.node([g.data("float", g.shape(0, 4)), g.known(np.float32(.5)) if g.chance(.5) else None])
 
 
 @recipe("IsAllFinite", domain=MS)
@@ -73,6 +79,29 @@ def fp8_weight(g):
     g.node([g.data(t, [g.int(1, 4), k]), g.operand(g.data("float8e4m3fn", [n, k]), fixed=True),
             g.operand(g.data("float", [n, -(-k // size)], .1, 1), fixed=True),
             g.known(np.float32(.05)) if g.chance(.4) else None, g.data(t, [n]) if g.chance(.4) else None], block_size=size)
+
+
+@recipe("MatMulBlockQuantizedFp4Weight", domain=MS)
+def fp4_weight(g):
+    k, n, size = g.int(1, 20), g.int(1, 8), g.one(16, 32)
+    g.open_axes = (0,)
+    g.node([g.data("float", [g.int(1, 4), 2 * k]), g.operand(g.np.integers(0, 256, [n, k]).astype(np.uint8), fixed=True),
+            g.operand(g.np.integers(0, 127, [n, -(-2 * k // size)]).astype(np.uint8), fixed=True),
+            g.known(np.float32(.05)), None, g.data("float", [n]) if g.chance(.4) else None],
+           block_size=None if size == 16 else size)
+
+
+@recipe("MatMulNBitsQLoRA", domain=MS)
+def nbits_lora(g):
+    k, n, rank, lb = 32 * g.int(1, 2), g.int(1, 9), g.one(0, 3, 32, 40), g.one(4, 8)
+    g.open_axes, blocks = (0,), -(-rank // 32)
+
+    def known(*shape, codes=False):
+        a = g.np.integers(0, 256, shape).astype(np.uint8) if codes else g.data("float", shape, .001, .01)
+        return g.operand(a, constant=True)
+    g.node([g.data("float", [g.int(1, 3), k]), known(n, k // 32, 16, codes=True), known(n, k // 32),
+            known(rank, k // 32, 4 * lb, codes=True), known(rank, k // 32), known(n, blocks, 4 * lb, codes=True),
+            known(n, blocks)], K=k, N=n, bits=4, block_size=32, lora_bits=lb, lora_block_size=32)
 
 
 @recipe("MatMulNBitsQkv MatMulNBitsMlp", domain=MS)
