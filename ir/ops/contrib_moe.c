@@ -73,12 +73,12 @@ static Value *product(Build *b, const Moe *m, const Layer *l, Value *v, int64_t 
 {
     SxTable *t = b->sx;
     Value *in[5], *y;
-    const Sx *token = sx_index(t, 0), *j = sx_index(t, 1), *row = sx_index(t, 2), *expert, *x, *at;
-    Dim dims[3] = {m->tokens, m->chosen, NULL}, reduce = dim_const(b->dims, columns);
+    const Sx *row = sx_index(t, 0), *token = sx_index(t, 1), *j = sx_index(t, 2), *expert, *x, *at;
+    Dim dims[3] = {NULL, m->tokens, m->chosen}, reduce = dim_const(b->dims, columns);
     int count = 0;
 
     if (b->status != OK || !v || !l->w) return NULL;
-    dims[2] = l->w->type.dim[1];
+    dims[0] = l->w->type.dim[1]; /* outermost: weights are read once, not for each token */
     in[count++] = v;
     in[count++] = m->expert;
     in[count++] = l->w;
@@ -94,6 +94,7 @@ static Value *product(Build *b, const Moe *m, const Layer *l, Value *v, int64_t 
                .body2 = weight_at(b, m, l, expert, row, at)};
     y = build_reduce(b, "experts", count, in, 3, dims, 1, &reduce, ORDER_LANES64, acc, DT_F32,
                      NULL);
+    y = y ? build_transpose(b, y, (const int[]){1, 2, 0}) : NULL;
     return l->bias ? make_add(b, y, make_gather(b, make_cast(b, l->bias, DT_F32), m->expert, 0))
                    : y;
 }
