@@ -20,7 +20,7 @@ import time
 # Name: the module of its rows, and the one that makes their forms.
 GROUPS = {"operations": ("torch_ops", "torch_nets"), "transformers": ("transformers_nets", "torch_nets"),
           "text": ("text_nets", "torch_nets"), "media": ("media_nets", "torch_nets"),
-          "users": ("nets_of_users", "torch_nets"),
+          "newer": ("newer_nets", "torch_nets"), "users": ("nets_of_users", "torch_nets"),
           "timm": ("timm_nets", "torch_nets"), "diffusers": ("diffusers_nets", "torch_nets"),
           "keras": ("keras_nets", "keras_nets"),
           "torchvision": ("torchvision_nets", "torch_nets"), "pipelines": ("pipelines", "pipelines"),
