@@ -214,7 +214,8 @@ Status infer_elements(Infer *cx, Node *n, int input, int64_t lo, int64_t hi, con
 /* Constant elements only: false when not known at compile time. */
 bool const_ints(const Value *v, Arena *a, const int64_t **out, int *count);
 bool const_doubles(const Value *v, Arena *a, const double **out, int *count);
-/* Give an integer output its contents (copied). */
+/* Give an integer output its contents (copied), where its type says that they are as many: a count
+ * that only the run knows leaves them unknown. */
 void infer_contents(Infer *cx, Node *n, int k, int count, const Dim *dims);
 
 /* Helpers for eval */

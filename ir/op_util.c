@@ -25,9 +25,12 @@ void infer_same(Infer *cx, Node *n, int k, int input)
 
 void infer_contents(Infer *cx, Node *n, int k, int count, const Dim *dims)
 {
+    const Type *t;
     Dim *copy;
 
     if (!has_out(n, k)) return;
+    t = &n->out[k]->type;
+    if (t->rank > 1 || (t->rank == 1 && !dim_is(t->dim[0], count))) return;
     copy = ARENA_ARRAY(cx->module->arena, Dim, count);
     if (count) memcpy(copy, dims, sizeof *dims * (size_t)count);
     n->out[k]->contents = copy;

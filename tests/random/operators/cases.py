@@ -133,8 +133,9 @@ class Choice:
             self.tolerance = max(self.tolerance, NARROW.get(self.types[var], 0))
         return self.types[var]
 
-    def data(self, dtype, shape, lo=-4.0, hi=4.0):
-        """Seeded data of a named type."""
+    def data(self, dtype, shape, lo=None, hi=None):
+        """Seeded data of a named type; without bounds floats of [-4, 4], small integers, and now and then any."""
+        usual, lo, hi = lo is None, -4.0 if lo is None else lo, 4.0 if hi is None else hi
         dtype = dtype if isinstance(dtype, str) else dtype.name
         if dtype == "bool":
             return self.np.integers(0, 2, shape).astype(bool)
@@ -147,11 +148,11 @@ class Choice:
             bits = int(dtype.lstrip("uint"))
             top = 2 ** (bits - (dtype[0] == "i")) - 1
             low = 0 if dtype[0] == "u" else -top - 1
-            if lo == -4.0 and self.chance(.15):  # all values, not only small ones
+            if usual and self.chance(.15):  # all values, not only small ones
                 return self.np.integers(low, top, shape, endpoint=True,
                                         dtype=np.uint64 if dtype == "uint64" else np.int64).astype(DTYPE[dtype])
-            return self.np.integers(max(low, int(np.ceil(lo * 2 if lo == -4.0 else lo))),
-                                    min(top, int(hi * 2 if hi == 4.0 else hi)), shape, endpoint=True
+            lo, hi = (2 * lo, 2 * hi) if usual else (lo, hi)
+            return self.np.integers(max(low, int(np.ceil(lo))), min(top, int(hi)), shape, endpoint=True
                                     ).astype(DTYPE[dtype])
         return self.floats(shape, lo, hi).astype(DTYPE[dtype])
 

@@ -358,8 +358,11 @@ def grid_sample(g):
     n, c = g.int(1, 2), g.int(1, 3)
     t1, t2 = g.t("T1", only=F), g.t("T2", only=["float", "double"])
     grid = g.data(t2, [n] + [g.int(1, 5) for _ in range(spatial)] + [spatial], -1.3, 1.3)
+    padding = g.one(None, "zeros", "border", "reflection")
+    if "cubic" in mode and padding == "border":
+        g.wrong = ["onnx"]  # clips the point, not the pixels around it
     g.node([g.data(t1, [n, c] + [g.int(2, 6) for _ in range(spatial)]), grid], mode=mode,
-           padding_mode=g.one(None, "zeros", "border", "reflection"), align_corners=g.one(None, 0, 1))
+           padding_mode=padding, align_corners=g.one(None, 0, 1))
 
 
 @recipe("AffineGrid")

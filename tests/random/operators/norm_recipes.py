@@ -64,7 +64,7 @@ def image(g, least=0, most=3):
 @recipe("InstanceNormalization")
 def instance_norm(g):
     shape, t = image(g, 1), g.t()
-    g.wrong = ["onnx"] if t == "bfloat16" else []  # sums in bfloat16
+    g.wrong = ["onnx"] if t in ("bfloat16", "float16") else []  # sums in these
     g.node([g.data(t, shape), g.data(t, shape[1:2]), g.data(t, shape[1:2])], epsilon=g.one(None, .01))
 
 
