@@ -11,7 +11,7 @@ list(FILTER driver_sources INCLUDE REGEX "/rt_(main|report|tensor|scalar|npy|npz
 set(core_sources ${runtime_sources})
 list(REMOVE_ITEM core_sources ${driver_sources})
 set(call_sources ${core_sources}) # irregular work, where time is spent: an artifact has those that it calls
-list(FILTER call_sources INCLUDE REGEX "/rt_call_[a-z0-9_]+\\.c$")
+list(FILTER call_sources INCLUDE REGEX "/rt_(call_[a-z0-9_]+|sort)\\.c$")
 list(REMOVE_ITEM core_sources ${call_sources})
 
 # Always optimised, never with a sanitizer or debug information, whatever this build is: artifacts do not depend on it.

@@ -1,8 +1,8 @@
 /* rt_call_unique.c: the different slices of a tensor along an axis.
  *
  * Slices are numbers outer x axis x inner; they compare element by element, the outer index first,
- * NaN greatest and equal to itself, -0 equal to 0. A stable merge sort of slice numbers brings
- * equal ones together with the first occurrence in front. All workspace is memory of the results:
+ * NaN greatest and equal to itself, -0 equal to 0. A stable sort of slice numbers brings equal ones
+ * together with the first occurrence in front. All workspace is memory of the results:
  * the results of unknown size are placed at their upper bound first.
  *
  * ints: axis, or -1 for the flattened tensor; 1 when the result shall be sorted, 0 for the order of
@@ -13,6 +13,7 @@
 #include "runtime/rt.h"
 #include "runtime/rt_call.h"
 #include "runtime/rt_key.h"
+#include "runtime/rt_sort.h"
 
 typedef struct Slices {
     const char *data;
@@ -61,6 +62,24 @@ static void merge(const Slices *x, const int64_t *from, int64_t *to, int64_t beg
         bool left = i < middle && (j >= end || compare_slices(x, from[i], from[j]) <= 0);
         to[k] = left ? from[i++] : from[j++];
     }
+}
+
+/* Numbers themselves, by their keys. room: 4 lists of x->count; the result is none but the first.
+ */
+static int64_t *sort_numbers(const Slices *x, int64_t *room)
+{
+    RtPair *a = (RtPair *)room, *b = a + x->count, *sorted;
+    int64_t *order;
+
+    for (int64_t i = 0; i < x->count; i++) {
+        int64_t key = rt_element_key(x->dtype, x->data + i * x->size, x->size);
+        a[i] = (RtPair){(uint64_t)key ^ UINT64_C(1) << 63, i};
+    }
+    sorted = ingot_rt_sort(a, b, x->count);
+    order = room + (sorted == a ? 2 : 1) * x->count;
+    for (int64_t i = 0; i < x->count; i++)
+        order[i] = sorted[i].index;
+    return order;
 }
 
 /* Slice numbers in order, in a or b (both of x->count). */
@@ -157,13 +176,16 @@ int32_t ingot_call_unique(const ingot_call_args *a)
     int64_t *place, *counts, *order, *inverse;
     ingot_tensor *y = &a->out[0];
 
-    /* Three lists of x.count: sorting needs two and the order outlives the numbering. */
+    /* Lists of x.count: sorting needs two or four, and the order outlives the numbering. */
     words = x.count > 0 ? x.count : 1;
     place = ingot_rt_place(a, 1, 8 * words);
-    counts = ingot_rt_place(a, 3, 2 * 8 * words);
+    counts = ingot_rt_place(a, 3, 4 * 8 * words);
     inverse = a->out[2].data ? a->out[2].data : ingot_rt_place(a, 2, 8 * words);
     if (!place || !counts || !inverse) return INGOT_ERR_LIMIT;
-    order = sort_slices(&x, counts, counts + words);
+    if (x.outer * x.inner == 1 && x.dtype != INGOT_STRING)
+        order = sort_numbers(&x, counts);
+    else
+        order = sort_slices(&x, counts, counts + words);
     if (order == counts) { /* counts is written while the order is read */
         memcpy(counts + words, counts, (size_t)words * sizeof *counts);
         order = counts + words;
