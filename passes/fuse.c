@@ -273,6 +273,8 @@ static const char *why_keep(SxTable *t, const Node *n, int src, const Node *p)
     if (contraction && cost > 0) return "a contraction reads it often";
     if (contraction && r.window && !view_keeps_last(t, p) && !all_constant(p))
         return "a convolution would read it out of order";
+    if (contraction && r.window && divides_indices(t, p) && !all_constant(p))
+        return "a convolution would find its places often";
     if (r.loads > 1 && cost > CHEAP) return "read at several places";
     if (r.repeats && cost > CHEAP) return "every element would be computed several times";
     if (r.window && cost > 0) return "windows overlap";

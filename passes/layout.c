@@ -370,7 +370,7 @@ static Status kernel(Layouts *x, Node *n)
     rewrite_kernel(x, n, &domain, NULL);
     /* what was contiguous along the reduction now is along the domain */
     if (n->kernel->stage[0].n_reduce && !order_is_plain(&domain))
-        n->kernel->stage[0].order = ORDER_CHAIN;
+        n->kernel->stage[0].order = layout_sums_along(n) ? ORDER_LANES64 : ORDER_CHAIN;
     return OK;
 }
 

@@ -36,6 +36,9 @@ typedef struct ConvOrder {
 bool layout_convolution(const Node *n, ConvOrder *c);
 /* Order of the domain that follows from the orders of n's operands; plain when nothing does. */
 Order layout_following(const Node *n, OrderOf order, void *context);
+/* Whether the innermost index of n's reduction, as it stands, runs along memory in every operand
+ * that it reads: then sums have lanes. */
+bool layout_sums_along(const Node *n);
 /* A product of matrices of which that order would make many with a pair of elements each: an index
  * that both operands have would become the innermost one. */
 bool layout_hides_product(const Node *n, const Order *domain);

@@ -397,3 +397,32 @@ bool layout_hides_product(const Node *n, const Order *domain)
         last--;
     return last >= 0 && (c.batch >> domain->axis[last] & 1);
 }
+
+typedef struct Along {
+    int last; /* index */
+    bool all, any;
+} Along;
+
+static void note_along(void *context, const Sx *e)
+{
+    Along *x = context;
+    int n = operand_rank(e);
+
+    if (e->op != SX_LOAD) return;
+    if (e->flat || !n || e->arg[n - 1]->op != SX_INDEX || e->arg[n - 1]->index != x->last)
+        x->all = false;
+    x->any = true;
+}
+
+bool layout_sums_along(const Node *n)
+{
+    SxTable *t = &n->parent->module->sx;
+    const Stage *s = &n->kernel->stage[0];
+    Along x = {s->rank + s->n_reduce - 1, true, false};
+
+    for (int i = 0; i < s->n_acc; i++) {
+        if (s->acc[i].monoid == MONOID_DOT || s->acc[i].monoid >= MONOID_ARGMIN_FIRST) return false;
+        sx_visit(t, s->acc[i].body, note_along, &x);
+    }
+    return x.any && x.all;
+}
