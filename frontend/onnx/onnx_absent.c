@@ -7,6 +7,8 @@
 static const char decoding[] =
     "it runs a decoder until that is done: export the decoder as a model of its own, with past "
     "keys and values as inputs and outputs, and run that loop in the application";
+static const char guessing[] =
+    "it compares guessed tokens with decoded ones: do that in the application's own loop";
 static const char gpu[] =
     "ONNX Runtime has it for GPUs alone: export or optimise the model for its CPU provider";
 static const char serving[] =
@@ -25,6 +27,7 @@ static const struct {
 } absent[] = {
     {"AttnLSTM", inner},
     {"BeamSearch", decoding},
+    {"BifurcationDetector", guessing},
     {"ConvStateReplay", serving},
     {"DecoderAttention", gpu},
     {"DecoderMaskedSelfAttention", gpu},
