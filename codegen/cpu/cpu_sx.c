@@ -223,6 +223,25 @@ LLVMValueRef cpu_fma(CpuFn *f, DType d, LLVMValueRef a, LLVMValueRef b, LLVMValu
 }
 
 /* Quotient or remainder; by zero 0, the least by -1 the least, its remainder 0. */
+/* a / b of vectors, which have no integer division: in floats whose digits are more than those of
+ * a. The quotient is exact: where it is no integer, it is at least 1 / a of itself away from one.
+ */
+static LLVMValueRef float_quotient(CpuFn *f, DType d, LLVMValueRef a, LLVMValueRef b)
+{
+    int lanes = (int)LLVMGetVectorSize(LLVMTypeOf(a));
+    LLVMTypeRef t = cpu_lanes_type(cpu_type(f->m, dtype_bits(d) > 16 ? DT_F64 : DT_F32), lanes);
+    LLVMTypeRef back = LLVMTypeOf(a);
+
+    if (dtype_is_signed(d)) {
+        a = LLVMBuildSIToFP(f->b, a, t, "");
+        b = LLVMBuildSIToFP(f->b, b, t, "");
+        return LLVMBuildFPToSI(f->b, LLVMBuildFDiv(f->b, a, b, ""), back, "");
+    }
+    a = LLVMBuildUIToFP(f->b, a, t, "");
+    b = LLVMBuildUIToFP(f->b, b, t, "");
+    return LLVMBuildFPToUI(f->b, LLVMBuildFDiv(f->b, a, b, ""), back, "");
+}
+
 static LLVMValueRef divide(CpuFn *f, const Sx *e, LLVMValueRef a, LLVMValueRef b, bool rem)
 {
     DType d = e->dtype;
@@ -240,7 +259,11 @@ static LLVMValueRef divide(CpuFn *f, const Sx *e, LLVMValueRef a, LLVMValueRef b
             by = select_of(f, is_minus, one, by);
         }
     }
-    if (rem)
+    if (LLVMGetTypeKind(LLVMTypeOf(a)) == LLVMVectorTypeKind && k->op != SX_CONST &&
+        dtype_bits(d) <= 32) {
+        q = float_quotient(f, d, a, by);
+        if (rem) q = LLVMBuildSub(f->b, a, LLVMBuildMul(f->b, q, by, ""), "");
+    } else if (rem)
         q = is_signed ? LLVMBuildSRem(f->b, a, by, "") : LLVMBuildURem(f->b, a, by, "");
     else
         q = is_signed ? LLVMBuildSDiv(f->b, a, by, "") : LLVMBuildUDiv(f->b, a, by, "");
