@@ -13,6 +13,7 @@ import concurrent.futures
 import collections
 import os
 import pathlib
+import pickle
 import re
 import shutil
 import subprocess
@@ -90,6 +91,41 @@ def oracles(case):
     return found
 
 
+def ask_all(all_cases, first, pipe):
+    """Answers from case `first` on, one pickle each, into the pipe."""
+    with os.fdopen(pipe, "wb") as to:
+        for case in all_cases[first:]:
+            answers = oracles(case)
+            pickle.dump((answers, case.refused), to)
+            to.flush()
+
+
+def ask_apart(all_cases):
+    """oracles() of each case, in a process of its own: what kills that has no answer, and another one goes on."""
+    answers = []
+    while len(answers) < len(all_cases):
+        sys.stdout.flush()
+        here, there = os.pipe()
+        child = os.fork()
+        if child == 0:
+            try:
+                os.close(here)
+                ask_all(all_cases, len(answers), there)
+            finally:
+                os._exit(0)
+        os.close(there)
+        with os.fdopen(here, "rb") as source:
+            try:
+                while len(answers) < len(all_cases):
+                    found, all_cases[len(answers)].refused = pickle.load(source)
+                    answers.append(found)
+            except (EOFError, pickle.UnpicklingError):
+                all_cases[len(answers)].refused = ["a judge died of it"]
+                answers.append([])
+        os.waitpid(child, 0)
+    return answers
+
+
 def write_set(folder, case, results):
     where = folder / "test_data_set_0"
     where.mkdir(parents=True)
@@ -145,9 +181,8 @@ def prepare(o, operators, seeds):
     return all_cases
 
 
-def write_case(o, case):
+def write_case(o, case, answers):
     case.judges = []
-    answers = oracles(case)
     for name, results in answers + [("none", [])]:
         if name == "none" and case.judges:
             break
@@ -262,7 +297,9 @@ def operators_of(o):
 def run_round(o, operators, seeds):
     """(cases, failed names, cases that only the evaluator judges); folders of what passed are removed."""
     shutil.rmtree(o.out, ignore_errors=True)
-    all_cases = [write_case(o, c) for c in prepare(o, operators, seeds)]
+    all_cases = prepare(o, operators, seeds)
+    for case, answers in zip(all_cases, ask_apart(all_cases)):
+        write_case(o, case, answers)
     failed = judge(o, all_cases)
     for name, lines in failed.items():
         print("\n".join([f"FAIL {name}: the evaluator agrees with none:"] + ["    " + line for line in lines]))
