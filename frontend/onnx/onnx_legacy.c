@@ -92,7 +92,9 @@ Status legacy_softmax(Importer *im, Draft *x, const UpgradeRow *row)
     }
     Value *matrix = build_op(b, "Flatten", 1, x->in, 1, &split);
     Value *soft = build_op(b, x->op, 1, &matrix, 1, &last);
-    return draft_result(im, x, build_op2(b, "Reshape", soft, build_op1(b, "Shape", x->in[0])));
+    Value *back[2] = {soft, build_op1(b, "Shape", x->in[0])};
+    Attr zero = attr_of_int("allowzero", 1); /* a dim of 0 is one, not to be copied */
+    return draft_result(im, x, build_op(b, "Reshape", 2, back, 1, &zero));
 }
 
 /* (x - mean) / sqrt(var + epsilon) * scale + b, all of them of the dims of one x. */
