@@ -235,3 +235,25 @@ Value *make_moved_channels(Build *b, Value *v, bool last)
         perm[i] = last ? (i == rank - 1 ? 1 : i ? i + 1 : 0) : (i == 1 ? rank - 1 : i ? i - 1 : 0);
     return build_transpose(b, v, perm);
 }
+
+Node *make_loop(Build *b, Dim rounds, int n_state, Value *const *state, int n_each)
+{
+    Value **in = ARENA_ARRAY(b->module->arena, Value *, n_state + 2);
+    Node *loop;
+    Region *r;
+
+    in[0] = build_dims(b, -1, &rounds);
+    in[1] = NULL;
+    if (b->status != OK) return NULL;
+    memcpy(in + 2, state, sizeof *state * (size_t)n_state);
+    loop = node_new(b->region, b->before, NODE_LOOP, n_state + 2, in, n_state + n_each, b->origin);
+    loop->op = op_find(NULL, "Loop");
+    r = node_add_region(loop);
+    region_add_arg(r, NULL, type_tensor(DT_I64, 0, NULL));
+    region_add_arg(r, NULL, type_tensor(DT_BOOL, 0, NULL));
+    for (int i = 0; i < n_state; i++) {
+        loop->out[i]->type = state[i]->type;
+        region_add_arg(r, NULL, state[i]->type);
+    }
+    return loop;
+}

@@ -23,6 +23,10 @@ Status compose_infer(Infer *cx, Node *n) MUST_USE;
 Value *make_like(Build *b, const Node *n, const char *op, int n_in, Value *const *in,
                  const char *const *attrs);
 
+/* A loop of so many rounds, with n_state states and n_each results a round; its body, still empty,
+ * has them as arguments 0 (the round) and 2, 3, ... NULL after a failure. */
+Node *make_loop(Build *b, Dim rounds, int n_state, Value *const *state, int n_each);
+
 /* Shorthands; all give NULL after a failure (see build.h). */
 Value *make_scalar(Build *b, const Value *like, double v); /* of the dtype of `like` */
 Value *make_matrix(Build *b, int64_t rows, int64_t columns, const double *v); /* f32 */

@@ -9,8 +9,6 @@
  * it is loose, so that a better solution would be another one. */
 #include "ir/ops/svm_coupling.h"
 
-#include <string.h>
-
 #include "ir/ops/compose.h"
 
 enum { ROUNDS = 100 };
@@ -56,28 +54,6 @@ static Value *coupling_matrix(Build *b, Value *r, Value *one)
     return make_sub(b, make_mul(b, own, one), make_mul(b, other, r));
 }
 
-/* A loop of `rounds` with these states; its body is filled by the caller, who adds the results. */
-static Node *loop_of(Build *b, int rounds, int n_state, Value *const *state)
-{
-    Dim count = dim_const(b->dims, rounds);
-    Value *in[8] = {build_dims(b, -1, &count), NULL};
-    Node *loop;
-    Region *r;
-
-    memcpy(in + 2, state, sizeof *state * (size_t)n_state);
-    if (b->status != OK) return NULL;
-    loop = node_new(b->region, b->before, NODE_LOOP, n_state + 2, in, n_state, b->origin);
-    loop->op = op_find(NULL, "Loop");
-    r = node_add_region(loop);
-    region_add_arg(r, NULL, type_tensor(DT_I64, 0, NULL));
-    region_add_arg(r, NULL, type_tensor(DT_BOOL, 0, NULL));
-    for (int i = 0; i < n_state; i++) {
-        loop->out[i]->type = state[i]->type;
-        region_add_arg(r, NULL, state[i]->type);
-    }
-    return loop;
-}
-
 static Value *column(Build *b, Value *v, Value *i)
 {
     return make_unsqueeze(b, make_gather(b, v, i, 1), 1);
@@ -87,7 +63,7 @@ static Value *column(Build *b, Value *v, Value *i)
 static Value *all_classes(Build *b, Value *q, Value *one, int classes, Value *p, Value *qp,
                           Value *pqp)
 {
-    Node *loop = loop_of(b, classes, 3, (Value *[]){p, qp, pqp});
+    Node *loop = make_loop(b, dim_const(b->dims, classes), 3, (Value *[]){p, qp, pqp}, 0);
     Region *r = loop ? loop->region[0] : NULL;
     Build in;
     Value *i, *row, *self, *own, *step, *sum;
@@ -130,7 +106,7 @@ Value *svm_coupled(Build *b, Value *pairs, int classes)
     if (b->status != OK) return NULL;
     q = coupling_matrix(b, svm_both_ways(b, pairs, classes), one);
     p = build_map(b, "start", 0, NULL, DT_F32, 2, dims, sx_const(b->sx, DT_F32, 1.0 / classes));
-    loop = loop_of(b, ROUNDS, 1, &p);
+    loop = make_loop(b, dim_const(b->dims, ROUNDS), 1, &p, 0);
     if (!loop) return NULL;
     r = loop->region[0];
     in = build_at(r, NULL, b->origin, b->diag);

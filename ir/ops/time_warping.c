@@ -44,29 +44,6 @@ static Status infer_warp(Infer *cx, Node *n)
     return OK;
 }
 
-/* A loop of so many rounds, with states and one result a round; its body gets them as arguments
- * 0 (the round) and 2, 3, ... */
-static Node *loop_new(Build *b, Dim rounds, int n_state, Value *const *state)
-{
-    Value *in[4] = {build_dims(b, -1, &rounds)};
-    Node *loop;
-    Region *r;
-
-    for (int i = 0; i < n_state; i++)
-        in[2 + i] = state[i];
-    if (b->status != OK) return NULL;
-    loop = node_new(b->region, b->before, NODE_LOOP, 2 + n_state, in, n_state + 1, b->origin);
-    loop->op = op_find(NULL, "Loop");
-    r = node_add_region(loop);
-    region_add_arg(r, NULL, type_tensor(DT_I64, 0, NULL));
-    region_add_arg(r, NULL, type_tensor(DT_BOOL, 0, NULL));
-    for (int i = 0; i < n_state; i++) {
-        loop->out[i]->type = state[i]->type;
-        region_add_arg(r, NULL, state[i]->type);
-    }
-    return loop;
-}
-
 static Value *loop_end(Build *b, Node *loop, Build *inner, Dim rounds, int n_state,
                        Value *const *next, Value *each)
 {
@@ -121,7 +98,7 @@ static Value *ways(Build *b, const Warp *w, Value *x)
 {
     Value *far =
         build_map(b, "far", 0, NULL, DT_F32, 1, &w->rows, sx_const(b->sx, DT_F32, INFINITY));
-    Node *loop = loop_new(b, w->rounds, 2, (Value *[]){far, far});
+    Node *loop = make_loop(b, w->rounds, 2, (Value *[]){far, far}, 1);
     Value *in[4] = {x}, *next[2], *from;
     Build inner;
     Cell cell;
@@ -151,7 +128,7 @@ static Value *walk(Build *b, const Warp *w, Value *way)
         sx_sub(t,
                sx_select(t, sx_eq(t, k, sx_i64(b, 0)), sx_dim(t, w->rows), sx_dim(t, w->columns)),
                sx_i64(b, 1)));
-    Node *loop = loop_new(b, w->rounds, 1, &last);
+    Node *loop = make_loop(b, w->rounds, 1, &last, 1);
     Value *here, *next;
     Build inner;
 

@@ -187,6 +187,17 @@ static void test_dims(Arena *a)
     unload(&l);
 }
 
+/* Below version 13 a softmax is one of a matrix: a dim of 0 is given back to it, and not copied. */
+static void test_empty_softmax(Arena *a)
+{
+    Pb g = {.arena = a};
+
+    pb_port(&g, 11, "x", 1, "1,5,1,0");
+    pb_port(&g, 12, "y", 1, NULL);
+    add(&g, "LogSoftmax", "x -> y");
+    check_ops(pb_model(g, 6), "Flatten LogSoftmax Shape Reshape");
+}
+
 /* An input with an initializer is a constant; one of the same name twice is an error. */
 static void test_initializers(Arena *a)
 {
@@ -536,6 +547,7 @@ int main(void)
     test_known_absent(a);
     test_faults_together(a);
     test_dims(a);
+    test_empty_softmax(a);
     test_initializers(a);
     test_functions(a);
     test_function_faults(a);
