@@ -493,6 +493,12 @@ const Sx *sx_operand(Build *b, int src, const Value *v, int out_rank, const Dim 
     const Sx *idx[MAX_RANK];
     int shift = out_rank - v->type.rank;
 
+    if (shift < 0) {
+        build_fail(b, diag(b->diag, ERR_MODEL, (Where){.node = b->origin ? b->origin->node : NULL},
+                           "an operand of rank %d, where at most %d is allowed", v->type.rank,
+                           out_rank));
+        return sx_const(b->sx, v->type.dtype, 0);
+    }
     for (int i = 0; i < v->type.rank; i++) {
         Dim own = v->type.dim[i];
         const Sx *at = sx_index(b->sx, i + shift);

@@ -51,10 +51,14 @@ static bool find_source(Check *c, int src, Type *type)
     return type->kind == TYPE_TENSOR || fail(c, "reads operand %d, which is no tensor", src);
 }
 
-/* An index that is out of bounds for every point. */
+/* An index that is out of bounds for every point; or, where it is an index of the domain itself,
+ * for the last. */
 static bool index_outside(Check *c, const Sx *index, Dim extent)
 {
     int64_t lo, hi;
+    if (index->op == SX_INDEX && dim_is_const(extent) && dim_is_const(c->extent[index->index]) &&
+        c->extent[index->index]->value > extent->value)
+        return true;
     sx_range(c->t, index, c->s->rank + c->s->n_reduce, c->extent, &lo, &hi);
     return hi < 0 || lo > extent->hi - 1;
 }

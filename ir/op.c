@@ -392,8 +392,18 @@ static Status check_calls(const Build *b, const Node *n)
     return OK;
 }
 
-Status op_lower(Build *b, const Node *n, Value **out)
+int op_slots(const Node *n)
 {
+    int count = 0;
+
+    while (n->op->out && n->op->out[count].name)
+        count++;
+    return n->n_out > count ? n->n_out : count;
+}
+
+Status op_lower(Build *b, const Node *n, Value **result)
+{
+    Value **out = ARENA_ARRAY(b->module->arena, Value *, op_slots(n));
     Status s = OK;
 
     b->calls = 0;
@@ -410,14 +420,24 @@ Status op_lower(Build *b, const Node *n, Value **out)
     for (int k = 0; s == OK && k < n->n_out; k++)
         if (n->out[k] && !out[k])
             s = op_unsupported(n, b->diag, "no code is generated for output %d yet", k);
+    for (int k = 0; k < n->n_out; k++)
+        result[k] = out[k];
     return s;
 }
 
-Status op_eval(Eval *cx, const Node *n, const Tensor *const *in, Tensor **out)
+Status op_eval(Eval *cx, const Node *n, const Tensor *const *in, Tensor **result)
 {
-    if (n->op->eval) return n->op->eval(cx, n, in, out);
-    if (n->op->map) return eval_map(cx, n, in, out);
-    return op_unsupported(n, cx->diag, "the evaluator does not know this operator");
+    Tensor **out = ARENA_ARRAY(cx->arena, Tensor *, op_slots(n));
+
+    if (n->op->eval)
+        TRY(n->op->eval(cx, n, in, out));
+    else if (n->op->map)
+        TRY(eval_map(cx, n, in, out));
+    else
+        return op_unsupported(n, cx->diag, "the evaluator does not know this operator");
+    for (int k = 0; k < n->n_out; k++)
+        result[k] = out[k];
+    return OK;
 }
 
 /* ---- The table itself ---- */

@@ -167,6 +167,9 @@ bool op_table_ok(Diag *d);
 Status op_check(Node *n, Diag *d) MUST_USE;
 /* op_check, then infer: every output gets type and, where known, contents. */
 Status op_infer(Infer *cx, Node *n) MUST_USE;
+/* Results of a node and of its row, the larger of both: a row's functions may write them all, of a
+ * node that names fewer too. */
+int op_slots(const Node *n);
 /* Lower one operator node at b: fills out[0..n->n_out). */
 Status op_lower(Build *b, const Node *n, Value **out) MUST_USE;
 /* Evaluate one operator node on tensors. */

@@ -149,6 +149,11 @@ Status infer_elements(Infer *cx, Node *n, int input, int64_t lo, int64_t hi, con
         return op_error(n, cx->diag, NULL, "%s: input %d has %lld elements", node_op_name(n), input,
                         (long long)total->value);
     *count = (int)total->value;
+    for (int i = 0; v->contents && i < *count; i++)
+        if (dim_is_const(v->contents[i]) &&
+            (v->contents[i]->value < lo || v->contents[i]->value > hi))
+            return op_error(n, cx->diag, NULL, "%s: input %d holds %lld, which is out of range",
+                            node_op_name(n), input, (long long)v->contents[i]->value);
     if (v->contents) {
         *dims = v->contents;
         return OK;

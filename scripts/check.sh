@@ -60,6 +60,7 @@ hostile-asn | counts | 10 | the same under ASan and UBSan, 1 of 64
 hostile-bin | counts | 10 | hostile models through the command: 25 of each kind
 hostile-dat | counts |  5 | hostile data through executables
 hostile-img | counts |  5 | damaged image files through executables that decode them
+hostile-mut | counts |  5 | node tests with attributes, types, operands, constants changed, under ASan and UBSan: 1,000
 random      | counts |  5 | random graphs against the onnx package, 8 levels, targets and selections of passes: 60, seeded
 operators   | counts |  5 | every operator in 5 random configurations: evaluator against ONNX Runtime and onnx, code against the evaluator
 contrib     | counts |  5 | operators of com.microsoft against ONNX Runtime: 4 rounds, seeded
@@ -438,6 +439,16 @@ step_hostile-img()
     data=$(node_tests) || { absent "ONNX node tests"; return; }
     $PYTHON tests/hostile/hostile_images.py $INGOT "$data" build/hostile-images \
         --each "$([ -n "$FULL" ] && echo 3000 || echo 30)"
+}
+
+step_hostile-mut()
+{
+    local data out=build/hostile-mutants
+    need_python
+    data=$(node_tests) || { absent "ONNX node tests"; return; }
+    rm -rf $out
+    ninja -C build/asan hostile_run && $PYTHON tests/hostile/mutate_models.py $out "$data" \
+        --count "$([ -n "$FULL" ] && echo 60000 || echo 1000)" && build/asan/tests/hostile_run $out
 }
 
 step_random()

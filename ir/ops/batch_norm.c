@@ -4,6 +4,7 @@
 
 #include "ir/ops/axes.h"
 #include "ir/ops/family.h"
+#include "ir/ops/ops_common.h"
 
 static Status infer_batch_norm(Infer *cx, Node *n)
 {
@@ -11,6 +12,8 @@ static Status infer_batch_norm(Infer *cx, Node *n)
 
     if (x->rank == RANK_UNKNOWN) return op_unsupported(n, cx->diag, "an operand of unknown rank");
     if (x->rank < 1) return op_error(n, cx->diag, NULL, "BatchNormalization: a scalar input");
+    for (int k = 1; k < 5; k++)
+        TRY(infer_vector(cx, n, k, x->rank > 1 ? x->dim[1] : dim_const(&cx->module->dims, 1)));
     infer_same(cx, n, 0, 0);
     for (int k = 1; k < 3; k++)
         if (has_out(n, k)) infer_same(cx, n, k, k + 2);

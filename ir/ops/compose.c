@@ -77,7 +77,7 @@ Status compose_infer(Infer *cx, Node *n)
 {
     Region *scratch = region_new(cx->module, NULL);
     Build b = build_at(scratch, NULL, n->origin, cx->diag);
-    Value **value = ARENA_ARRAY(cx->module->arena, Value *, n->n_out);
+    Value **value = ARENA_ARRAY(cx->module->arena, Value *, op_slots(n));
     bool keep = false;
 
     for (int k = 0; k < n->n_in; k++)
@@ -87,7 +87,7 @@ Status compose_infer(Infer *cx, Node *n)
     for (int k = 0; k < n->n_out; k++)
         keep |= n->out[k] && made_in(value[k], scratch);
     if (keep && cx->build) {
-        memset(value, 0, sizeof *value * (size_t)n->n_out);
+        memset(value, 0, sizeof *value * (size_t)op_slots(n));
         TRY(n->op->lower(cx->build, n, value));
     }
     for (int k = 0; k < n->n_out; k++)

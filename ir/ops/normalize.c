@@ -6,6 +6,7 @@
 
 #include "ir/mathd.h"
 #include "ir/ops/axes.h"
+#include "ir/ops/ops_common.h"
 #include "ir/ops/rows.h"
 
 /* ---- LayerNormalization, RMSNormalization, InstanceNormalization, GroupNormalization ---- */
@@ -125,6 +126,8 @@ static Status infer_channel_norm(Infer *cx, Node *n)
     if (in_type(n, 0)->rank == RANK_UNKNOWN || in_type(n, 0)->rank < 2)
         return op_error(n, cx->diag, NULL, "%s: the input needs a batch and channels",
                         node_op_name(n));
+    for (int k = 1; k < 3; k++)
+        TRY(infer_vector(cx, n, k, in_type(n, 0)->dim[1]));
     infer_same(cx, n, 0, 0);
     return OK;
 }

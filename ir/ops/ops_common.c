@@ -213,6 +213,22 @@ void build_require_equal(Build *b, Dim a, Dim b_)
     build_bind(b, build_dims(b, 1, &difference), 0, "zero", 0, 0);
 }
 
+Status infer_vector(Infer *cx, Node *n, int input, Dim want)
+{
+    const Type *t = in_type(n, input);
+
+    if (!has_in(n, input)) return OK;
+    if (t->rank != 1)
+        return op_error(n, cx->diag, NULL, "%s: input %d has rank %d, expected 1", node_op_name(n),
+                        input, t->rank);
+    if (dim_distinct(&cx->module->dims, t->dim[0], want))
+        return op_error(n, cx->diag, NULL, "%s: input %d has %lld elements, expected %lld",
+                        node_op_name(n), input, (long long)t->dim[0]->hi, (long long)want->hi);
+    if (!cx->build) return OK;
+    build_require_equal(cx->build, t->dim[0], want);
+    return cx->build->status;
+}
+
 const Sx *sx_index_or_one(Build *b, Dim own, Dim extent, const Sx *at)
 {
     const Sx *zero = sx_i64(b, 0);

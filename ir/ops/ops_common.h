@@ -62,6 +62,8 @@ Dim dim_of_sx(Build *b, int n_in, Value *const *in, const Sx *e, int64_t lo, int
 Dim dim_from_end(Build *b, Dim i, Dim extent);
 /* At run time a == b, or a data error; nothing when it is provable. */
 void build_require_equal(Build *b, Dim a, Dim b_);
+/* An input, where it is there, is a vector of `want` elements: checked when run, where open. */
+Status infer_vector(Infer *cx, Node *n, int input, Dim want) MUST_USE;
 /* At run time a >= least, or a data error. */
 void build_require_least(Build *b, Dim a, int64_t least);
 /* At run time v has one element, or a data error. */

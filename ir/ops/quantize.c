@@ -363,8 +363,8 @@ static Status eval_dynamic(Eval *cx, const Node *n, const Tensor *const *in, Ten
         if (v > high) high = v;
     }
     scale = (high - low) / 255;
+    if (!(scale > 0)) scale = 1; /* nothing but zeros, and their like */
     zero = (float)mathd_rint((double)f32_clamp(0 - low / scale, 0, 255));
-    if (!(scale > 0)) zero = 0; /* nothing but zeros */
     TRY(eval_out(cx, n, &out[0], DT_U8, x->rank, x->dim));
     TRY(eval_out(cx, n, &out[1], DT_F32, 0, NULL));
     TRY(eval_out(cx, n, &out[2], DT_U8, 0, NULL));
@@ -376,7 +376,9 @@ static Status eval_dynamic(Eval *cx, const Node *n, const Tensor *const *in, Ten
     return OK;
 }
 
-/* Scale and zero point, from the least and greatest of all of x and 0: one pass over x. */
+/* Scale and zero point, from the least and greatest of all of x and 0: one pass over x. Of nothing
+ * but zeros the formula makes a scale of 0, by which nobody can divide: 1 instead, as runtimes do.
+ */
 static Node *dynamic_range(Build *b, Value *x)
 {
     SxTable *t = b->sx;
@@ -385,7 +387,8 @@ static Node *dynamic_range(Build *b, Value *x)
     const Sx *none = sx_const(t, DT_F32, 0), *top = sx_const(t, DT_F32, 255);
     const Sx *low = sx_min(t, sx_acc(t, 0, DT_F32), none);
     const Sx *high = sx_max(t, sx_acc(t, 1, DT_F32), none);
-    const Sx *scale = sx_div(t, sx_sub(t, high, low), top);
+    const Sx *range = sx_div(t, sx_sub(t, high, low), top);
+    const Sx *scale = sx_select(t, sx_lt(t, none, range), range, sx_const(t, DT_F32, 1));
     const Sx *zero = sx_sub(t, none, sx_div(t, low, scale));
     Acc acc[] = {{.monoid = MONOID_MIN, .dtype = DT_F32, .body = body},
                  {.monoid = MONOID_MAX, .dtype = DT_F32, .body = body}};

@@ -43,6 +43,7 @@ static Status pool_read(const Node *n, Arena *a, Diag *d, Pool *p)
     *p = (Pool){.least = attr_int(n, "min_gram_length", 1),
                 .most = attr_int(n, "max_gram_length", 1),
                 .skip = attr_int(n, "max_skip_count", 0)};
+    if (p->skip > INT32_MAX) p->skip = INT32_MAX;
     p->token = attr_ints(n, "pool_int64s", &tokens);
     p->begin = attr_ints(n, "ngram_counts", &p->lengths);
     p->column = attr_ints(n, "ngram_indexes", &columns);
@@ -81,14 +82,15 @@ static Value *occurrences(Build *b, const Pool *p, Value *x, int length, int64_t
                           const int64_t *token)
 {
     SxTable *t = b->sx;
-    int64_t skips = length > 1 ? p->skip + 1 : 1, dims[2] = {count, length};
+    int64_t dims[2] = {count, length};
     Dim out[2] = {x->type.dim[0], dim_const(b->dims, count)};
-    Dim reduce[2] = {dim_const(b->dims, skips), x->type.dim[1]};
+    Dim reduce[2] = {dim_const(b->dims, length > 1 ? p->skip + 1 : 1), x->type.dim[1]};
     const Sx *apart = sx_add(t, sx_index(t, 2), sx_i64(b, 1)), *last, *fits, *same;
     Value *pool = build_tensor(b, tensor_wrap(b->module->arena, DT_I64, 2, dims, token));
     Acc acc = {.monoid = MONOID_SUM, .dtype = DT_F32};
 
     if (!pool) return NULL;
+    reduce[0] = dim_min(b->dims, reduce[0], reduce[1]); /* elements further apart are not there */
     last = sx_add(t, sx_index(t, 3), sx_mul(t, apart, sx_i64(b, length - 1)));
     fits = sx_lt(t, last, sx_dim(t, x->type.dim[1]));
     same = fits;

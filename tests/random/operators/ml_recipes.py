@@ -98,6 +98,7 @@ def linear_regressor(g):
         x = x[None]
     n = g.int(1, 3)
     g.wrong = ["onnx"]  # keeps the type of x
+    # Of zeros alone SOFTMAX_ZERO makes 0.5 each, as the reference does; ONNX Runtime divides 0 by 0.
     g.node([x], coefficients=floats(g, n * c), intercepts=floats(g, n) if g.chance(.6) else None, targets=n,
            post_transform=g.one(*POST) if n > 1 else None)
 
@@ -177,8 +178,10 @@ def tree_regressor(g):
     table, leaves = forest(g, features, g.int(1, 6))
     leaves = [leaf + (k,) for leaf in leaves for k in (range(targets) if g.chance(.3) else [g.int(0, targets - 1)])]
     how = g.one(None, "SUM", "AVERAGE", "MIN", "MAX")  # of a target without a leaf the least is not stated
-    g.node([forest_data(g, features)], n_targets=targets, aggregate_function=how,
-           base_values=floats(g, targets) if g.chance(.3) and how in (None, "SUM") else None, post_transform=None,
+    base = floats(g, targets) if g.chance(.3) and how in (None, "SUM") else None
+    if base and targets > 1:
+        g.wrong = ["onnx", "ONNX Runtime"]  # adds no base value to a target that no leaf of the row names
+    g.node([forest_data(g, features)], n_targets=targets, aggregate_function=how, base_values=base, post_transform=None,
            target_treeids=[x[0] for x in leaves], target_nodeids=[x[1] for x in leaves],
            target_ids=[x[2] for x in leaves], target_weights=floats(g, len(leaves)), **forest_attributes(g, table))
 
