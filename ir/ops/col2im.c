@@ -116,6 +116,8 @@ static Status eval_col2im(Eval *cx, const Node *n, const Tensor *const *in, Tens
     dims[0] = x->dim[0];
     dims[1] = x->dim[1] / per_block;
     TRY(eval_out(cx, n, &out[0], x->dtype, 2 + spatial, dims));
+    double *sum = arena_try(cx->arena, (size_t)out[0]->count, sizeof *sum); /* rounded once */
+    if (!sum) return op_error(n, cx->diag, NULL, "Col2Im: no memory for the sums");
     int64_t all[3 + 2 * MAX_SPACE], where[3 + 2 * MAX_SPACE] = {0};
     int rank = 1 + 2 * spatial;
     all[0] = dims[0] * dims[1];
@@ -134,12 +136,14 @@ static Status eval_col2im(Eval *cx, const Node *n, const Tensor *const *in, Tens
         }
         if (!inside) continue;
         if (dtype_is_float(x->dtype))
-            tensor_set_double(out[0], at, tensor_double(out[0], at) + tensor_double(x, e));
+            sum[at] += tensor_double(x, e);
         else
             tensor_set_int(
                 out[0], at,
                 (int64_t)((uint64_t)tensor_int(out[0], at) + (uint64_t)tensor_int(x, e)));
     }
+    for (int64_t e = 0; dtype_is_float(x->dtype) && e < out[0]->count; e++)
+        tensor_set_double(out[0], e, sum[e]);
     return OK;
 }
 

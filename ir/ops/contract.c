@@ -332,24 +332,6 @@ static Value *integer_gemm(Build *b, const Node *n, Value *const *in, Value *con
 
 /* ---- Gemm: alpha A' B' + beta C ---- */
 
-/* C broadcasts to the product, one way only. */
-static Status gemm_addend(Infer *cx, Node *n)
-{
-    const Type *c = in_type(n, 2);
-    Type product = type_tensor(c->dtype, 2,
-                               (Dim[]){in_type(n, 0)->dim[!!attr_int(n, "transA", 0)],
-                                       in_type(n, 1)->dim[!attr_int(n, "transB", 0)]});
-
-    if (c->rank < 0 || c->rank > 2)
-        return op_error(n, cx->diag, "C", "Gemm: C has rank %d, at most 2 is allowed", c->rank);
-    for (int i = 0; i < c->rank; i++) {
-        Dim own = c->dim[i], want = product.dim[i + 2 - c->rank];
-        if (!dim_is(own, 1) && dim_distinct(&cx->module->dims, own, want) && own->lo > 1)
-            return op_error(n, cx->diag, "C", "Gemm: C does not broadcast to the product");
-    }
-    return OK;
-}
-
 static Status infer_gemm(Infer *cx, Node *n)
 {
     const Type *a = in_type(n, 0), *b = in_type(n, 1);
@@ -359,8 +341,9 @@ static Status infer_gemm(Infer *cx, Node *n)
         return op_error(n, cx->diag, NULL, "Gemm: A and B must have rank 2");
     if (dim_distinct(&cx->module->dims, a->dim[!ta], b->dim[tb]))
         return op_error(n, cx->diag, NULL, "Gemm: inner dims differ");
-    infer_out(cx, n, 0, a->dtype, 2, (Dim[]){a->dim[ta], b->dim[!tb]});
-    return has_in(n, 2) ? gemm_addend(cx, n) : OK;
+    Type product = type_tensor(a->dtype, 2, (Dim[]){a->dim[ta], b->dim[!tb]});
+    infer_out(cx, n, 0, a->dtype, 2, product.dim);
+    return infer_broadcasts_to(cx, n, 2, &product);
 }
 
 static Status eval_gemm(Eval *cx, const Node *n, const Tensor *const *in, Tensor **out)

@@ -91,6 +91,7 @@ static Status infer_conv_at(Infer *cx, Node *n, int x_in, int w_in, DType out)
 
 static Status infer_conv(Infer *cx, Node *n)
 {
+    if (in_type(n, 1)->rank > 0) TRY(infer_vector(cx, n, 2, in_type(n, 1)->dim[0]));
     return infer_conv_at(cx, n, 0, 1, in_type(n, 0)->dtype);
 }
 
@@ -460,6 +461,7 @@ static Status infer_transposed(Infer *cx, Node *n)
     dims[0] = c.batch;
     dims[1] = dim_const(&cx->module->dims, c.features);
     memcpy(dims + 2, c.w.out, sizeof(Dim) * (size_t)c.w.n);
+    TRY(infer_vector(cx, n, 2, dims[1]));
     infer_out(cx, n, 0, in_type(n, 0)->dtype, c.w.n + 2, dims);
     return OK;
 }

@@ -334,6 +334,8 @@ static const Sx *regular_place(Lower *l, const Tensor *t, const Sx *o)
     return NULL;
 }
 
+#define TAPS_MOST ((int64_t)1 << 26) /* of the table of an axis */
+
 /* Everything is known: tables by position. Tap k of position o is element k * out + o. */
 static Status known_taps(Lower *l, const AxisPlan *p, const Sx *o, Taps *taps)
 {
@@ -341,10 +343,15 @@ static Status known_taps(Lower *l, const AxisPlan *p, const Sx *o, Taps *taps)
     SxTable *t = l->b->sx;
     int64_t n = resize_tap_count(&l->r, p->scale), size = n * p->out, *place;
     double *weight;
-    Tensor *places = tensor_new(a, DT_I64, 1, &size), *weights = tensor_new(a, l->acc, 1, &size);
-    Tensor *out_of = tensor_new(a, DT_BOOL, 1, &p->out);
+    Tensor *places, *weights, *out_of;
     bool any = false;
 
+    if (size > TAPS_MOST)
+        return diag(l->b->diag, ERR_LIMIT, node_where(l->n), "Resize: an axis of %lld elements",
+                    (long long)p->out);
+    places = tensor_new(a, DT_I64, 1, &size);
+    weights = tensor_new(a, l->acc, 1, &size);
+    out_of = tensor_new(a, DT_BOOL, 1, &p->out);
     place = arena_try(a, (size_t)n, sizeof *place);
     weight = arena_try(a, (size_t)n, sizeof *weight);
     if (!places || !weights || !out_of || !place || !weight || n > 64)

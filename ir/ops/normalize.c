@@ -55,6 +55,8 @@ static Status infer_layer_norm(Infer *cx, Node *n)
     TRY(norm_axis(n, cx->diag, &axis));
     for (int i = 0; i < x->rank; i++)
         stat[i] = i < axis ? x->dim[i] : dim_const(&cx->module->dims, 1);
+    for (int k = 1; k < 3; k++)
+        TRY(infer_broadcasts_to(cx, n, k, x));
     infer_same(cx, n, 0, 0);
     DType s = compute_dtype(x->dtype);
     infer_out(cx, n, 1, s, x->rank, stat);
@@ -94,6 +96,7 @@ static Status infer_rms_norm(Infer *cx, Node *n)
     int axis;
 
     TRY(norm_axis(n, cx->diag, &axis));
+    TRY(infer_broadcasts_to(cx, n, 1, in_type(n, 0)));
     infer_same(cx, n, 0, 0);
     return OK;
 }
@@ -489,11 +492,9 @@ static Status eval_lrn(Eval *cx, const Node *n, const Tensor *const *in, Tensor 
     for (int i = 2; i < x->rank; i++)
         plane *= x->dim[i];
     for (int64_t e = 0; e < x->count; e++) {
-        int64_t c = e / plane % channels;
+        int64_t c = e / plane % channels, before = (size - 1) / 2, after = size - 1 - before;
         double sum = 0;
-        for (int64_t r = 0; r < size; r++) {
-            int64_t q = c + r - (size - 1) / 2;
-            if (q < 0 || q >= channels) continue;
+        for (int64_t q = c > before ? c - before : 0; q < channels && q - c <= after; q++) {
             double v = tensor_double(x, e + (q - c) * plane);
             sum += v * v;
         }

@@ -213,20 +213,47 @@ void build_require_equal(Build *b, Dim a, Dim b_)
     build_bind(b, build_dims(b, 1, &difference), 0, "zero", 0, 0);
 }
 
-Status infer_vector(Infer *cx, Node *n, int input, Dim want)
+Status infer_extents(Infer *cx, Node *n, int input, int rank, const Dim *want)
 {
-    const Type *t = in_type(n, input);
+    const Type *t;
 
     if (!has_in(n, input)) return OK;
-    if (t->rank != 1)
-        return op_error(n, cx->diag, NULL, "%s: input %d has rank %d, expected 1", node_op_name(n),
-                        input, t->rank);
-    if (dim_distinct(&cx->module->dims, t->dim[0], want))
-        return op_error(n, cx->diag, NULL, "%s: input %d has %lld elements, expected %lld",
-                        node_op_name(n), input, (long long)t->dim[0]->hi, (long long)want->hi);
-    if (!cx->build) return OK;
-    build_require_equal(cx->build, t->dim[0], want);
-    return cx->build->status;
+    t = in_type(n, input);
+    if (t->rank != rank)
+        return op_error(n, cx->diag, NULL, "%s: input %d has rank %d, expected %d", node_op_name(n),
+                        input, t->rank, rank);
+    for (int i = 0; i < rank; i++) {
+        if (dim_distinct(&cx->module->dims, t->dim[i], want[i]))
+            return op_error(n, cx->diag, NULL,
+                            "%s: input %d has %lld elements on axis %d, "
+                            "expected %lld",
+                            node_op_name(n), input, (long long)t->dim[i]->hi, i,
+                            (long long)want[i]->hi);
+        if (cx->build) build_require_equal(cx->build, t->dim[i], want[i]);
+    }
+    return cx->build ? cx->build->status : OK;
+}
+
+Status infer_vector(Infer *cx, Node *n, int input, Dim want)
+{
+    return infer_extents(cx, n, input, 1, &want);
+}
+
+Status infer_broadcasts_to(Infer *cx, Node *n, int input, const Type *to)
+{
+    Dim dims[MAX_RANK];
+    int rank;
+
+    if (!has_in(n, input)) return OK;
+    TRY(infer_broadcast_dims(cx, n, 2, (const Type *const[]){to, in_type(n, input)}, &rank, dims));
+    for (int i = 0; i < to->rank && rank == to->rank; i++) {
+        if (dim_distinct(&cx->module->dims, dims[i], to->dim[i])) rank = -1;
+        if (rank >= 0 && cx->build) build_require_equal(cx->build, dims[i], to->dim[i]);
+    }
+    if (rank != to->rank)
+        return op_error(n, cx->diag, NULL, "%s: input %d does not broadcast to the result",
+                        node_op_name(n), input);
+    return cx->build ? cx->build->status : OK;
 }
 
 const Sx *sx_index_or_one(Build *b, Dim own, Dim extent, const Sx *at)

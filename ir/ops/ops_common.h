@@ -62,8 +62,12 @@ Dim dim_of_sx(Build *b, int n_in, Value *const *in, const Sx *e, int64_t lo, int
 Dim dim_from_end(Build *b, Dim i, Dim extent);
 /* At run time a == b, or a data error; nothing when it is provable. */
 void build_require_equal(Build *b, Dim a, Dim b_);
-/* An input, where it is there, is a vector of `want` elements: checked when run, where open. */
+/* An input, where it is there, has these extents: checked when run, where open. */
+Status infer_extents(Infer *cx, Node *n, int input, int rank, const Dim *want) MUST_USE;
+/* The same, of a vector. */
 Status infer_vector(Infer *cx, Node *n, int input, Dim want) MUST_USE;
+/* An input, where it is there, broadcasts to `to`, which it does not make larger. */
+Status infer_broadcasts_to(Infer *cx, Node *n, int input, const Type *to) MUST_USE;
 /* At run time a >= least, or a data error. */
 void build_require_least(Build *b, Dim a, int64_t least);
 /* At run time v has one element, or a data error. */

@@ -255,23 +255,40 @@ typedef struct PoolPoint {
         padded; /* where the top is, in the plane; elements inside; counting padding */
 } PoolPoint;
 
+/* The elements of the window at o that lie in the image (count[i] of them along an axis, from
+ * first[i] on), and how many do with its padding. False: none lies in the image. */
+static bool pool_inside(const WindowEval *w, const int64_t *o, int64_t *first, int64_t *count,
+                        int64_t *padded)
+{
+    bool some = true;
+
+    *padded = 1;
+    for (int i = 0; i < w->n; i++) {
+        int64_t start = o[i] * w->stride[i] - w->before[i], step = w->dilation[i];
+        int64_t end = start >= w->in[i] ? 0 : (w->in[i] - 1 - start) / step + 1;
+        int64_t room = w->in[i] + w->after[i] - start;
+        int64_t all = room <= 0 ? 0 : (room - 1) / step + 1;
+        if (end > w->kernel[i]) end = w->kernel[i];
+        first[i] = start < 0 ? (step - 1 - start) / step : 0;
+        count[i] = end - first[i];
+        some &= count[i] > 0;
+        *padded *= all < w->kernel[i] ? all : w->kernel[i];
+    }
+    return some;
+}
+
 static void eval_pool_point(const WindowEval *w, const Tensor *x, int64_t plane_at,
                             const int64_t *o, double p, PoolPoint *q)
 {
-    int64_t r[MAX_RANK] = {0};
+    int64_t r[MAX_RANK] = {0}, first[MAX_RANK], count[MAX_RANK];
 
     *q = (PoolPoint){.top_at = -1};
+    if (!pool_inside(w, o, first, count, &q->padded)) return;
     do {
         int64_t at = 0;
-        bool inside = true, padded = true;
-        for (int i = 0; i < w->n; i++) {
-            int64_t pos = o[i] * w->stride[i] + r[i] * w->dilation[i] - w->before[i];
-            inside &= pos >= 0 && pos < w->in[i];
-            padded &= pos >= -w->before[i] && pos < w->in[i] + w->after[i];
-            at = at * w->in[i] + pos;
-        }
-        q->padded += padded;
-        if (!inside) continue;
+        for (int i = 0; i < w->n; i++)
+            at = at * w->in[i] + o[i] * w->stride[i] + (first[i] + r[i]) * w->dilation[i] -
+                 w->before[i];
         double v = dtype_is_float(x->dtype) ? tensor_double(x, plane_at + at)
                                             : (double)tensor_int(x, plane_at + at);
         if (q->inside++ == 0 || v > q->top || (v != v && q->top == q->top)) {
@@ -280,7 +297,7 @@ static void eval_pool_point(const WindowEval *w, const Tensor *x, int64_t plane_
         }
         double a = v < 0 ? -v : v;
         q->sum += p == 0 ? v : p == 1 ? a : p == 2 ? v * v : mathd_pow(a, p);
-    } while (eval_next(w->n, w->kernel, r));
+    } while (eval_next(w->n, count, r));
 }
 
 typedef enum PoolKind { POOL_MAX, POOL_AVERAGE, POOL_LP } PoolKind;

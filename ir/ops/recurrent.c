@@ -160,6 +160,15 @@ static Status infer_recurrent(Infer *cx, Node *n)
     h = dim_const(t, r.hidden);
     steps = x->dim[r.batch_first];
     batch = x->dim[!r.batch_first];
+    TRY(infer_extents(cx, n, 1, 3, (Dim[]){d, dim_const(t, r.gates * r.hidden), x->dim[2]}));
+    TRY(infer_extents(cx, n, 2, 3, (Dim[]){d, dim_const(t, r.gates * r.hidden), h}));
+    TRY(infer_extents(cx, n, 3, 2, (Dim[]){d, dim_const(t, 2 * r.gates * r.hidden)}));
+    TRY(infer_vector(cx, n, 4, batch));
+    for (int k = 5; k < (r.cell == CELL_LSTM ? 7 : 6); k++)
+        TRY(infer_extents(cx, n, k, 3,
+                          r.batch_first ? (Dim[]){batch, d, h} : (Dim[]){d, batch, h}));
+    if (r.cell == CELL_LSTM)
+        TRY(infer_extents(cx, n, 7, 2, (Dim[]){d, dim_const(t, 3 * r.hidden)}));
     infer_out(cx, n, 0, x->dtype, 4,
               r.batch_first ? (Dim[]){batch, steps, d, h} : (Dim[]){steps, d, batch, h});
     for (int k = 1; k < 3; k++)

@@ -212,8 +212,8 @@ def pool(g):
     outputs = [True, True] if g.op == "MaxPool" and g.version >= 8 and g.chance(.4) else 1
     if g.op == "MaxPool" and g.version >= 8:
         attrs["storage_order"] = g.one(None, 0, 1) if outputs != 1 else None
-    if g.op == "AveragePool" and g.version < 7:
-        g.wrong = ["onnx"]  # counts what is padded
+    if g.op == "AveragePool" and (g.version < 7 or "ceil_mode" in attrs and any(attrs.get("dilations", []))):
+        g.wrong = ["onnx"]  # counts what is padded; of windows with gaps that end behind the image, takes another element
     shape = [g.int(1, 2), g.one(1, 3, 8, 17)] + size
     x = g.data(t, shape)
     if g.op == "MaxPool" and outputs != 1 and x.dtype.kind == "f":  # positions of ties are open
@@ -412,6 +412,8 @@ def recurrent(g):
     out = [g.chance(.8), g.chance(.7)] + ([g.chance(.6)] if g.op == "LSTM" else [])
     if not any(out):
         out[0] = True
+    if not out[1] and b == 1:
+        g.wrong = ["onnx"]  # exchanges steps and batch where Y_h is left out
     g.node(parts, out, **more)
 
 
