@@ -153,9 +153,11 @@ bool sx_linear(SxTable *t, const Sx *e, int k, const Sx **stride, const Sx **res
 typedef struct SxHas {
     bool f16;   /* the casts f16 -> f32 and f32 -> f16 */
     bool scale; /* SCALE */
+    bool fma;   /* FMA as one operation, that costs far less than a division */
 } SxHas;
 /* Write mathematics (EXP ... SIGMOID, SCALE, float REM) and conversions of f16/bf16/f8/f4 as plain
- * operations, but for those that the target has. What comes out relies on IEEE arithmetic: a
+ * operations, but for those that the target has; with FMA also quotients by constants that are
+ * rounded to whole numbers, without the division. What comes out relies on IEEE arithmetic: a
  * backend must not reassociate, contract or flush subnormals. FMA may be one operation or two. */
 const Sx *sx_expand(SxTable *t, const Sx *e, SxHas has);
 

@@ -1,6 +1,32 @@
 /* sx_expand.c: mathematics and conversions as plain operations: one walk, arguments first. */
+#include <math.h>
+
 #include "ir/sx_impl.h"
 #include "ir/sx_math.h"
+
+/* rint(x / c) + d, as quantisation has it, without the division:
+ *
+ *     q = x * y, y = 1 / c rounded;  r = x - q * c;  x / c = q + r * y, rounded as it is, in f32
+ *
+ * by Markstein's theorem (Brisebarre, Muller, Raina: Accelerating correctly rounded floating-point
+ * division when the divisor is known in advance, IEEE Transactions on Computers 53, 2004), unless
+ * something overflows or is subnormal. Quotients that round to other numbers than 0 are too large
+ * for the latter, given bounds on c; an infinite q stays what it is; and of a zero only the sign
+ * may differ, which the sum with d takes away. */
+static const Sx *rounded_quotient(SxTable *t, const Sx *sum)
+{
+    const Sx *rint = sum->arg[0], *div = rint->op == SX_RINT ? rint->arg[0] : rint, *q, *y, *r;
+    double c, d;
+
+    if (div->op != SX_DIV || rint->op != SX_RINT || sum->dtype != DT_F32) return NULL;
+    if (!sx_is_const(div->arg[1], &c) || !(fabs(c) >= 0x1p-60 && fabs(c) <= 0x1p60)) return NULL;
+    if (!sx_is_const(sum->arg[1], &d) || isnan(d) || (d == 0 && signbit(d))) return NULL;
+    y = sx_const(t, DT_F32, (double)(1.0f / (float)c));
+    q = sx_mul(t, div->arg[0], y);
+    r = sx_fma(t, sx_neg(t, q), div->arg[1], div->arg[0]);
+    q = sx_select(t, sx_lt(t, sx_abs(t, q), sx_const(t, DT_F32, INFINITY)), sx_fma(t, r, y, q), q);
+    return sx_add(t, sx_rint(t, q), sum->arg[1]);
+}
 
 static const Sx *expand_node(SxTable *t, const Sx *e, const Sx *const *arg, SxHas has)
 {
@@ -20,7 +46,9 @@ static const Sx *expand_node(SxTable *t, const Sx *e, const Sx *const *arg, SxHa
     for (int i = 0; i < e->n; i++) {
         changed = changed || arg[i] != e->arg[i];
     }
-    return changed ? sx_rebuild(t, e, arg) : e;
+    if (changed) e = sx_rebuild(t, e, arg);
+    plain = has.fma && e->op == SX_ADD ? rounded_quotient(t, e) : NULL;
+    return plain ? plain : e;
 }
 
 const Sx *sx_expand(SxTable *t, const Sx *e, SxHas has)

@@ -3,6 +3,7 @@
  *     Conv(DQ(x), DQ(w), DQ(b))   ->   DQ(ConvInteger(x, w) + b)            scale sx * sw
  *     Q(DQ(i32))                  ->   Requantize                           factor s / sy
  *     Q(Relu(v))                  ->   Q(v)           where every level passes Relu unchanged
+ *     Q(Relu(DQ(i32)))            ->   Max(Q(DQ(i32)), zero)   where not
  *     Q(MaxPool(DQ(x)))           ->   MaxPool(x)     of one scale and zero point
  *
  * A product of known weights sums integers, exactly, and is scaled once, in f32; what only moves
@@ -236,8 +237,21 @@ static Tensor *levels_of(Arena *a, const Scaled *y, DType type, int rank)
     return t;
 }
 
-/* Whether f, monotone, gives every level back: then the quantisation alone does what f does. */
-static bool keeps_levels(Qdq *x, const Node *f, const Scaled *y, DType type)
+/* What a clamp in front of a quantisation does to the levels: those from `low` to `high` stay. */
+typedef struct Clamped {
+    int64_t low, high; /* 0 .. 255: numbers of levels */
+} Clamped;
+
+static int64_t nearest(const Tensor *levels, double v, double step)
+{
+    int64_t i = (int64_t)rint((v - tensor_double(levels, 0)) / step);
+
+    return i < 0 ? 0 : i > 255 ? 255 : i;
+}
+
+/* Whether f, monotone, does no more to levels than to clamp them: then clamping behind the
+ * quantisation does the same. */
+static bool clamps_levels(Qdq *x, const Node *f, const Scaled *y, DType type, Clamped *c)
 {
     const Tensor *in[8] = {NULL};
     Tensor *out = NULL, *levels;
@@ -253,23 +267,57 @@ static bool keeps_levels(Qdq *x, const Node *f, const Scaled *y, DType type)
     }
     if (eval_node(f, x->cx->scratch, in, &out, x->cx->diag) != OK || out->count != levels->count)
         return false;
-    for (int64_t i = 0; i < out->count; i++)
-        if (!(fabs(tensor_double(out, i) - tensor_double(levels, i)) < 0.5 * step)) return false;
+    if (!(tensor_double(out, 0) <= tensor_double(out, 255))) return false;
+    c->low = nearest(levels, tensor_double(out, 0), step);
+    c->high = nearest(levels, tensor_double(out, 255), step);
+    for (int64_t i = 0; i < out->count; i++) {
+        int64_t to = i < c->low ? c->low : i > c->high ? c->high : i;
+        if (!(fabs(tensor_double(out, i) - tensor_double(levels, to)) < 0.5 * step)) return false;
+    }
     return true;
 }
 
-static void drop_clamp(Qdq *x, Node *n, const Scaled *y)
+static bool is_clamp(const Node *f)
 {
-    Node *f = n->in[0]->def;
     const unsigned clamp = OP_MONOTONE | OP_IDEMPOTENT | OP_PURE;
 
-    if (y->axis >= 0 || !is_byte(n->out[0]->type.dtype) || !f || f->kind != NODE_OP) return;
-    if ((f->op->traits & clamp) != clamp || f->op->role || f->in[0]->type.rank == RANK_UNKNOWN)
-        return;
-    if (!type_equal(&f->in[0]->type, &f->out[0]->type)) return;
-    if (!keeps_levels(x, f, y, n->out[0]->type.dtype) || !pass_accept(x->cx)) return;
-    n->in[0] = f->in[0];
-    x->changed = true;
+    return f && f->kind == NODE_OP && (f->op->traits & clamp) == clamp && !f->op->role &&
+           f->in[0]->type.rank != RANK_UNKNOWN && type_equal(&f->in[0]->type, &f->out[0]->type);
+}
+
+/* Q(f(v)): Q(v), where f changes no level. Where it does, and v is a scaled sum of integers, which
+ * a factor alone then quantises: that, clamped. Gives the quantisation that is left of n. */
+static Status drop_clamp(Qdq *x, Node **n, const Scaled *y)
+{
+    Node *q = *n, *f = q->in[0]->def;
+    DType type = q->out[0]->type.dtype;
+    Build b = build_at(q->parent, q, q->origin, x->cx->diag);
+    int64_t zero = type == DT_U8 ? 0 : -128;
+    Value *v, *in[3];
+    Clamped c;
+    Scaled s;
+
+    if (y->axis >= 0 || !is_byte(type) || !is_clamp(f)) return OK;
+    if (!clamps_levels(x, f, y, type, &c)) return OK;
+    if (c.low == 0 && c.high == 255) {
+        if (!pass_accept(x->cx)) return OK;
+        q->in[0] = f->in[0];
+        x->changed = true;
+        return OK;
+    }
+    if (!dequantised(f->in[0], &s) || s.q->type.dtype != DT_I32 || !all_zero(s.zero_data))
+        return OK;
+    if (!pass_accept(x->cx)) return OK;
+    for (int i = 0; i < q->n_in; i++)
+        in[i] = i ? q->in[i] : f->in[0];
+    *n = build_op_node(&b, q->op->domain, q->op->name, q->n_in, in, 1, q->n_attr, q->attr);
+    TRY(b.status);
+    v = (*n)->out[0];
+    if (c.low) v = build_op2(&b, "Max", v, build_scalar(&b, type, (double)(c.low + zero)));
+    if (c.high < 255) v = build_op2(&b, "Min", v, build_scalar(&b, type, (double)(c.high + zero)));
+    TRY(b.status);
+    replace(x, q, v);
+    return OK;
 }
 
 static bool same_scaled(const Scaled *a, const Scaled *b)
@@ -319,7 +367,7 @@ static Status qdq_node(void *context, Node *n)
     if (n->op->integer) return product(x, n);
     if (!plays(n, QUANT_QUANTISE) || n->in[0]->type.dtype != DT_F32 || !read_scaled(n, &y))
         return OK;
-    drop_clamp(x, n, &y);
+    TRY(drop_clamp(x, &n, &y));
     TRY(requantise(x, n, &y));
     return n->out[0]->forward ? OK : move(x, n, &y);
 }

@@ -24,7 +24,7 @@ static const Sx *expand(void *context, SxTable *t, const Sx *e)
 {
     const CpuIsa *isa = context;
 
-    return sx_expand(t, e, (SxHas){.f16 = isa->f16, .scale = isa->scale});
+    return sx_expand(t, e, (SxHas){.f16 = isa->f16, .scale = isa->scale, .fma = isa->fma});
 }
 
 /* Whether callers see no difference. */

@@ -349,6 +349,58 @@ static LLVMValueRef real_to_narrow(CpuFn *f, DType from, DType to, LLVMValueRef 
     return LLVMBuildTrunc(f->b, x, shaped(a, cpu_type(f->m, to)), "");
 }
 
+/* The conversion that rounds as RINT does; what does not fit, and NaN, becomes the least i32. */
+static LLVMValueRef round_to_i32(CpuFn *f, LLVMValueRef a, int lanes)
+{
+    LLVMTypeRef t = cpu_lanes_type(f->m->i32, lanes);
+    LLVMValueRef args[] = {a, LLVMConstNull(t), LLVMConstAllOnes(f->m->i16),
+                           cpu_i32(f->m, 4)}; /* rounding as the control word says */
+
+    if (lanes == 16)
+        return cpu_intrinsic(f->m, "llvm.x86.avx512.mask.cvtps2dq.512", 0, NULL, 4, args);
+    return cpu_intrinsic(f->m, lanes == 8 ? "llvm.x86.avx.cvt.ps2dq.256" : "llvm.x86.sse2.cvtps2dq",
+                         0, NULL, 1, args);
+}
+
+/* rint(a) + d, d whole, to an integer of 8 or 16 bits, as quantisation has it: the sum is one of
+ * integers, which are as good as floats where nothing saturates. NULL: not of this form. `sum` is
+ * the value of e's argument. */
+static LLVMValueRef rounded_to_narrow(CpuFn *f, const Sx *e, LLVMValueRef sum)
+{
+    enum { FAR = 1 << 30 };
+    const Sx *add = e->arg[0];
+    LLVMTypeRef t = LLVMTypeOf(sum);
+    bool vector = LLVMGetTypeKind(t) == LLVMVectorTypeKind, is_signed = dtype_is_signed(e->dtype);
+    int lanes = vector ? (int)LLVMGetVectorSize(t) : 1, bits = dtype_bits(e->dtype);
+    int64_t most = (INT64_C(1) << (is_signed ? bits - 1 : bits)) - 1,
+            least = is_signed ? -most - 1 : 0;
+    LLVMValueRef a, v, high;
+    double d;
+
+    if (add->op != SX_ADD || add->arg[0]->op != SX_RINT || add->dtype != DT_F32) return NULL;
+    if ((lanes != 4 && lanes != 8 && lanes != 16) || 4 * lanes > f->m->isa->vector_bytes)
+        return NULL;
+    if (!sx_is_const(add->arg[1], &d) || !(d >= least && d <= most) || d != floor(d)) return NULL;
+    if (!LLVMIsAInstruction(sum) || LLVMGetInstructionOpcode(sum) != LLVMFAdd) return NULL;
+    a = LLVMGetOperand(sum, 0);
+    if (!LLVMIsACallInst(a)) return NULL;
+    a = LLVMGetOperand(a, 0);
+    high = same_double(f, a, DT_F32, FAR);
+    v = select_of(f, LLVMBuildFCmp(f->b, LLVMRealOLT, high, a, ""), high, a);
+    if (d < 0) { /* else the least i32 stays far below */
+        high = same_double(f, a, DT_F32, -FAR);
+        v = select_of(f, LLVMBuildFCmp(f->b, LLVMRealOGT, v, high, ""), v, high);
+    }
+    v = round_to_i32(f, v, lanes);
+    if (d != 0) v = LLVMBuildAdd(f->b, v, same(f, v, DT_I32, (uint64_t)(int64_t)d), "");
+    if (is_signed)
+        v = select_of(f, LLVMBuildFCmp(f->b, LLVMRealORD, a, a, ""), v,
+                      LLVMConstNull(LLVMTypeOf(v)));
+    v = cpu_call2(f, "llvm.smax", v, same(f, v, DT_I32, (uint64_t)least));
+    v = cpu_call2(f, is_signed ? "llvm.smin" : "llvm.umin", v, same(f, v, DT_I32, (uint64_t)most));
+    return LLVMBuildTrunc(f->b, v, shaped(v, cpu_type(f->m, e->dtype)), "");
+}
+
 /* Toward zero, saturating, NaN 0. The limits are powers of two or, for narrow integers, exact. */
 static LLVMValueRef real_to_int(CpuFn *f, DType from, DType to, LLVMValueRef a)
 {
@@ -406,8 +458,11 @@ static LLVMValueRef cast(CpuFn *f, const Sx *e, LLVMValueRef a)
     if (int_from && is_real(to))
         return dtype_is_signed(from) && from != DT_BOOL ? LLVMBuildSIToFP(f->b, a, t, "")
                                                         : LLVMBuildUIToFP(f->b, a, t, "");
-    if (is_real(from) && dtype_is_int(to))
+    if (is_real(from) && dtype_is_int(to)) {
+        LLVMValueRef r = dtype_bits(to) <= 16 ? rounded_to_narrow(f, e, a) : NULL;
+        if (r) return r;
         return dtype_bits(to) <= 16 ? real_to_narrow(f, from, to, a) : real_to_int(f, from, to, a);
+    }
     if (from == DT_F32 && to == DT_F64) return LLVMBuildFPExt(f->b, a, t, "");
     if (from == DT_F64 && to == DT_F32) return LLVMBuildFPTrunc(f->b, a, t, "");
     if (int_from && to == DT_F16 && dtype_bits(from) <= 16) { /* exact in f32 */

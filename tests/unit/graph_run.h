@@ -63,8 +63,9 @@ static inline void graph_add(Run *r, const char *name, const char *text)
 /* `count` groups of cases at every level and through C. `tiled`: kernels on register tiles that
  * levels with vectors have at least. `whole`: without FMA, on whole numbers only (no mathematics).
  */
-/* AMX with functions in place of its instructions, alone and in front of AVX2. */
-static inline void graph_run_tiles(Run *r)
+/* AMX with functions in place of its instructions, alone and in front of AVX2; and AMX itself where
+ * the processor has it. Gives how often kernels were made for AMX. */
+static inline int graph_run_tiles(Run *r)
 {
     CpuIsa tiles = *cpu_isa_find("x86-64-v4-vnni");
 
@@ -72,6 +73,12 @@ static inline void graph_run_tiles(Run *r)
     tiles.tiles = CPU_TILES_CALLED;
     run_isas(r, &tiles, NULL);
     run_isas(r, cpu_isa_find("x86-64-v3"), &tiles);
+    if (cpu_isa_find("x86-64-amx")->features & ~cpu_isa_here()) {
+        fprintf(stderr, "skipped: AMX itself, which this processor has not\n");
+        return 1;
+    }
+    run_isas(r, cpu_isa_find("x86-64-amx"), NULL);
+    return 2;
 }
 
 static inline int graph_run_groups(int count, void (*const *group)(Run *), int tiled, bool whole)

@@ -147,6 +147,43 @@ static void test_constants(void)
     CHECK(sx_is_const(sx_op1(&t, SX_CEIL, f32(-0.5)), &v) && v == 0.0 && signbit(v));
 }
 
+static uint64_t load_bits(void *context, const Sx *load, const int64_t *idx)
+{
+    (void)load;
+    (void)idx;
+    return *(const uint64_t *)context;
+}
+
+/* A quotient by a constant, rounded, is the same without the division: near the middle between two
+ * whole numbers, of both signs, infinite, NaN, zero, too large and too small. */
+static void test_rounded_quotient(void)
+{
+    static const double by[] = {
+        3, 0.1, -0.0377, 0.054155324, 1.9999998807907104, 0x1.fffffep-31, 0x1.8p61};
+    static const float edge[] = {0.0f, -0.0f, INFINITY, -INFINITY, NAN, 0x1p-140f, 0x1.fffffep127f};
+    const Sx *i = sx_index(&t, 0), *x = sx_load(&t, DT_F32, 0, 1, &i, NULL);
+
+    for (size_t k = 0; k < sizeof by / sizeof *by; k++)
+        for (int d = -1; d < 2; d++) {
+            const Sx *whole = sx_add(&t, sx_op1(&t, SX_RINT, sx_div(&t, x, f32(by[k]))), f32(d));
+            const Sx *without = sx_expand(&t, whole, (SxHas){.fma = true});
+            uint64_t bits = 0;
+            SxEnv env = {.index = (int64_t[]){0}, .load = load_bits, .context = &bits};
+
+            CHECK((without == whole) == (by[k] > 0x1p60));
+            for (int v = -3000; v < 3000 + 7; v++) {
+                float near = (float)((v / 3 + 0.5) * (double)(float)by[k]);
+                uint32_t b;
+                near = v >= 3000 ? edge[v - 3000]
+                       : v % 3   ? nextafterf(near, (float)(v % 3) * INFINITY)
+                                 : near;
+                memcpy(&b, &near, sizeof b);
+                bits = b;
+                CHECK_EQ(sx_eval(&t, without, &env), sx_eval(&t, whole, &env));
+            }
+        }
+}
+
 /* SCALE is one thing whether folded or written out. */
 static void test_scale(void)
 {
@@ -346,6 +383,7 @@ int main(void)
     test_constants();
     test_dims();
     test_scale();
+    test_rounded_quotient();
     test_linear();
     test_range();
     test_deep();
