@@ -76,7 +76,7 @@ LONG_STEPS='
 tight       | ctest  | 10 | unit tests with arena blocks of 64 bytes, tables of 2, poisoned memory, under ASan and UBSan
 threads     | ctest  | 10 | unit tests under TSan
 ulp         | status | 10 | mathematics of f32 at all 2^32 arguments, fused and not, within 2 ulp
-exports     | counts | 10 | exports of torch, Keras, scikit-learn and boosting, of 480 nets, against ONNX Runtime
+exports     | counts | 10 | exports of torch, Keras, scikit-learn and boosting, of 525 nets, against ONNX Runtime
 '
 [ -z "$FULL" ] || STEPS+=$LONG_STEPS
 

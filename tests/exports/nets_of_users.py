@@ -3,6 +3,8 @@ import torch
 import torch.nn.functional as F
 import torchvision
 from torch import nn
+from torch._higher_order_ops.scan import scan
+from torch._higher_order_ops.while_loop import while_loop
 
 from torch_nets import Floats, Ids, Net
 
@@ -556,7 +558,77 @@ def retention():
                {"batch": 2, "seq": 7}, {"batch": 1, "seq": 11})
 
 
+# Loops that stay loops.
+
+@torch.jit.script
+def wkv(k, v, r, w, u):
+    state = torch.zeros(k.shape[0], k.shape[2], k.shape[3], k.shape[3])
+    out = []
+    for i in range(k.shape[1]):
+        new = k[:, i].unsqueeze(3) * v[:, i].unsqueeze(2)
+        out.append((r[:, i].unsqueeze(2) @ (u.unsqueeze(0).unsqueeze(3) * new + state)).squeeze(2))
+        state = w[:, i].unsqueeze(3) * state + new
+    return torch.stack(out, 1)
+
+
+def rwkv():
+    """Matrices of state that fade by what is read, of RWKV-6."""
+    def f(m, x):
+        parts = [part(x).view(x.shape[0], -1, 2, 8) for part in m.parts]
+        y = wkv(parts[0], parts[1], parts[2], torch.exp(-torch.exp(parts[3])), m.bonus.weight)
+        return m.out(y.flatten(2))
+    return Net(Call(f, parts=nn.ModuleList([nn.Linear(16, 16) for _ in range(4)]), bonus=nn.Embedding(2, 8), out=nn.Linear(16, 16)),
+               {"x": Floats("batch", "time", 16)}, {"batch": 2, "time": 7}, {"batch": 1, "time": 11})
+
+
+@torch.jit.script
+def decoded(x, steps: int):
+    ids = torch.zeros(x.shape[0], 1, dtype=torch.int64)
+    done = torch.zeros(x.shape[0], dtype=torch.bool)
+    i = 0
+    while i < steps and not bool(done.all()):
+        best = x[torch.arange(x.shape[0]), ids[:, -1]].argmax(1)
+        best = torch.where(done, torch.zeros_like(best), best)
+        ids = torch.cat([ids, best.unsqueeze(1)], 1)
+        done = done | (best == 3)
+        i += 1
+    return ids, done
+
+
+def greedy():
+    """Words until all rows have ended: what is carried grows."""
+    return Net(Call(lambda m, x: decoded(x, 7)), {"x": Floats("batch", 6, 6)}, {"batch": 4}, {"batch": 2}, scale=False)
+
+
+def scanned():
+    """A linear recurrence as torch's scan."""
+    def f(m, x):
+        def step(state, now):
+            state = state * 0.9 + torch.tanh(m.step(now))
+            return state, state * 2
+        return scan(step, x[0] * 0, x)
+    return Net(Call(f, step=nn.Linear(8, 8)), {"x": Floats("time", 3, 8)}, {"time": 6}, {"time": 9})
+
+
+def until():
+    """torch's while_loop, which the data ends."""
+    def f(m, x):
+        return while_loop(lambda i, v: (i < 20) & (v.abs().max() < 100.0), lambda i, v: (i + 1, m.step(v) * 1.5),
+                          (torch.tensor(0), x))
+    return Net(Call(f, step=nn.Linear(3, 3)), {"x": Floats("batch", 3)}, {"batch": 4}, {"batch": 2})
+
+
+def deformed():
+    """A convolution whose taps are moved by what another says."""
+    def f(m, x):
+        return m.body(x, m.where(x), m.mask(x).sigmoid())
+    return Net(Call(f, where=nn.Conv2d(3, 18, 3, padding=1), mask=nn.Conv2d(3, 9, 3, padding=1),
+                    body=torchvision.ops.DeformConv2d(3, 5, 3, padding=1)),
+               {"x": Floats("batch", 3, "height", 10)}, {"batch": 2, "height": 9}, {"batch": 1, "height": 12})
+
+
 NETS = {
+    "rwkv": rwkv, "greedy": greedy, "scan": scanned, "while_loop": until, "deformable": deformed,
     "yolo_nms": lambda: yolo(best_of_one), "yolo_above": lambda: yolo(best_above), "yolo_v10": lambda: yolo(best_without, 2),
     "yolo_raw": lambda: yolo(lambda boxes, scores: torch.cat([boxes, scores], -1), 2), "yolo_anchors": anchors,
     "centernet": centres, "regions": regions,

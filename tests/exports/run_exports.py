@@ -5,8 +5,10 @@
 
 Each row of a group is made in its forms (exporter, static or open dims): FOLDER/GROUP/ROW/FORM holds model.onnx and test
 sets with what ONNX Runtime gives, and `ingot test` runs them. A form that its exporter or ONNX Runtime refuses is a skip,
-with the reason. Prints a table: "ok", "ok1" where the export has fixed the size in spite of open dims, "FAIL", "-"."""
+with the reason. Prints a table: "ok", "ok1" where the export has fixed the size in spite of open dims, "FAIL", "-"; and
+what each took, in seconds of a processor."""
 import argparse
+import collections
 import fnmatch
 import importlib
 import json
@@ -15,6 +17,7 @@ import pathlib
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 
 # Name: the module of its rows, and the one that makes their forms.
@@ -22,11 +25,14 @@ GROUPS = {"operations": ("torch_ops", "torch_nets"), "transformers": ("transform
           "text": ("text_nets", "torch_nets"), "media": ("media_nets", "torch_nets"),
           "newer": ("newer_nets", "torch_nets"), "users": ("nets_of_users", "torch_nets"),
           "timm": ("timm_nets", "torch_nets"), "diffusers": ("diffusers_nets", "torch_nets"),
+          "packages": ("packages_nets", "torch_nets"),
           "keras": ("keras_nets", "keras_nets"),
           "torchvision": ("torchvision_nets", "torch_nets"), "pipelines": ("pipelines", "pipelines"),
           "estimators": ("pipelines_more", "pipelines"),
           "optimised": ("optimised", "optimised")}
 TIMEOUT = 600
+LONG, LARGE = 20, 3  # a form that takes more seconds of a processor or GB than this is named
+Took = collections.namedtuple("Took", "seconds gigabytes")
 
 
 class Group:
@@ -51,37 +57,43 @@ def made(group, name, form, folder):
 
 
 def tested(ingot, folder):
-    """None, or what went wrong; and the seconds that it took."""
-    began = time.monotonic()
-    done = subprocess.run([ingot, "test", folder, "--timeout", str(TIMEOUT)], capture_output=True, text=True, check=False)
-    seconds = time.monotonic() - began
-    if done.returncode == 0 and "1 passed, 0 failed, 0 skipped" in done.stdout:
-        return None, seconds
-    lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
-    return (lines[0] if lines else f"exit status {done.returncode}"), seconds
+    """None, or what went wrong; and what it took: seconds of a processor, and the most memory, in GB."""
+    with tempfile.TemporaryFile("w+") as said:
+        child = subprocess.Popen([ingot, "test", folder, "--timeout", str(TIMEOUT)], stdout=said, stderr=said)
+        _, status, used = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
+        said.seek(0)
+        text = said.read()
+    took = Took(used.ru_utime + used.ru_stime, used.ru_maxrss / 2**20)
+    if child.returncode == 0 and "1 passed, 0 failed, 0 skipped" in text:
+        return None, took
+    lines = [line for line in text.splitlines() if line.strip()]
+    return (lines[0] if lines else f"exit status {child.returncode}"), took
 
 
 def outcome(o, group, name, form):
     folder = o.folder / group.name / name / form
     if not made(group, name, form, folder):
-        return "-", (folder / "refused.txt").read_text().strip(), 0
-    error, seconds = tested(o.ingot, folder)
+        return "-", (folder / "refused.txt").read_text().strip(), Took(0, 0)
+    error, took = tested(o.ingot, folder)
     if not error and not o.keep:
         shutil.rmtree(folder)
     size = "" if not (folder / "one_size.txt").exists() else "1"
-    return ("FAIL" if error else f"ok{size}"), error, seconds
+    return ("FAIL" if error else f"ok{size}"), error, took
 
 
 def run_group(o, group, results):
     for name in group.rows:
         words = []
         for form in group.forms:
-            word, why, seconds = outcome(o, group, name, form)
+            word, why, took = outcome(o, group, name, form)
             results.append({"group": group.name, "row": name, "form": form, "result": word, "why": why,
-                            "seconds": round(seconds, 1)})
-            words.append(f"{word:5}{seconds:5.0f}s" if seconds else f"{word:11}")
+                            "seconds": round(took.seconds, 1), "gigabytes": round(took.gigabytes, 2)})
+            words.append(f"{word:5}{took.seconds:5.0f}s" if took.seconds else f"{word:11}")
             if why:
                 print(f"  {'skipped' if word == '-' else 'FAIL'}: {group.name}/{name}/{form}: {why}")
+            if took.seconds > LONG or took.gigabytes > LARGE:
+                print(f"  costly: {group.name}/{name}/{form}: {took.seconds:.0f} s, {took.gigabytes:.1f} GB")
         print(f"{group.name:13}{name:22}" + "  ".join(words), flush=True)
 
 

@@ -1,4 +1,6 @@
 """From a module of torch to a model: one exporter, static or with open dims."""
+import contextlib
+import signal
 import warnings
 
 import torch
@@ -8,6 +10,7 @@ from recording import Recorder, Refused, first_line
 torch.backends.mha.set_fastpath_enabled(False)  # its one operator for a whole layer has no export
 
 FORMS = ("script-static", "script-open", "dynamo-static", "dynamo-open")
+PATIENCE = 60  # seconds of a processor for one export: with all dims open some spend hours on algebra
 OPSETS = (17, 20)  # of the old exporter, the newest where it needs that; the new one chooses itself
 
 
@@ -108,6 +111,23 @@ def export_once(net, exporter, path, dims, opset):
                           dynamic_shapes=dims and (tuple(dims.values()),))
 
 
+class TooLong(BaseException):
+    """No Exception: exporters catch those, and go on."""
+
+
+@contextlib.contextmanager
+def patience():
+    def give_up(*_):
+        raise TooLong(f"more than {PATIENCE} seconds")
+    before = signal.signal(signal.SIGPROF, give_up)
+    signal.setitimer(signal.ITIMER_PROF, PATIENCE)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
+
+
 def export(net, form, path):
     """With all dims open, or the batch alone where the exporter cannot do that."""
     exporter, dims = form.split("-")
@@ -116,10 +136,10 @@ def export(net, form, path):
     for dims in tries:
         for opset in OPSETS if exporter == "script" else OPSETS[:1]:
             try:
-                with warnings.catch_warnings(), torch.no_grad():
+                with warnings.catch_warnings(), torch.no_grad(), patience():
                     warnings.simplefilter("ignore")
                     return export_once(net, exporter, path, dims, opset)
-            except Exception as e:  # exporters raise whatever they like
+            except (Exception, TooLong) as e:  # exporters raise whatever they like
                 error = error or e
     raise Refused(f"exporter: {type(error).__name__}: {first_line(error)}") from error
 
