@@ -563,8 +563,11 @@ static void set_abi(CpuGemm *g)
     if (g->size_m->lo < 1) tasks = dim_mul(t, tasks, dim_min(t, g->size_m, dim_const(t, 1)));
     abi->tasks = nest_tasks(g->nest, &g->nest->stage[STAGE_OUT], tasks);
     abi->grain = work > WORTH_A_PART ? 1 : (int64_t)(WORTH_A_PART / (work + 1)) + 1;
-    g->a_at = g->b.pack < 0 && !g->b.in_place ? align64(t, dim_mul_c(t, g->size_k, 4 * g->pitch))
-                                              : dim_const(t, 0);
+    g->a_at = dim_const(t, 0);
+    if (g->open)
+        g->a_at = align64(t, dim_mul_c(t, dim_const(t, g->depth), 4 * g->block_n));
+    else if (g->b.pack < 0 && !g->b.in_place)
+        g->a_at = align64(t, dim_mul_c(t, g->size_k, 4 * g->pitch));
     nest_need(g->nest, g->a_at);
     abi->scratch = g->a_at;
     if (g->a.pack < 0 && !g->a.in_place)
@@ -582,7 +585,7 @@ static void choose_tiles(CpuGemm *g, const CpuIsa *isa)
 
 static Status pack_constants(CpuGemm *g, bool a, bool b, Diag *d)
 {
-    if (g->bytes)
+    if (g->bytes && !g->open)
         TRY(gemm_pack_bytes(g, d));
     else if (b)
         TRY(gemm_pack_constant(g, STAGE_B, d));
@@ -663,7 +666,7 @@ Status cpu_gemm_prepare(Arena *arena, Nest *n, const CpuIsa *isa, const TileChoi
     g->size_n = set_size(g, t, SET_N);
     g->size_k = set_size(g, t, SET_K);
     if (g->bytes && !gemm_bytes_fit(g)) return OK;
-    bool constant_b = gemm_constant(g, STAGE_B), constant_a = gemm_constant(g, STAGE_A);
+    bool constant_b = !g->open && gemm_constant(g, STAGE_B), constant_a = gemm_constant(g, STAGE_A);
     if (constant_b && !dim_is_const(g->size_n)) constant_b = false;
     if (!shape_taken(g, constant_b, last)) return OK;
     g->lanes = isa->vector_bytes / 4;
@@ -671,7 +674,7 @@ Status cpu_gemm_prepare(Arena *arena, Nest *n, const CpuIsa *isa, const TileChoi
     g->pairs = isa->bf16 && s->order == ORDER_PAIRS && gemm_pairs_fit(g);
     find_in_place(g, constant_a);
     if (g->bytes && !gemm_bytes_rows(g)) return OK;
-    g->amx = g->bytes && isa->tiles != CPU_TILES_NONE && gemm_amx_fits(g);
+    g->amx = g->bytes && !g->open && isa->tiles != CPU_TILES_NONE && gemm_amx_fits(g);
     if (g->pairs && !gemm_pairs_rows(g)) { /* widened in a copy, then */
         g->pairs = g->a.in_place = false;
         g->a_load = NULL;

@@ -1,6 +1,7 @@
 /* cpu_gemm_bytes.c: contractions of 8-bit integers, summed exactly in i32, four k at a time.
  *
- *     C[m, n] = sum over k of (a[m, k] - z) * b[k, n],   a u8 or i8, b within i8 and known
+ *     C[m, n] = sum over k of (a[m, k] - z) * b[k, n],   a u8 or i8, b within i8 and known (else
+ *                                                        cpu_gemm_open.c packs it and adds a term)
  *             = sum over k of u(a)[m, k] * b[k, n]  -  (z + s) * sum over k of b[k, n]
  *
  * u(a) is a as u8: itself, or a + 128 (s = 128) by flipping the sign bit. To the rest of the
@@ -74,11 +75,53 @@ static bool find_weights(CpuGemm *g)
     return true;
 }
 
+/* The only loop of B along a set, or -1. */
+static int only_loop(const CpuGemm *g, int set)
+{
+    const NestStage *s = &g->nest->stage[STAGE_B];
+    int found = -1, n = 0;
+
+    for (int l = 0; l < s->n_loop; l++)
+        if (g->group[s->loop[l].last] == set && !dim_is(s->loop[l].extent, 1)) {
+            found = l;
+            n++;
+        }
+    return n == 1 ? found : -1;
+}
+
+static Dim step_along(CpuGemm *g, const Affine *x, int loop)
+{
+    Dim c = x->coef[g->nest->stage[STAGE_B].loop[loop].last];
+
+    c = c ? c : dim_const(&g->nest->module->dims, 0);
+    nest_need(g->nest, c);
+    return c;
+}
+
+/* Bytes that each run packs: a matrix, less the same everywhere. */
+static bool find_open(CpuGemm *g)
+{
+    const NestStage *s = &g->nest->stage[STAGE_B];
+    SxTable *t = &g->nest->module->sx;
+    const Sx *load = byte_load(t, s->value[0], &g->open_zero);
+    const Affine *x = load ? map_get(&s->address, load) : NULL;
+    int k = only_loop(g, SET_K), n = only_loop(g, SET_N);
+
+    if (!x || x->n_term || k < 0 || n < 0) return false;
+    for (int i = 0; g->open_zero && i < g->n_index; i++)
+        if (sx_uses_index(t, g->open_zero, i)) return false;
+    g->b_load = load;
+    g->open = true;
+    g->open_k = step_along(g, x, k);
+    g->open_n = step_along(g, x, n);
+    return true;
+}
+
 bool gemm_bytes_fit(CpuGemm *g)
 {
-    if (!dim_is_const(g->size_k) || !gemm_constant(g, STAGE_B) || !dim_is_const(g->size_n))
-        return false;
-    return g->size_k->value > 1 && find_data(g) && find_weights(g);
+    if (!dim_is_const(g->size_k) || g->size_k->value <= 1 || !find_data(g)) return false;
+    if (gemm_constant(g, STAGE_B) && dim_is_const(g->size_n) && find_weights(g)) return true;
+    return find_open(g);
 }
 
 bool gemm_bytes_rows(CpuGemm *g)
@@ -89,6 +132,7 @@ bool gemm_bytes_rows(CpuGemm *g)
     if (!g->a.in_place || last < 0 || !dim_is(g->a.k_step[last], 1)) return false;
     for (int i = 0; i <= last; i++)
         if (!dim_is_const(g->a.k_extent[i])) return false;
+    if (g->open && last > 0) return false;
     g->k_run = g->a.k_extent[last]->value;
     outer = g->size_k->value / g->k_run;
     g->depth = outer * ((g->k_run + GROUP - 1) / GROUP) + 1;
@@ -219,19 +263,18 @@ static LLVMValueRef load_group(Bytes *y, LLVMValueRef p)
     return v;
 }
 
-/* The first `n` bytes at p as the low ones of an i32. */
-static LLVMValueRef some_bytes(Bytes *y, LLVMValueRef p, int n)
+LLVMValueRef gemm_some_bytes(CpuFn *f, LLVMValueRef p, LLVMValueRef step, int n)
 {
-    CpuFn *f = y->f;
     LLVMValueRef v = NULL;
 
-    if (n == GROUP) {
+    if (n == GROUP && LLVMIsAConstantInt(step) && LLVMConstIntGetZExtValue(step) == 1) {
         v = LLVMBuildLoad2(f->b, f->m->i32, p, "");
         LLVMSetAlignment(v, 1);
         return v;
     }
     for (int i = 0; i < n; i++) {
-        LLVMValueRef x = LLVMBuildLoad2(f->b, f->m->i8, byte_at(f, p, cpu_i64(f->m, i)), "");
+        LLVMValueRef at = gemm_mul(f, step, cpu_i64(f->m, i));
+        LLVMValueRef x = LLVMBuildLoad2(f->b, f->m->i8, byte_at(f, p, at), "");
         x = LLVMBuildZExt(f->b, x, f->m->i32, "");
         if (i) x = LLVMBuildShl(f->b, x, cpu_i32(f->m, 8 * i), "");
         v = v ? LLVMBuildOr(f->b, v, x, "") : x;
@@ -272,6 +315,16 @@ static LLVMValueRef dot_pairs(Bytes *y, LLVMValueRef acc, LLVMValueRef a, LLVMVa
                         cpu_intrinsic(y->f->m, name, 0, NULL, 2, (LLVMValueRef[]){a, b}), "");
 }
 
+LLVMValueRef gemm_dot_bytes(CpuFn *f, const CpuGemm *g, LLVMValueRef acc, LLVMValueRef a,
+                            LLVMValueRef b)
+{
+    Bytes y = {.f = f, .g = g};
+
+    if (f->m->isa->vnni) return dot_vnni(&y, acc, a, b);
+    acc = dot_pairs(&y, acc, halves(&y, a, false, false), halves(&y, b, false, true));
+    return dot_pairs(&y, acc, halves(&y, a, true, false), halves(&y, b, true, true));
+}
+
 static void one_row(Bytes *y, int r, LLVMValueRef a, const LLVMValueRef *even,
                     const LLVMValueRef *odd)
 {
@@ -304,7 +357,8 @@ static void one_group(Bytes *y, LLVMValueRef a, LLVMValueRef b, int n)
         odd[j] = f->m->isa->vnni ? NULL : halves(y, v, true, true);
     }
     for (int r = 0; r < y->t->rows; r++) {
-        LLVMValueRef x = some_bytes(y, byte_at(f, a, cpu_i64(f->m, y->t->row_at[r])), n);
+        LLVMValueRef x =
+            gemm_some_bytes(f, byte_at(f, a, cpu_i64(f->m, y->t->row_at[r])), cpu_i64(f->m, 1), n);
         x = cpu_splat(f, x, g->lanes);
         if (g->a_load->dtype == DT_I8) x = LLVMBuildXor(f->b, x, splat_int(y, 0x80808080), "");
         one_row(y, r, x, even, odd);
@@ -366,12 +420,17 @@ static LLVMValueRef first_sum(Bytes *y, int j)
 void gemm_emit_bytes(CpuFn *f, const CpuGemm *g, const GemmTile *t, LLVMValueRef *acc)
 {
     Bytes y = {f, g, t, acc};
+    LLVMValueRef term[GEMM_ROWS];
 
     cpu_at(f, f->level);
+    for (int r = 0; t->terms && r < t->rows; r++) {
+        term[r] = gemm_float_at(f, t->terms, cpu_i64(f->m, r));
+        term[r] = cpu_splat(f, LLVMBuildLoad2(f->b, f->m->i32, term[r], ""), g->lanes);
+    }
     for (int j = 0; j < t->vectors; j++) {
         LLVMValueRef v = first_sum(&y, j);
         for (int r = 0; r < t->rows; r++)
-            acc[r * t->vectors + j] = v;
+            acc[r * t->vectors + j] = t->terms ? LLVMBuildAdd(f->b, v, term[r], "") : v;
     }
     group_loops(&y, 0, t->a, gemm_float_at(f, t->b, cpu_i64(f->m, g->nr)));
     cpu_at(f, f->level);

@@ -213,7 +213,10 @@ static void columns_pointer(GemmTask *t, GemmTile *x, LLVMValueRef n)
         return;
     }
     cpu_at(f, f->level);
-    if (t->pack_b) {
+    if (g->open) {
+        x->b = LLVMBuildSub(f->b, n, t->n0, "");
+        x->b = gemm_float_at(f, t->scratch_b, gemm_mul(f, x->b, t->k));
+    } else if (t->pack_b) {
         x->b = gemm_float_at(f, t->pack_b, gemm_mul(f, n, t->k));
         x->b_step = cpu_i64(f->m, g->nr);
     } else {
@@ -328,6 +331,7 @@ static void column_of_tiles(GemmTask *t, const GemmTile *panel, LLVMValueRef m, 
             x.row_at[r] = panel->row_at[row + r];
         cpu_at(f, f->level);
         x.b = gemm_float_at(f, x.b, column);
+        if (x.terms) x.terms = gemm_float_at(f, x.terms, cpu_i64(f->m, row));
         if (row) first = gemm_add(f, m, cpu_i64(f->m, row));
         fetch_ahead(t, &x, first, gemm_add(f, n, column));
         cpu_at(f, f->level);
@@ -493,6 +497,7 @@ static void panel(GemmTask *t, LLVMValueRef m, int rows, int64_t in_line)
     CpuLoop l;
 
     rows_pointer(t, &x, m);
+    if (t->terms) gemm_row_terms(f, t->g, &x, t->terms);
     if (t->g->amx) gemm_amx_shape(f, rows);
     if (count > 1) n = wide_tiles(t, &x, m, count);
     l = cpu_loop_open(f, n, t->n1, t->g->nr, 0, NULL);
@@ -666,7 +671,7 @@ static void one_task(GemmTask *t, LLVMValueRef number)
         gemm_stage(f, g, STAGE_B);
         gemm_place(f, g, STAGE_B, SET_O, t->o);
         gemm_place(f, g, STAGE_B, SET_M, cpu_i64(f->m, 0));
-        gemm_emit_pack_b(f, g, t->scratch_b, t->n0, t->n1);
+        (g->open ? gemm_emit_pack_open : gemm_emit_pack_b)(f, g, t->scratch_b, t->n0, t->n1);
     }
     all_panels(t);
 }
@@ -687,6 +692,7 @@ Status cpu_gemm_emit(CpuModule *m, const CpuGemm *g, const char *name)
     t.N = cpu_dim(f, g->size_n);
     t.tile =
         cpu_stack(f, m->f32, (g->tile_rows < g->rows[0] ? g->tile_rows : g->rows[0]) * g->width);
+    if (g->open && gemm_has_row_terms(g)) t.terms = cpu_stack(f, m->i32, g->rows[0]);
     if (g->amx) t.beside = cpu_stack(f, m->i8, AMX_ROWS * 64);
     t.scratch_b = f->scratch;
     LLVMValueRef at = cpu_dim(f, g->a_at);

@@ -84,6 +84,11 @@ struct CpuGemm {
     bool bytes;
     const Sx *a_load, *a_zero, *b_load; /* a_zero NULL: 0 */
     int b_zero;
+    /* the same, B packed by each run (cpu_gemm_open.c): bytes between k and between columns, and
+     * what all of B is less, or NULL */
+    bool open;
+    Dim open_k, open_n;
+    const Sx *open_zero;
     /* bf16 (cpu_gemm_pairs.c): elements, and all that is counted along k, are pairs; a_load too */
     bool pairs;
     int64_t k_run; /* k that are contiguous in A */
@@ -133,6 +138,7 @@ typedef struct GemmTile {
     LLVMValueRef ahead, ahead_step; /* each k fetches the line at ahead[k * ahead_step], in bytes;
                                      * NULL: none */
     LLVMValueRef zero;              /* bytes: the zero point of A, or NULL */
+    LLVMValueRef terms;             /* i32 for each row, where its sums start; NULL: 0 */
 } GemmTile;
 void gemm_emit_tile(CpuFn *f, const CpuGemm *g, const GemmTile *t, LLVMValueRef *acc);
 /* Into memory, as [row][width]. */
@@ -144,7 +150,7 @@ typedef struct GemmTask {
     CpuFn *f;
     const CpuGemm *g;
     LLVMValueRef o, m0, m1, n0, n1, k, M, N;
-    LLVMValueRef scratch_a, scratch_b, tile, beside;
+    LLVMValueRef scratch_a, scratch_b, tile, beside, terms;
     LLVMValueRef pack_a, pack_b; /* of this outer point */
 } GemmTask;
 /* From t->tile: all columns of the panel, or (not `full`) as many as there are. */
@@ -169,6 +175,20 @@ bool gemm_bytes_fit(CpuGemm *g);
 bool gemm_bytes_rows(CpuGemm *g);
 Status gemm_pack_bytes(CpuGemm *g, Diag *d) MUST_USE;
 void gemm_emit_bytes(CpuFn *f, const CpuGemm *g, const GemmTile *t, LLVMValueRef *acc);
+/* n bytes, `step` apart, as the low ones of an i32. */
+LLVMValueRef gemm_some_bytes(CpuFn *f, LLVMValueRef p, LLVMValueRef step, int n);
+/* acc + the four products u8 * i8 of each lane. */
+LLVMValueRef gemm_dot_bytes(CpuFn *f, const CpuGemm *g, LLVMValueRef acc, LLVMValueRef a,
+                            LLVMValueRef b);
+
+/* cpu_gemm_open.c: the same where each run packs B. */
+/* Whether rows have terms of their own. */
+bool gemm_has_row_terms(const CpuGemm *g);
+/* The block of columns [n0, n1), once stage B stands at the outer point. */
+void gemm_emit_pack_open(CpuFn *f, const CpuGemm *g, LLVMValueRef to, LLVMValueRef n0,
+                         LLVMValueRef n1);
+/* t->terms, of the rows of a panel, into `to`. */
+void gemm_row_terms(CpuFn *f, const CpuGemm *g, GemmTile *t, LLVMValueRef to);
 
 /* cpu_gemm_amx.c: the same on the tiles of AMX. */
 enum { AMX_ROWS = 32, AMX_VECTORS = 2, AMX_GROUPS = 16 }; /* of a tile of this generator */

@@ -58,8 +58,12 @@ def window(channels, features, size, kernel, stride=1, group=1, batch=1):
                     {"w": w, "c": rng.standard_normal(features, np.float32)}, [("y", f32)])
 
 
-def integers(m, n, k, signed):
+def integers(m, n, k, signed, known=True):
     rng = np.random.default_rng(3)
+    if not known:
+        return model_of([helper.make_node("MatMulInteger", ["a", "b"], ["y"])],
+                        [("a", TensorProto.UINT8, (m, k)), ("b", TensorProto.INT8, (k, n))], {},
+                        [("y", TensorProto.INT32)])
     return model_of([helper.make_node("MatMulInteger", ["a", "b"], ["y"])],
                     [("a", TensorProto.INT8 if signed else TensorProto.UINT8, (m, k))],
                     {"b": rng.integers(-127, 127, (k, n), np.int8)}, [("y", TensorProto.INT32)])
@@ -80,6 +84,7 @@ MODELS = {
     "depthwise 5": window(40, 40, 15, 5, 2, 40),
     **{f"bytes {m}x{n}x{k} {'signed' if s else 'unsigned'}": integers(m, n, k, s)
        for m, n, k in ((1, 256, 64), (13, 96, 160), (64, 48, 63), (70, 100, 200), ("m", 64, 128)) for s in (False, True)},
+    "bytes of two inputs": integers(64, 96, 80, False, False),
 }
 
 

@@ -103,6 +103,40 @@ static void bytes(Run *r)
                          "%%j = Mul(%%i, %%i)\n%%y = Cast(%%j) {to=2}\noutput %%y");
 }
 
+/* Two operands of bytes that only the run knows: packed by each run, with sums of columns and of
+ * rows for zero points; columns next to each other, apart, or turned. */
+static void open_bytes(Run *r)
+{
+    static const char *const shapes[][3] = {
+        {"13", "41", "32"}, {"3", "33", "3"},   {"37", "45", "66"},   {"m", "n", "31"},
+        {"130", "9", "7"},  {"9", "130", "64"}, {"29", "270", "137"}, {"m", "64", "250"}};
+    static const char *const zeros[] = {"", ", %z", ", %z, %w", ", _, %w"};
+
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+        for (int form = 0; form < 32; form++) {
+            const char *m = shapes[i][0], *n = shapes[i][1], *k = shapes[i][2];
+            const char *a = form & 1 ? "i8" : "u8", *b = form & 2 ? "i8" : "u8";
+            bool turned = form & 16;
+            if ((form + (int)i) % 9) continue;
+            GRAPH(arena_printf(r->arena, "bytes of two operands %s %s %s, %d", m, n, k, form),
+                  "input %%a : %s[2,%s,%s]\ninput %%b : %s[2,%s,%s]\n"
+                  "input %%z : %s[]\ninput %%w : %s[]\n%s"
+                  "%%y = MatMulInteger(%%a, %s%s)\noutput %%y",
+                  a, m, k, b, turned ? n : k, turned ? k : n, a, b,
+                  turned ? "%t = Transpose(%b) {perm=ints [0,2,1]}\n" : "", turned ? "%t" : "%b",
+                  zeros[form / 4 % 4]);
+        }
+    GRAPH("less the middle", "input %%a : i8[9,12]\ninput %%b : u8[12,20]\nconst %%z : i8[] {3}\n"
+                             "const %%w : u8[] {128}\n"
+                             "%%y = MatMulInteger(%%a, %%b, %%z, %%w)\noutput %%y");
+    GRAPH("weights beyond i8", "input %%a : u8[m,12]\nconst %%b : u8[12,20] {0 ...}\n"
+                               "const %%z : u8[] {3}\nconst %%w : u8[] {7}\n"
+                               "%%y = MatMulInteger(%%a, %%b, %%z, %%w)\noutput %%y");
+    GRAPH("a zero for each column", "input %%a : u8[9,12]\ninput %%b : u8[12,20]\n"
+                                    "input %%z : u8[]\ninput %%w : u8[20]\n"
+                                    "%%y = MatMulInteger(%%a, %%b, %%z, %%w)\noutput %%y");
+}
+
 static void gemms(Run *r)
 {
     for (int i = 0; i < 16; i++) {
@@ -178,10 +212,10 @@ static void mathematics(Run *r)
 
 int main(void)
 {
-    static void (*const exact[])(Run *) = {matmuls, batches, gemms, epilogues, bytes};
+    static void (*const exact[])(Run *) = {matmuls, batches, gemms, epilogues, bytes, open_bytes};
     static void (*const rounding[])(Run *) = {mathematics};
 
-    graph_run_groups(5, exact, 108, true);
+    graph_run_groups(6, exact, 139, true);
     graph_run_groups(1, rounding, 2, false);
     return check_result();
 }
