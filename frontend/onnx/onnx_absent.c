@@ -35,13 +35,11 @@ static const struct {
     {"DequantizeWithOrder", gpu},
     {"DynamicSparseAttention", serving},
     {"EPContext", compiled},
-    {"GatedDeltaNet", serving},
     {"GatedDeltaNetStateReplay", serving},
     {"GatherPacked", packed},
     {"GreedySearch", decoding},
     {"HyperConnectionLowRankMix", gpu},
     {"Mamba2Verify", serving},
-    {"MatMulFpQ4", packed},
     {"MatMulPacked", packed},
     {"MaxpoolWithMask", inner},
     {"MoEPacked", packed},
@@ -64,7 +62,6 @@ static const struct {
     {"SparseToDenseMatMul", sparse},
     {"SpeculativePrefixCommit", serving},
     {"WhisperBeamSearch", decoding},
-    {"WordConvEmbedding", inner},
 };
 
 const char *absent_why(const char *domain, const char *op)

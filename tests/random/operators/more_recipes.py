@@ -243,3 +243,51 @@ def varlen_ngrams(g):
             np.cumsum([0] + lengths).astype(np.int32), ids(0, 999, len(lengths), most - 1) if g.chance(.5) else None,
             ids(0, 999, count) if g.chance(.5) else None], 2, max_ngram_size=most, n_head_per_ngram=heads,
            pad_id=g.int(0, 9))
+
+
+@recipe("GatedDeltaNet", domain=MS)
+def gated_delta_net(g):
+    b, s, heads, each, key, size = g.int(1, 3), g.int(1, 5), g.int(1, 3), g.int(1, 2), g.one(1, 4, 8), g.one(1, 5, 8)
+    own, t = heads * each, g.one("float", "float", "float16")
+    g.open_axes, g.tolerance = (0,), 4e-3 if t == "float16" else 0
+    lead = g.one([b, s], [b * s])
+    rule, gate = g.one(None, "linear", "gated", "delta", "gated_delta"), g.one(None, "none", "softplus", "sigmoid")
+    gated, delta = rule not in ("linear", "delta"), rule not in ("linear", "gated")
+    gate = gate if gated else None
+    wide = gated and g.chance(.3)
+    if len(lead) == 1:  # the batch is the state's
+        g.open_axes = ()
+    parts = [g.data(t, lead + [n, d], -1, 1) for n, d in ((heads, key), (heads, key), (own, size))]
+    if g.chance(.25):
+        parts = [np.concatenate([p.reshape(lead + [-1]) for p in parts], -1), None, None]
+    raw = gate in ("softplus", "sigmoid")
+    if gate == "sigmoid":
+        g.tolerance = 5e-3  # of which the runtime's is an approximation
+    parts += [None, g.data(t, lead + [own] + ([key] if wide else []), -2, 1 if raw else 0) if gated else None,
+              g.data(t, lead + [own], 0, 1) if delta else None, g.data("float", [b, own, size, key], -1, 1)]
+    if raw:
+        parts += [g.data("float", [own], -1, 1), g.data("float", [own, key] if wide and g.chance(.5) else [own], -1, 1)]
+    g.node(parts, 1 + g.chance(.6), update_rule=rule, gate_activation=gate, qk_l2_norm=1 if delta else g.one(None, 1),
+           beta_activation=g.one(None, "sigmoid") if delta else None, scale=g.one(None, .5))
+
+
+@recipe("WordConvEmbedding", domain=MS)
+def word_conv(g):
+    letters, window, features, size = g.int(3, 8), g.int(1, 3), g.int(1, 5), g.int(1, 5)
+    words = g.np.integers(0, 9, [g.int(1, 5), letters]).astype(np.int32)
+    words[:, 0] = np.maximum(words[:, 0], 1)  # of a word without letters ONNX Runtime writes nothing
+    g.open_axes = (0,)
+    g.node([words, g.operand(g.data("float", [features, 1, window, size], -1, 1), fixed=True),
+            g.operand(g.data("float", [features]), fixed=True), g.operand(g.data("float", [9, size]), fixed=True)])
+
+
+@recipe("MatMulFpQ4", domain=MS)
+def blob_product(g):
+    kind = g.one(0, 1)
+    size, head = 32, 4 + kind
+    k, n = g.int(1, 3) * 32, g.int(1, 9)
+    blocks = [b"".join([np.float32(g.r.uniform(.01, .1)).tobytes(), bytes([g.int(0, 15)][:head - 4]),
+                        g.np.integers(0, 256, size // 2).astype(np.uint8).tobytes()]) for _ in range(n * -(-k // size))]
+    g.open_axes = (0,)
+    g.node([g.data("float", [g.int(1, 4), k], -1, 1), g.operand(np.frombuffer(b"".join(blocks), np.uint8), constant=True),
+            g.operand(np.array([k, n]), constant=True)], blk_quant_type=kind)
