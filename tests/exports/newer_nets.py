@@ -122,9 +122,9 @@ def grounding():
 
 
 def sam2():
-    backbone = tf.Sam2HieraDetConfig(hidden_size=16, num_attention_heads=1, image_size=[64, 64], blocks_per_stage=[1, 1, 1, 1],
+    backbone = tf.Sam2HieraDetConfig(hidden_size=16, num_attention_heads=1, image_size=[64, 64], blocks_per_stage=[1, 1, 2, 1],
                                      embed_dim_per_stage=[16, 32, 64, 128], num_attention_heads_per_stage=[1, 1, 2, 2],
-                                     window_size_per_stage=[4, 4, 2, 2], global_attention_blocks=[2],
+                                     window_size_per_stage=[4, 4, 2, 2], global_attention_blocks=[3],
                                      window_positional_embedding_background_size=[4, 4])
     vision = tf.Sam2VisionConfig(backbone_config=backbone, backbone_channel_list=[128, 64, 32, 16], fpn_hidden_size=32,
                                  backbone_feature_sizes=[[16, 16], [8, 8], [4, 4]])
@@ -294,8 +294,12 @@ NETS = {
                                      "out_indices": [1, 2], "window_block_indices": [0]}),
                                "d_model": 32, "decoder_ffn_dim": 64, "decoder_layers": 2, "decoder_self_attention_heads": 4,
                                "decoder_cross_attention_heads": 4, "num_queries": 10, "group_detr": 1, "num_labels": 5,
-                               "hidden_expansion": 0.5}, 64),
-    "pp_doclayout": lambda: images("PPDocLayoutV2ForObjectDetection", "PPDocLayoutV2Config", {**REAL_TIME}, 64),
+                               "hidden_expansion": 0.5, "projector_scale_factors": [1.0]}, 64),
+    "pp_doclayout": lambda: images("PPDocLayoutV2ForObjectDetection", "PPDocLayoutV2Config",
+                                   {**REAL_TIME, "class_thresholds": [0.1] * 5, "class_order": [3, 1, 0, 4, 2],
+                                    "backbone_config": tf.RTDetrResNetConfig(
+                                        **RESNET, out_features=["stage2", "stage3", "stage4"]),
+                                    "reading_order_config": {**TEXT, "num_classes": 5}}, 64),
     "cvt": lambda: open_images("CvtForImageClassification", "CvtConfig",
                                {"embed_dim": [16, 24, 32], "num_heads": [1, 2, 4], "depth": [1, 2, 3], "cls_token": [False, False, True]}),
     "hiera": lambda: images("HieraForImageClassification", "HieraConfig",

@@ -17,7 +17,6 @@ import pathlib
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 
 # Name: the module of its rows, and the one that makes their forms.
@@ -32,6 +31,14 @@ GROUPS = {"operations": ("torch_ops", "torch_nets"), "transformers": ("transform
           "optimised": ("optimised", "optimised")}
 TIMEOUT = 600
 LONG, LARGE = 20, 3  # a form that takes more seconds of a processor or GB than this is named
+# Run by a small process: what is started by one counts the memory of that as its own, and torch has gigabytes.
+MEASURED = """
+import resource, subprocess, sys
+status = subprocess.call(sys.argv[1:])
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(used.ru_utime + used.ru_stime, used.ru_maxrss)
+sys.exit(status)
+"""
 Took = collections.namedtuple("Took", "seconds gigabytes")
 
 
@@ -58,17 +65,15 @@ def made(group, name, form, folder):
 
 def tested(ingot, folder):
     """None, or what went wrong; and what it took: seconds of a processor, and the most memory, in GB."""
-    with tempfile.TemporaryFile("w+") as said:
-        child = subprocess.Popen([ingot, "test", folder, "--timeout", str(TIMEOUT)], stdout=said, stderr=said)
-        _, status, used = os.wait4(child.pid, 0)
-        child.returncode = os.waitstatus_to_exitcode(status)
-        said.seek(0)
-        text = said.read()
-    took = Took(used.ru_utime + used.ru_stime, used.ru_maxrss / 2**20)
-    if child.returncode == 0 and "1 passed, 0 failed, 0 skipped" in text:
+    done = subprocess.run([sys.executable, "-S", "-c", MEASURED, ingot, "test", folder, "--timeout", str(TIMEOUT)],
+                          capture_output=True, text=True, check=False)
+    seconds, kilobytes = done.stdout.splitlines()[-1].split()
+    took = Took(float(seconds), int(kilobytes) / 2**20)
+    text = "".join(done.stdout.splitlines(keepends=True)[:-1]) + done.stderr
+    if done.returncode == 0 and "1 passed, 0 failed, 0 skipped" in text:
         return None, took
     lines = [line for line in text.splitlines() if line.strip()]
-    return (lines[0] if lines else f"exit status {child.returncode}"), took
+    return (lines[0] if lines else f"exit status {done.returncode}"), took
 
 
 def outcome(o, group, name, form):

@@ -141,6 +141,8 @@ def export(net, form, path):
                     return export_once(net, exporter, path, dims, opset)
             except (Exception, TooLong) as e:  # exporters raise whatever they like
                 error = error or e
+    while error.__cause__:  # what the new exporter says first is that it failed
+        error = error.__cause__
     raise Refused(f"exporter: {type(error).__name__}: {first_line(error)}") from error
 
 
