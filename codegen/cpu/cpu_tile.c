@@ -268,7 +268,6 @@ static void tile_points(CpuFn *f, const CpuTileLoops *x, const Tile *t)
     int level = f->loop_level[x->w];
     Columns c = load_columns(f, x, t);
 
-    f->mask[0] = edge_mask(f, x->v, t->v_end, t->rows, t->lanes);
     if (f->s->n_node > NODES_WRITTEN_OUT)
         loop_over_columns(f, x, t, &c, origin);
     else
@@ -276,7 +275,6 @@ static void tile_points(CpuFn *f, const CpuTileLoops *x, const Tile *t)
     f->loop_value[x->w] = origin;
     f->loop_level[x->w] = level;
     cpu_restamp(f);
-    f->mask[0] = NULL;
 }
 
 /* ---- All tiles, one loop inside the other ---- */
@@ -299,7 +297,8 @@ static Axis axis_of(CpuFn *f, const CpuTileLoops *x, const Tile *t, bool rows)
     return a;
 }
 
-/* Where masks allow it, whole tiles and then a part of one; else whole ones. */
+/* Where masks allow it, whole tiles and then a part of one; else whole ones. The mask of the rows
+ * is made in their own loop: what varies along them alone is loaded there. */
 static void tiles_along(CpuFn *f, const CpuTileLoops *x, Tile t, const Axis *a, const Axis *inner)
 {
     int parts = cpu_can_mask(f) && a->left ? 2 : 1;
@@ -310,10 +309,12 @@ static void tiles_along(CpuFn *f, const CpuTileLoops *x, Tile t, const Axis *a, 
         cpu_loop_at(f, a->loop, loop.index);
         if (part && a->left > 0) *(a->rows ? &t.rows : &t.columns) = a->left;
         if (part && a->left < 0) *(a->rows ? &t.v_end : &t.w_end) = a->to;
+        if (a->rows) f->mask[0] = edge_mask(f, x->v, t.v_end, t.rows, t.lanes);
         if (inner)
             tiles_along(f, x, t, inner, NULL);
         else
             tile_points(f, x, &t);
+        if (a->rows) f->mask[0] = NULL;
         cpu_loop_close(f, &loop, NULL);
     }
 }

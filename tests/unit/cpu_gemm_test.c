@@ -54,6 +54,10 @@ static void batches(Run *r)
                         "%%y = MatMul(%%a, %%b)\noutput %%y");
     GRAPH("perhaps broadcast", "input %%a : f32[b,m,12]\ninput %%b : f32[1,12,30]\n"
                                "%%y = MatMul(%%a, %%b)\noutput %%y");
+    GRAPH("columns along k, times one number each",
+          "input %%x : f32[b,n,18]\ninput %%s : f32[b,n,1]\nconst %%a : f32[64,18] {0 ...}\n"
+          "%%p = Mul(%%x, %%s)\n%%t = Transpose(%%p) {perm=ints [0,2,1]}\n"
+          "%%y = MatMul(%%a, %%t)\noutput %%y");
     GRAPH("vector times matrix", "input %%a : f32[40]\ninput %%b : f32[40,20]\n"
                                  "%%y = MatMul(%%a, %%b)\noutput %%y");
     GRAPH("matrix times vector", "input %%a : f32[20,40]\ninput %%b : f32[40]\n"
