@@ -34,6 +34,7 @@ typedef struct CpuFn {
     Arena *arena;
     const Nest *nest;
     LLVMValueRef fn, args, begin, end, scratch;
+    LLVMTypeRef element;     /* of a contraction: f32, or f64 */
     LLVMValueRef *ptr, *dim; /* loaded in the entry when first asked for */
     int level;
     LLVMBasicBlockRef tail[CPU_LEVELS];

@@ -28,6 +28,16 @@ enum {
     MOST_ROWS = 14
 };
 
+static bool is_summed(DType d)
+{
+    return d == DT_F32 || d == DT_F64 || d == DT_I32;
+}
+
+static bool is_element(const CpuGemm *g, DType d)
+{
+    return d == (g->unit == 8 ? DT_F64 : DT_F32);
+}
+
 /* ---- index sets ---- */
 
 static Dim index_extent(const Stage *s, int i)
@@ -269,7 +279,7 @@ static void choose_blocks(CpuGemm *g)
     g->blocks_m = dim_const(t, 1);
     g->rows_first =
         g->b.pack >= 0 && (packs_rows || k * n <= WEIGHT_BYTES / 4) && most_cuts(g) >= TASKS_WANTED;
-    wide = L2_BYTES / 4 / clamp(k, 1, INT32_MAX) * (g->tile->block ? g->tile->block : 4) / 4;
+    wide = L2_BYTES / g->unit / clamp(k, 1, INT32_MAX) * (g->tile->block ? g->tile->block : 4) / 4;
     if (g->b.in_place) wide = INT32_MAX;
     cut_columns(g, packs_rows && wide < COLUMNS_PER_PACK ? COLUMNS_PER_PACK : wide);
     tasks = o * ((n + g->block_n - 1) / g->block_n);
@@ -345,8 +355,8 @@ static void find_in_place(CpuGemm *g, bool is_packed)
     DimTable *t = &g->nest->module->dims;
     const NestStage *s = &g->nest->stage[STAGE_A];
     const Sx *e = g->a_load ? g->a_load : s->value[0];
-    int unit = g->bytes ? 1 : g->pairs ? 2 : 4;
-    const Affine *x = g->a_load || (e->op == SX_LOAD && !e->guarded && e->dtype == DT_F32)
+    int unit = g->bytes ? 1 : g->pairs ? 2 : g->unit;
+    const Affine *x = g->a_load || (e->op == SX_LOAD && !e->guarded && is_element(g, e->dtype))
                           ? map_get(&s->address, e)
                           : NULL;
     int m[NEST_INDICES], k[NEST_INDICES], n_m, n_k;
@@ -387,7 +397,7 @@ static const Affine *columns_load(const CpuGemm *g, int last)
 {
     const NestStage *s = &g->nest->stage[STAGE_B];
     const Sx *e = s->value[0];
-    const Affine *x = e->op == SX_LOAD && !e->guarded && e->dtype == DT_F32 && e->src >= 0
+    const Affine *x = e->op == SX_LOAD && !e->guarded && is_element(g, e->dtype) && e->src >= 0
                           ? map_get(&s->address, e)
                           : NULL;
 
@@ -460,7 +470,7 @@ static void choose_a_pitch(CpuGemm *g)
     x = e->op == SX_LOAD ? map_get(&s->address, e) : NULL;
     if (x && !affine_is_coef(x, last, 1)) return;
     g->a_pitch = round_up(g->size_k->value, 16) + 16;
-    if (g->a_pitch * 4 % SET_STRIDE == 0) g->a_pitch += 16;
+    if (g->a_pitch * g->unit % SET_STRIDE == 0) g->a_pitch += 16;
 }
 
 static void note_uses(CpuGemm *g, int side, GemmSide *x)
@@ -567,12 +577,12 @@ static void set_abi(CpuGemm *g)
     if (g->open)
         g->a_at = align64(t, dim_mul_c(t, dim_const(t, g->depth), 4 * g->block_n));
     else if (g->b.pack < 0 && !g->b.in_place)
-        g->a_at = align64(t, dim_mul_c(t, g->size_k, 4 * g->pitch));
+        g->a_at = align64(t, dim_mul_c(t, g->size_k, g->unit * g->pitch));
     nest_need(g->nest, g->a_at);
     abi->scratch = g->a_at;
     if (g->a.pack < 0 && !g->a.in_place)
         abi->scratch =
-            dim_add(t, g->a_at, align64(t, dim_mul(t, a_row_size(g), dim_mul_c(t, rows, 4))));
+            dim_add(t, g->a_at, align64(t, dim_mul(t, a_row_size(g), dim_mul_c(t, rows, g->unit))));
 }
 
 static void choose_tiles(CpuGemm *g, const CpuIsa *isa)
@@ -632,11 +642,12 @@ Status cpu_gemm_prepare(Arena *arena, Nest *n, const CpuIsa *isa, const TileChoi
     if (!isa->vector_bytes || n->kernel->n_stage != 1 || !simple_results(s)) return OK;
     if (!kernel_contraction(&n->module->sx, s, &c)) return OK;
     if (s->order == ORDER_LANES64 || !c.n) return OK;
-    if (s->acc[0].dtype != DT_F32 && s->acc[0].dtype != DT_I32) return OK;
+    if (!is_summed(s->acc[0].dtype)) return OK;
     last = innermost(s);
     if (last < 0 || !(c.n >> last & 1)) return OK;
     g = ARENA_NEW(arena, CpuGemm);
     g->tile = tile;
+    g->unit = s->acc[0].dtype == DT_F64 ? 8 : 4;
     g->a.pack = g->b.pack = g->across.k = g->along.k = -1;
     g->rank = s->rank;
     g->n_index = s->rank + s->n_reduce;
@@ -666,10 +677,12 @@ Status cpu_gemm_prepare(Arena *arena, Nest *n, const CpuIsa *isa, const TileChoi
     g->size_n = set_size(g, t, SET_N);
     g->size_k = set_size(g, t, SET_K);
     if (g->bytes && !gemm_bytes_fit(g)) return OK;
-    bool constant_b = !g->open && gemm_constant(g, STAGE_B), constant_a = gemm_constant(g, STAGE_A);
+    bool packs = !g->open && g->unit == 4; /* while compiling */
+    bool constant_b = packs && gemm_constant(g, STAGE_B);
+    bool constant_a = packs && gemm_constant(g, STAGE_A);
     if (constant_b && !dim_is_const(g->size_n)) constant_b = false;
     if (!shape_taken(g, constant_b, last)) return OK;
-    g->lanes = isa->vector_bytes / 4;
+    g->lanes = isa->vector_bytes / g->unit;
     constant_a = constant_a && dim_is_const(g->size_m) && !g->bytes;
     g->pairs = isa->bf16 && s->order == ORDER_PAIRS && gemm_pairs_fit(g);
     find_in_place(g, constant_a);

@@ -21,7 +21,7 @@ LLVMValueRef gemm_add(CpuFn *f, LLVMValueRef a, LLVMValueRef b)
 
 LLVMValueRef gemm_float_at(CpuFn *f, LLVMValueRef base, LLVMValueRef offset)
 {
-    return LLVMBuildGEP2(f->b, f->m->f32, base, &offset, 1, "");
+    return LLVMBuildGEP2(f->b, f->element, base, &offset, 1, "");
 }
 
 void gemm_stage(CpuFn *f, const CpuGemm *g, int s)
@@ -135,7 +135,7 @@ static void rows_in_place(GemmTask *t, GemmTile *x, LLVMValueRef m)
     const CpuGemm *g = t->g;
     const NestStage *s = &g->nest->stage[STAGE_A];
     const Sx *load = g->a_load ? g->a_load : s->value[0];
-    LLVMTypeRef one = g->bytes ? f->m->i8 : g->pairs ? f->m->i16 : f->m->f32;
+    LLVMTypeRef one = g->bytes ? f->m->i8 : g->pairs ? f->m->i16 : f->element;
     LLVMValueRef base = cpu_ptr(f, load->src), at;
 
     gemm_stage(f, g, STAGE_A);
@@ -684,14 +684,15 @@ Status cpu_gemm_emit(CpuModule *m, const CpuGemm *g, const char *name)
     CpuLoop l;
 
     cpu_fn_open(f, m, g->nest, name);
+    f->element = g->unit == 8 ? m->f64 : m->f32;
     leave = cpu_block(f);
     f->s = &g->nest->stage[STAGE_OUT];
     f->acc = ARENA_ARRAY(f->arena, LLVMValueRef, CPU_UNROLL);
     t.k = g->bytes ? cpu_i64(m, g->depth) : cpu_dim(f, g->size_k);
     t.M = cpu_dim(f, g->size_m);
     t.N = cpu_dim(f, g->size_n);
-    t.tile =
-        cpu_stack(f, m->f32, (g->tile_rows < g->rows[0] ? g->tile_rows : g->rows[0]) * g->width);
+    t.tile = cpu_stack(f, f->element,
+                       (g->tile_rows < g->rows[0] ? g->tile_rows : g->rows[0]) * g->width);
     if (g->open && gemm_has_row_terms(g)) t.terms = cpu_stack(f, m->i32, g->rows[0]);
     if (g->amx) t.beside = cpu_stack(f, m->i8, AMX_ROWS * 64);
     t.scratch_b = f->scratch;

@@ -59,6 +59,7 @@ struct CpuGemm {
     int rank, n_index;
     GemmSide a, b;
     Dim size_o, size_m, size_n, size_k;
+    int unit;                  /* bytes of an element: 8 for f64, else 4 */
     int lanes, vectors, width; /* of a tile: width = lanes * vectors columns, */
     int tile_rows;             /* and at most so many rows */
     int nr;                    /* columns of a panel; the lead's width */
@@ -102,7 +103,7 @@ static inline bool gemm_in(const CpuGemm *g, int set, int index)
 }
 
 /* cpu_gemm_pack.c */
-/* Whether side (STAGE_A or STAGE_B) is made of constants alone, and its packed bytes. */
+/* Whether side (STAGE_A or STAGE_B) is made of constants alone, and its packed bytes: of f32. */
 bool gemm_constant(const CpuGemm *g, int side);
 Status gemm_pack_constant(CpuGemm *g, int side, Diag *d) MUST_USE;
 /* Columns of the last panel of B as it is packed while compiling: N is known. */

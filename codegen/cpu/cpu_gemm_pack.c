@@ -584,7 +584,7 @@ static void zero_rest(Packing *p)
     at = gemm_mul(f, over.index, cpu_i64(f->m, p->g->pitch));
     l = cpu_loop_open(f, n, end, 1, 0, NULL);
     cpu_at(f, f->level);
-    LLVMBuildStore(f->b, LLVMConstNull(f->m->f32),
+    LLVMBuildStore(f->b, LLVMConstNull(f->element),
                    gemm_float_at(f, p->to, gemm_add(f, at, l.index)));
     cpu_loop_close(f, &l, NULL);
     cpu_loop_close(f, &over, NULL);

@@ -46,7 +46,7 @@ static LLVMValueRef load_tile(GemmTask *t, LLVMValueRef row, LLVMValueRef column
 {
     CpuFn *f = t->f;
     LLVMValueRef p = tile_at(t, row, column);
-    LLVMTypeRef one = t->g->bytes ? f->m->i32 : f->m->f32;
+    LLVMTypeRef one = t->g->bytes ? f->m->i32 : f->element;
     LLVMValueRef v = LLVMBuildLoad2(f->b, cpu_lanes_type(one, lanes), p, "");
 
     LLVMSetAlignment(v, 4);

@@ -14,7 +14,7 @@ enum { LINES_AHEAD = 4 };
 /* Lanes that mask has; NULL: all. */
 static LLVMValueRef load_vector(CpuFn *f, const CpuGemm *g, LLVMValueRef p, LLVMValueRef mask)
 {
-    LLVMTypeRef type = cpu_lanes_type(f->m->f32, g->lanes), types[] = {type, f->m->ptr};
+    LLVMTypeRef type = cpu_lanes_type(f->element, g->lanes), types[] = {type, f->m->ptr};
     LLVMValueRef v, args[] = {p, cpu_i32(f->m, 4), mask, LLVMConstNull(type)};
 
     if (mask) return cpu_intrinsic(f->m, "llvm.masked.load", 2, types, 4, args);
@@ -62,12 +62,13 @@ static void one_k(CpuFn *f, const CpuGemm *g, const GemmTile *t, Stand at, uint3
 
         if (!(on >> r & 1)) continue;
         p = gemm_float_at(f, a, cpu_i64(f->m, t->row_at[r]));
-        x = LLVMBuildLoad2(f->b, f->m->f32, p, "");
+        x = LLVMBuildLoad2(f->b, f->element, p, "");
         LLVMSetAlignment(x, 4);
         x = cpu_splat(f, x, g->lanes);
         for (int j = 0; j < t->vectors; j++) {
             LLVMValueRef *c = &acc[r * t->vectors + j];
-            *c = g->pairs ? gemm_dot_pair(f, g, x, vb[j], *c) : cpu_fma(f, DT_F32, x, vb[j], *c);
+            *c = g->pairs ? gemm_dot_pair(f, g, x, vb[j], *c)
+                          : cpu_fma(f, g->unit == 8 ? DT_F64 : DT_F32, x, vb[j], *c);
         }
     }
 }
@@ -173,7 +174,7 @@ static void column_masks(CpuFn *f, const CpuGemm *g, const GemmTile *t, LLVMValu
 
 void gemm_emit_tile(CpuFn *f, const CpuGemm *g, const GemmTile *t, LLVMValueRef *acc)
 {
-    LLVMTypeRef type = cpu_lanes_type(f->m->f32, g->lanes);
+    LLVMTypeRef type = cpu_lanes_type(f->element, g->lanes);
     LLVMValueRef mask[GEMM_VECTORS];
     Stand at = {t->a, t->b, t->ahead, t->columns ? mask : NULL};
 

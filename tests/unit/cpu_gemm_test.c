@@ -107,6 +107,26 @@ static void bytes(Run *r)
                          "%%j = Mul(%%i, %%i)\n%%y = Cast(%%j) {to=2}\noutput %%y");
 }
 
+/* Doubles: tiles of half as many columns, packed by each run even where they are known. */
+static void doubles(Run *r)
+{
+    static const char *const shapes[][3] = {{"13", "41", "29"},
+                                            {"3", "8", "2"},
+                                            {"29", "270", "250"},
+                                            {"m", "n", "16"},
+                                            {"9", "40", "k"}};
+
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+        GRAPH(arena_printf(r->arena, "doubles %s", shapes[i][0]),
+              "input %%a : f64[2,%s,%s]\ninput %%b : f64[2,%s,%s]\n%%h = MatMul(%%a, %%b)\n"
+              "%%y = Relu(%%h)\noutput %%y",
+              shapes[i][0], shapes[i][2], shapes[i][2], shapes[i][1]);
+    GRAPH("turned doubles", "input %%a : f64[40,37]\nconst %%b : f64[29,40] {0 ...}\n"
+                            "%%y = Gemm(%%a, %%b) {transA=1, transB=1}\noutput %%y");
+    GRAPH("window of doubles", "input %%a : f64[1,8,19,19]\ninput %%b : f64[20,8,3,3]\n"
+                               "%%y = Conv(%%a, %%b) {pads=ints [1,1,1,1]}\noutput %%y");
+}
+
 /* Two operands of bytes that only the run knows: packed by each run, with sums of columns and of
  * rows for zero points; columns next to each other, apart, or turned. */
 static void open_bytes(Run *r)
@@ -216,10 +236,11 @@ static void mathematics(Run *r)
 
 int main(void)
 {
-    static void (*const exact[])(Run *) = {matmuls, batches, gemms, epilogues, bytes, open_bytes};
+    static void (*const exact[])(Run *) = {matmuls, batches,    gemms,  epilogues,
+                                           bytes,   open_bytes, doubles};
     static void (*const rounding[])(Run *) = {mathematics};
 
-    graph_run_groups(6, exact, 139, true);
+    graph_run_groups(7, exact, 146, true);
     graph_run_groups(1, rounding, 2, false);
     return check_result();
 }
