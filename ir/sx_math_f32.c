@@ -1,8 +1,9 @@
 /* sx_math_f32.c: mathematics on f32, at most 2 ulp, with fused multiply-adds and without.
  *
  * What models compute by the million has f32 algorithms of its own here: exponentials, logarithms,
- * erf. They follow math_f64.inc, with shorter polynomials (fitted the same way) and fewer
- * safeguards. The others go by way of f64, which costs twice the lanes and leaves half an ulp. */
+ * erf, the inverse circular functions. They follow math_f64.inc, with shorter polynomials (fitted
+ * the same way) and fewer safeguards. The others go by way of f64, which costs twice the lanes and
+ * leaves half an ulp. */
 #include "ir/sx_impl.h"
 #include "ir/sx_math.h"
 
@@ -17,6 +18,7 @@ typedef const Sx *V;
 #define MAD(a, b, c)   sx_fma(t, a, b, c)
 #define ABS(a)         sx_abs(t, a)
 #define NEG(a)         sx_neg(t, a)
+#define SQRT(a)        sx_sqrt(t, a)
 #define COPYSIGN(a, b) sx_copysign(t, a, b)
 #define MIN(a, b)      sx_min(t, a, b)
 #define MAX(a, b)      sx_max(t, a, b)
@@ -52,6 +54,15 @@ static const float f_log[] = {0x1.555554p-2f,  -0x1.fffffcp-3f, 0x1.999d5ap-3f,
 static const float f_erf[] = {-0x1.06ebaap-3f, -0x1.45f2fap-1f,  -0x1.a4f94ep-4f,
                               0x1.39c02cp-6f,  0x1.5c05dap-13f,  -0x1.b66caap-10f,
                               0x1.4d40ep-11f,  -0x1.f09d48p-14f, 0x1.395944p-17f};
+
+/* (asin(s)/s - 1) / s^2 in s^2, for |s| <= 1/2 */
+static const float f_asin[] = {0x1.5555cap-3f, 0x1.33016ap-4f, 0x1.748a2cp-5f, 0x1.8bb536p-6f,
+                               0x1.59cc92p-5f};
+
+/* (atan(s)/s - 1) / s^2 in s^2, for |s| <= 1 */
+static const float f_atan[] = {-0x1.55554p-2f,  0x1.999268p-3f,  -0x1.242658p-3f,
+                               0x1.c0cbc6p-4f,  -0x1.58c856p-4f, 0x1.dcc8e2p-5f,
+                               -0x1.016902p-5f, 0x1.69f6b2p-7f,  -0x1.ddeb2ep-10f};
 
 /* Horner, from the last coefficient. */
 static V poly(SxTable *t, V x, const float *c, int n)
@@ -216,6 +227,53 @@ static V f32_log1p(SxTable *t, V x)
     return SEL(LT(K(-1.0), x), SEL(LT(x, INF), r, x), log_edges(t, u, r));
 }
 
+#define HALF_PI     K(0x1.921fb6p+0)
+#define HALF_PI_LOW K(-0x1.777a5cp-25)
+
+/* c + low + s + s z p, |s| < |c| or c = 0, the last term small; what c + s loses comes in with it.
+ */
+static V arc(SxTable *t, V c, V low, V s, V z, V p)
+{
+    V sum = ADD(c, s), lost = ADD(SUB(c, sum), s);
+
+    return ADD(sum, MAD(MUL(s, z), p, ADD(low, lost)));
+}
+
+/* From 1/2 on, asin a = pi/2 - 2 asin sqrt((1 - a) / 2), where 1 - a is exact; beyond 1 NaN. */
+static V half_angle(SxTable *t, V a, V big, V *z)
+{
+    *z = SEL(big, MAD(a, K(-0.5), K(0.5)), MUL(a, a));
+    return SEL(big, SQRT(*z), a);
+}
+
+static V f32_asin(SxTable *t, V x)
+{
+    V a = ABS(x), big = LT(K(0.5), a), z, s = half_angle(t, a, big, &z);
+    V c = SEL(big, HALF_PI, K(0.0)), low = SEL(big, HALF_PI_LOW, K(0.0));
+
+    s = MUL(s, SEL(big, K(-2.0), K(1.0)));
+    return COPYSIGN(arc(t, c, low, s, z, POLY(z, f_asin)), x);
+}
+
+/* pi/2 - asin x; above 1/2 the halves of pi cancel, below -1/2 they add up. */
+static V f32_acos(SxTable *t, V x)
+{
+    V a = ABS(x), big = LT(K(0.5), a), z, s = half_angle(t, a, big, &z);
+    V down = LT(x, K(0.0)), halves = SEL(big, SEL(down, K(2.0), K(0.0)), K(1.0));
+
+    s = MUL(s, SEL(big, SEL(down, K(-2.0), K(2.0)), SEL(down, K(1.0), K(-1.0))));
+    return arc(t, MUL(halves, HALF_PI), MUL(halves, HALF_PI_LOW), s, z, POLY(z, f_asin));
+}
+
+/* Beyond 1, pi/2 - atan 1/a. */
+static V f32_atan(SxTable *t, V x)
+{
+    V a = ABS(x), big = LT(K(1.0), a), s = SEL(big, DIV(K(-1.0), a), a), z = MUL(s, s);
+    V c = SEL(big, HALF_PI, K(0.0)), low = SEL(big, HALF_PI_LOW, K(0.0));
+
+    return COPYSIGN(arc(t, c, low, s, z, POLY(z, f_atan)), x);
+}
+
 /* m 2^e mod n 2^f, m and n of 24 bits: 40 bits of 2^(e - f) at a time in 64. */
 const Sx *sx_fmod_f32(SxTable *t, const Sx *a, const Sx *b)
 {
@@ -274,6 +332,12 @@ const Sx *sx_math_f32(SxTable *t, SxOp op, const Sx *a, const Sx *b, bool has_sc
         return f32_log(t, a);
     case SX_LOG1P:
         return f32_log1p(t, a);
+    case SX_ASIN:
+        return f32_asin(t, a);
+    case SX_ACOS:
+        return f32_acos(t, a);
+    case SX_ATAN:
+        return f32_atan(t, a);
     case SX_SIN:
     case SX_COS:
     case SX_TAN:
