@@ -129,10 +129,11 @@ static Status lower_max_window(Build *b, const Node *n, Value **out)
     return b->status;
 }
 
-/* The largest along one axis of v, which is 2 + axis. */
-static Value *max_along(Build *b, const Node *n, Value *v, const Window *w, int axis)
+/* The largest, or the sum, along one axis of v, which is 2 + axis. */
+static Value *pool_along(Build *b, const Node *n, Value *v, const Window *w, int axis, Monoid m,
+                         DType out, const Sx *value)
 {
-    DType type = v->type.dtype, acc = pool_acc(type);
+    DType acc = pool_acc(v->type.dtype);
     int rank = v->type.rank, at = 2 + axis;
     Dim dims[MAX_RANK + 1];
     const Sx *idx[MAX_RANK], *guard, *body;
@@ -145,12 +146,11 @@ static Value *max_along(Build *b, const Node *n, Value *v, const Window *w, int 
     idx[at] = window_position(b, w, axis, idx[at], sx_index(b->sx, rank));
     guard = sx_inside(b, idx[at], w->in[axis], rank + 1, dims);
     body = sx_cast(b->sx, sx_at_guarded(b, 0, v, idx, guard), acc);
-    if (guard)
-        body = sx_select(b->sx, guard, body,
-                         sx_const_bits(b->sx, acc, monoid_identity(MONOID_MAX, acc)));
-    Acc a = {.monoid = MONOID_MAX, .dtype = acc, .body = body};
-    return build_reduce(b, n->op->name, 1, &v, rank, dims, 1, &dims[rank], ORDER_CHAIN, a, type,
-                        NULL);
+    if (guard && m != MONOID_SUM) /* outside lie zeros */
+        body = sx_select(b->sx, guard, body, sx_const_bits(b->sx, acc, monoid_identity(m, acc)));
+    Acc a = {.monoid = m, .dtype = acc, .body = body};
+    return build_reduce(b, n->op->name, 1, &v, rank, dims, 1, &dims[rank], ORDER_CHAIN, a, out,
+                        value);
 }
 
 enum { LARGE_WINDOW = 16 };
@@ -168,7 +168,7 @@ static Status lower_max_pool(Build *b, const Node *n, Value **out)
         points *= w.kernel[i];
     if (has_out(n, 1) || w.n < 2 || points < LARGE_WINDOW) return lower_max_window(b, n, out);
     for (int i = 0; i < w.n && v; i++)
-        v = max_along(b, n, v, &w, i);
+        v = pool_along(b, n, v, &w, i, MONOID_MAX, v->type.dtype, NULL);
     out[0] = v;
     return b->status;
 }
@@ -194,6 +194,21 @@ static bool never_clipped(const Node *n, const PoolLoop *p, bool pad)
     return pad && !attr_int(n, "ceil_mode", 0);
 }
 
+/* Whether sums along one axis after the other are at most half of the work: windows that are large,
+ * and overlap. */
+static bool sums_apart(const Window *w)
+{
+    double share = 0;
+
+    for (int i = 0; i < w->n; i++) {
+        double part = 1;
+        for (int j = 0; j < w->n; j++)
+            if (j != i) part *= (j < i ? 1.0 : (double)w->stride[j]) / (double)w->kernel[j];
+        share += part;
+    }
+    return w->n > 1 && share <= 0.5;
+}
+
 static Status lower_average_pool(Build *b, const Node *n, Value **out)
 {
     PoolLoop p;
@@ -213,7 +228,15 @@ static Status lower_average_pool(Build *b, const Node *n, Value **out)
         count = sx_mul(t, count, c);
     }
     value = sx_div(t, sx_acc(t, 0, acc), sx_cast(t, count, acc));
-    out[0] = pool_reduce(b, n, &p, MONOID_SUM, acc, p.x, type, sx_cast(t, value, type));
+    value = sx_cast(t, value, type);
+    if (!sums_apart(&p.w)) {
+        out[0] = pool_reduce(b, n, &p, MONOID_SUM, acc, p.x, type, value);
+        return b->status;
+    }
+    out[0] = n->in[0];
+    for (int i = 0, last = p.w.n - 1; i <= last && out[0]; i++)
+        out[0] = pool_along(b, n, out[0], &p.w, i, MONOID_SUM, i < last ? acc : type,
+                            i < last ? NULL : value);
     return b->status;
 }
 
