@@ -142,6 +142,10 @@ static Status lower_gather_blocks(Build *b, const Node *n, Value **out)
     int gather, quantize;
 
     TRY(gather_axes(n, b->diag, &gather, &quantize));
+    for (int k = 2; k < 4; k++)
+        if (has_in(n, k) && in_type(n, k)->rank != in_type(n, 0)->rank)
+            return op_error(n, b->diag, n->op->in[k].name, "GatherBlockQuantized: rank %d, not %d",
+                            in_type(n, k)->rank, in_type(n, 0)->rank);
     if (bytes && bits == 4 && (gather == in_type(n, 0)->rank - 1))
         return op_unsupported(n, b->diag, "a gather along the axis of packed elements");
     x = make_gather(b, n->in[0], n->in[1], gather);

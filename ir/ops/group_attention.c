@@ -53,6 +53,16 @@ static Status group_read(Infer *cx, Node *n, Group *g)
     if (has_in(n, 3) != has_in(n, 4) || (has_in(n, 3) && in_type(n, 3)->rank != 4))
         return op_error(n, cx->diag, "past_key", "%s: a past of this shape", n->op->name);
     g->past = has_in(n, 3) ? in_type(n, 3)->dim[2] : dim_const(t, 0);
+    Dim fresh[3] = {g->batch, g->length, dim_const(t, g->kv_heads * g->size)};
+    Dim past[4] = {g->batch, dim_const(t, g->kv_heads), g->past, dim_const(t, g->size)};
+    for (int k = 1; k < 3; k++) {
+        TRY(infer_extents(cx, n, k, 3, fresh));
+        TRY(infer_extents(cx, n, k + 2, 4, past));
+        if (has_in(n, k + 6) && in_type(n, k + 6)->rank != 2)
+            return op_error(n, cx->diag, "cos_cache", "%s: rank %d, expected 2", n->op->name,
+                            in_type(n, k + 6)->rank);
+    }
+    TRY(infer_vector(cx, n, 5, g->batch));
     TRY(infer_elements(cx, n, 6, 0, INT32_MAX, &total, &count));
     if (!total || count != 1)
         return op_error(n, cx->diag, "total_sequence_length", "%s: %d values, expected 1",
