@@ -4,10 +4,11 @@
  * least score and greatest overlap (f32 each; data NULL when absent). ints: 1 when boxes are given
  * by their centre. out: i64[selected, 3]: batch, class, box. Of equal scores the lower box first.
  *
- * The order of the candidates of a class is kept in the memory of the result, behind what is
- * selected: there are never more of both than boxes. */
+ * What a class is worked on in lies in the memory of the result, behind what is selected. */
 #include "runtime/rt.h"
 #include "runtime/rt_call.h"
+
+#define SIZE(type) ((int64_t)sizeof(type))
 
 typedef struct Box {
     float x0, y0, x1, y1;
@@ -25,31 +26,68 @@ static Box box_of(const float *p, int centred)
     return b;
 }
 
-/* Area of the intersection over that of the union. */
-static float overlap(Box a, Box b)
-{
-    float w = (a.x1 < b.x1 ? a.x1 : b.x1) - (a.x0 > b.x0 ? a.x0 : b.x0);
-    float h = (a.y1 < b.y1 ? a.y1 : b.y1) - (a.y0 > b.y0 ? a.y0 : b.y0);
-    float of_a = (a.x1 - a.x0) * (a.y1 - a.y0), of_b = (b.x1 - b.x0) * (b.y1 - b.y0);
-    float both;
+/* Boxes that are chosen, side by side, so that a box is held against all of a block at
+ * once. */
+enum { BLOCK = 8 };
 
-    if (!(w > 0 && h > 0) || !(of_a > 0 && of_b > 0)) return 0;
-    both = w * h;
-    return both / (of_a + of_b - both);
+typedef struct Chosen {
+    float x0[BLOCK], y0[BLOCK], x1[BLOCK], y1[BLOCK], area[BLOCK];
+} Chosen;
+
+static float area(Box b)
+{
+    return (b.x1 - b.x0) * (b.y1 - b.y0);
 }
 
-static int before(const float *score, int64_t i, int64_t j)
+static void choose(Chosen *all, int64_t at, Box b)
 {
-    return score[i] != score[j] ? score[i] > score[j] : i < j;
+    Chosen *c = all + at / BLOCK;
+    int64_t i = at % BLOCK;
+
+    if (i == 0) *c = (Chosen){.area = {0}};
+    c->x0[i] = b.x0;
+    c->y0[i] = b.y0;
+    c->x1[i] = b.x1;
+    c->y1[i] = b.y1;
+    c->area[i] = area(b);
 }
 
-static void sink(const float *score, int64_t *heap, int64_t at, int64_t n)
+/* Whether the area of an intersection over that of the union is above `most`; 0 for boxes that are
+ * none, as those are which a block has not yet. */
+static int overlaps(const Chosen *c, Box b, float of_b, float most)
 {
-    int64_t moved = heap[at];
+    float share[BLOCK], above = 0;
+
+    for (int i = 0; i < BLOCK; i++) {
+        float w = (b.x1 < c->x1[i] ? b.x1 : c->x1[i]) - (b.x0 > c->x0[i] ? b.x0 : c->x0[i]);
+        float h = (b.y1 < c->y1[i] ? b.y1 : c->y1[i]) - (b.y0 > c->y0[i] ? b.y0 : c->y0[i]);
+        float both = w * h, x = both / (of_b + c->area[i] - both);
+        x = w > 0 ? x : 0;
+        x = h > 0 ? x : 0;
+        share[i] = c->area[i] > 0 ? x : 0;
+    }
+    for (int i = 0; i < BLOCK; i++)
+        above = share[i] > above ? share[i] : above;
+    return (of_b > 0 ? above : 0) > most;
+}
+
+typedef struct Candidate {
+    int64_t box;
+    float score;
+} Candidate;
+
+static int before(Candidate a, Candidate b)
+{
+    return a.score != b.score ? a.score > b.score : a.box < b.box;
+}
+
+static void sink(Candidate *heap, int64_t at, int64_t n)
+{
+    Candidate moved = heap[at];
 
     for (int64_t child; (child = 2 * at + 1) < n; at = child) {
-        if (child + 1 < n && before(score, heap[child + 1], heap[child])) child++;
-        if (!before(score, heap[child], moved)) break;
+        if (child + 1 < n && before(heap[child + 1], heap[child])) child++;
+        if (!before(heap[child], moved)) break;
         heap[at] = heap[child];
     }
     heap[at] = moved;
@@ -62,23 +100,39 @@ typedef struct Class {
     int centred, filtered;
 } Class;
 
-/* Boxes of one class in order -> chosen[0..). heap: workspace of n. Returns how many. */
-static int64_t suppress(const Class *c, int64_t *chosen, int64_t *heap)
+/* What a class needs of the memory of the result. */
+typedef struct Work {
+    int64_t *box;    /* [n] those chosen, in order */
+    Candidate *heap; /* [n] */
+    Chosen *chosen;  /* blocks of n */
+} Work;
+
+static int is_free(const Class *c, const Work *w, int64_t found, Box b)
+{
+    float of_b = area(b);
+
+    for (int64_t k = 0; k < found; k += BLOCK)
+        if (overlaps(w->chosen + k / BLOCK, b, of_b, c->overlap)) return 0;
+    return 1;
+}
+
+/* Boxes of one class in order -> w->box[0..). Returns how many. */
+static int64_t suppress(const Class *c, const Work *w)
 {
     int64_t left = 0, found = 0;
 
     for (int64_t i = 0; i < c->n; i++)
-        if (!c->filtered || c->score[i] > c->least) heap[left++] = i;
+        if (!c->filtered || c->score[i] > c->least) w->heap[left++] = (Candidate){i, c->score[i]};
     for (int64_t i = left / 2 - 1; i >= 0; i--)
-        sink(c->score, heap, i, left);
+        sink(w->heap, i, left);
     while (left > 0 && found < c->most) {
-        int64_t best = heap[0], k = 0;
-        heap[0] = heap[--left];
-        sink(c->score, heap, 0, left);
-        while (k < found && !(overlap(box_of(c->boxes + 4 * best, c->centred),
-                                      box_of(c->boxes + 4 * chosen[k], c->centred)) > c->overlap))
-            k++;
-        if (k == found) chosen[found++] = best;
+        int64_t best = w->heap[0].box;
+        Box b = box_of(c->boxes + 4 * best, c->centred);
+        w->heap[0] = w->heap[--left];
+        sink(w->heap, 0, left);
+        if (!is_free(c, w, found, b)) continue;
+        choose(w->chosen, found, b);
+        w->box[found++] = best;
     }
     return found;
 }
@@ -93,7 +147,8 @@ int32_t ingot_call_nms(const ingot_call_args *a)
     const ingot_tensor *boxes = &a->in[0], *scores = &a->in[1];
     int64_t batches = scores->dims[0], classes = scores->dims[1], n = scores->dims[2];
     int64_t most = a->n_in > 2 && a->in[2].data ? *(const int64_t *)a->in[2].data : 0;
-    int64_t total = 0, rows, *out;
+    int64_t total = 0, rows, *out, blocks = (n + BLOCK - 1) / BLOCK;
+    Work w;
     Class c = {.n = n,
                .overlap = scalar(a, 3, 0),
                .least = scalar(a, 4, 0),
@@ -107,20 +162,25 @@ int32_t ingot_call_nms(const ingot_call_args *a)
     a->out[0].rank = 2;
     a->out[0].dims[0] = 0;
     a->out[0].dims[1] = 3;
-    if (__builtin_mul_overflow(batches * classes, c.most, &rows) || rows > INT64_MAX / 64 - n)
+    if (__builtin_mul_overflow(batches * classes, c.most, &rows) ||
+        rows > INT64_MAX / 64 - n - BLOCK)
         return INGOT_ERR_LIMIT;
-    out = ingot_rt_place(a, 0, 8 * (3 * rows + 2 * n + 1));
+    out =
+        ingot_rt_place(a, 0, 8 * (3 * rows + n + 1) + SIZE(Candidate) * n + SIZE(Chosen) * blocks);
     if (!out) return INGOT_ERR_LIMIT;
+    w.box = out + 3 * rows;
+    w.heap = (Candidate *)(w.box + n);
+    w.chosen = (Chosen *)(w.heap + n);
     for (int64_t b = 0; b < batches; b++)
         for (int64_t k = 0; k < classes; k++) {
-            int64_t *chosen = out + 3 * rows, found;
+            int64_t found;
             c.boxes = (const float *)boxes->data + b * n * 4;
             c.score = (const float *)scores->data + (b * classes + k) * n;
-            found = suppress(&c, chosen, chosen + n);
+            found = suppress(&c, &w);
             for (int64_t i = 0; i < found; i++, total++) {
                 out[3 * total] = b;
                 out[3 * total + 1] = k;
-                out[3 * total + 2] = chosen[i];
+                out[3 * total + 2] = w.box[i];
             }
         }
     a->out[0].data = out;

@@ -459,13 +459,13 @@ def cumulative(g):
 
 @recipe("NonMaxSuppression")
 def nms(g):
-    b, n, c = g.int(1, 2), g.int(1, 12), g.int(1, 3)
+    b, n, c = g.int(1, 2), g.int(1, 60 if g.chance(.3) else 12), g.int(1, 3)
     corner = np.sort(np.rint(g.np.uniform(0, 20, [b, n, 2, 2])), 2)
     boxes = np.concatenate([corner[:, :, 0], corner[:, :, 1] + 1], 2).astype(np.float32)
     center_form = g.chance(.3)
     if center_form:
         boxes = np.concatenate([g.np.uniform(0, 10, [b, n, 2]), g.np.uniform(1, 6, [b, n, 2])], 2).astype(np.float32)
     scores = g.np.permutation(b * c * n).reshape(b, c, n).astype(np.float32) / (b * c * n)
-    more = [g.known(ints(g.int(0, 5))), g.known(np.array(g.one(0, .3, .5, .7), np.float32)),
+    more = [g.known(ints(g.one(g.int(0, 5), 50))), g.known(np.array(g.one(0, .3, .5, .7), np.float32)),
             g.known(np.array(g.one(.1, .4), np.float32))][:g.int(0, 3)]
     g.node([boxes, scores] + more, center_point_box=int(center_form) or None)
