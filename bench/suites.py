@@ -48,7 +48,8 @@ CORE = {
 # name, model, --math: against the peers with their defaults, which may be less exact too
 FAST = (("resnet18_winograd", "resnet18", "winograd"), ("vgg16_winograd", "vgg16", "winograd"),
         ("resnet18_bf16", "resnet18", "bf16"), ("resnet50_bf16", "resnet50", "bf16"), ("vgg16_bf16", "vgg16", "bf16"),
-        ("bert_bf16", "bert", "bf16"), ("vit_bf16", "vit", "bf16"))
+        ("bert_bf16", "bert", "bf16"), ("vit_bf16", "vit", "bf16"),
+        ("bert_bf16x3", "bert", "bf16x3"), ("vit_bf16x3", "vit", "bf16x3"))
 
 
 class Case:

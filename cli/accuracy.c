@@ -13,10 +13,17 @@
 
 static const double EVALUATED = 4e9; /* operations that the evaluator may take: about 15 s */
 
-/* Fastest first; bf16 only where the target has products of it. */
-static const char *const ladder[] = {"bf16", "winograd", "exact"};
+/* Fastest first. */
+static const char *const ladder[] = {"bf16", "bf16x3", "winograd", "exact"};
 
-enum { RUNGS = sizeof ladder / sizeof *ladder };
+enum { BF16, BF16X3, WINOGRAD, EXACT, RUNGS };
+
+/* Whether the target gains anything on a rung. */
+static bool gains(const TargetInfo *t, int rung)
+{
+    if (rung == BF16) return t->has_bf16;
+    return rung != BF16X3 || t->has_tiles;
+}
 
 bool accuracy_is_asked(const Options *o)
 {
@@ -194,10 +201,10 @@ static Status climb(Reference *r, double tolerance, Accuracy *out)
     TargetInfo target;
 
     TRY(codegen_target(r->o->target, &target, r->d));
-    for (int i = target.has_bf16 ? 0 : 1; i < RUNGS; i++) {
+    for (int i = BF16; i < RUNGS; i++) {
+        if (!gains(&target, i)) continue;
         TRY(measure(r, ladder[i], out));
-        if (out->largest <= tolerance || i == RUNGS - 1)
-            return OK; /* nothing is nearer than exact */
+        if (out->largest <= tolerance || i == EXACT) return OK; /* nothing is nearer */
         diag_note(r->d, (Where){.file = r->model}, "--math auto: %s is off by %.3g, more than %.3g",
                   ladder[i], out->largest, tolerance);
     }

@@ -23,8 +23,9 @@
  * accumulators, point p goes to p % 64 (of the innermost reduction dim: lane = last reduction index
  * % 64, outer ones continue the lanes); then halves are combined: acc[i] (+) acc[i+32], 16, 8, 4,
  * 2, 1. All start at the identity of the monoid (SUM: +0).
- *   ORDER_PAIRS    a chain; of a DOT of values that bf16 holds, a target that adds two products at
- * once, in its own way, may do so (--math bf16 alone) */
+ *   ORDER_PAIRS    a chain; of a DOT of values that bf16 holds, a target that adds several products
+ * at once, in its own way, may do so (--math bf16 alone); of sums of two such values, it may leave
+ * out the products of the second ones (--math bf16x3) */
 #ifndef INGOT_IR_KERNEL_H
 #define INGOT_IR_KERNEL_H
 

@@ -12,6 +12,7 @@ typedef struct TargetInfo {
     int registers;    /* of vectors */
     int has_fma, has_f16;
     int has_bf16;   /* products of pairs, at twice the rate of f32 */
+    int has_tiles;  /* of AMX: products of bf16 at many times that rate */
     int64_t l1, l2; /* bytes */
     int threads;    /* 0: decided at run time */
 } TargetInfo;

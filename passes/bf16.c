@@ -1,10 +1,16 @@
-/* bf16.c: products of numbers rounded to bf16, where --math bf16 asks for it.
+/* bf16.c: products of numbers rounded to bf16, or split in two, where --math bf16 or bf16x3 asks.
  *
  *     dot(x[m, k], w[n, k])   ->   dot(f32(x'[m, k]), f32(w'[n, k])) pairs     x', w' bf16
  *
  * The products of two such numbers are exact in f32, and sums stay f32. Known weights are rounded
  * here. Of what is read, the kernel that makes it writes a second result (or, where nobody wants
  * the first, that one only), rounded; what no kernel makes is rounded by a kernel of its own.
+ *
+ * With --math bf16x3 what is rounded off is kept, rounded in turn, and the sum is one of
+ *
+ *     (f32(x'[m, k]) + f32(x"[m, k])) * (f32(w'[n, k]) + f32(w"[n, k])),   x" = bf16(x - x')
+ *
+ * which holds 16 bits of each, and which tiles of AMX compute as three sums of products of bf16.
  *
  * Taken: f32, weights that are known, in chain order, the operand read where it lies with k
  * contiguous and even, so that a target with products of pairs can use them. A target without such
@@ -18,7 +24,12 @@
 #include "ir/build.h"
 #include "support/vec.h"
 
-enum { LEAST_K = 32 }; /* below, rounding costs more than products save */
+enum {
+    LEAST_K = 32,   /* below, rounding costs more than products save */
+    LEAST_RUN = 16, /* split: along the last index of k, and */
+    LEAST_ROWS = 8, /* of x, for tiles to be worth it */
+    PARTS = 2
+};
 
 /* What reads a value. */
 typedef struct Readers {
@@ -28,13 +39,14 @@ typedef struct Readers {
 typedef struct Want {
     Node *n;
     const Sx *x, *w; /* loads */
+    int parts;
 } Want;
 
 typedef struct Bf16 {
     PassContext *cx;
     Module *m;
-    Map readers; /* Value * -> Readers * */
-    Map rounded; /* Value * -> Value * */
+    Map readers;     /* Value * -> Readers * */
+    Map part[PARTS]; /* Value * -> Value *: rounded, and what that leaves, rounded */
     Want *want;
     int n_want, cap_want;
 } Bf16;
@@ -61,11 +73,23 @@ static bool sides_of(const Node *n, const Stage *s, const Sx *x, const Sx *w, Wa
 {
     if (!is_plain(n, x) || !is_plain(n, w)) return false;
     if (n->in[x->src]->data || !n->in[w->src]->data || !k_is_even(s, x)) return false;
-    *out = (Want){(Node *)(uintptr_t)n, x, w};
+    *out = (Want){.n = (Node *)(uintptr_t)n, .x = x, .w = w};
     return true;
 }
 
-static bool wants(Bf16 *b, const Node *n, Want *out)
+/* Whether tiles may be worth it. */
+static bool splits(Bf16 *b, const Stage *s, const Want *w)
+{
+    const Sx *last = w->x->arg[w->x->n - 1];
+    Dim rows = dim_const(&b->m->dims, 1);
+
+    for (int i = 0; i < s->rank; i++)
+        if (sx_uses_index(&b->m->sx, w->x, i)) rows = dim_mul(&b->m->dims, rows, s->extent[i]);
+    return s->reduce[last->index - s->rank]->value >= LEAST_RUN &&
+           !(dim_is_const(rows) && rows->value < LEAST_ROWS);
+}
+
+static bool wants(Bf16 *b, const Node *n, MathKind how, Want *out)
 {
     const Stage *s;
     Dim k = dim_const(&b->m->dims, 1);
@@ -78,8 +102,11 @@ static bool wants(Bf16 *b, const Node *n, Want *out)
     for (int i = 0; i < s->n_reduce; i++)
         k = dim_mul(&b->m->dims, k, s->reduce[i]);
     if (k->lo < LEAST_K) return false;
-    return sides_of(n, s, s->acc[0].body, s->acc[0].body2, out) ||
-           sides_of(n, s, s->acc[0].body2, s->acc[0].body, out);
+    if (!sides_of(n, s, s->acc[0].body, s->acc[0].body2, out) &&
+        !sides_of(n, s, s->acc[0].body2, s->acc[0].body, out))
+        return false;
+    out->parts = how == MATH_BF16X3 ? PARTS : 1;
+    return out->parts == 1 || splits(b, s, out);
 }
 
 static Readers *readers_of(Bf16 *b, const Value *v)
@@ -125,6 +152,7 @@ static bool reads_besides(Bf16 *b, const Node *n, const Value *v)
 static Status note(void *context, Node *n)
 {
     Bf16 *b = context;
+    MathKind how;
     Want w;
 
     for (int i = 0; i < n->n_in; i++) {
@@ -136,8 +164,8 @@ static Status note(void *context, Node *n)
     for (int k = 0; k < n->n_region; k++)
         for (int i = 0; i < n->region[k]->n_result; i++)
             readers_of(b, n->region[k]->result[i])->n++;
-    if (n->kind != NODE_KERNEL || math_of(b->cx->options, n) != MATH_BF16 || !wants(b, n, &w))
-        return OK;
+    how = n->kind == NODE_KERNEL ? math_of(b->cx->options, n) : MATH_EXACT;
+    if ((how != MATH_BF16 && how != MATH_BF16X3) || !wants(b, n, how, &w)) return OK;
     VEC_PUSH(b->cx->scratch, b->want, b->n_want, b->cap_want, w);
     if (!reads_besides(b, n, n->in[w.x->src])) readers_of(b, n->in[w.x->src])->wanting++;
     return OK;
@@ -151,15 +179,37 @@ static uint16_t round_bits(uint32_t u)
     return (uint16_t)((u + 0x7fff + (u >> 16 & 1)) >> 16);
 }
 
-static Value *rounded_weights(Bf16 *b, Value *v)
+static float widened(uint16_t u)
+{
+    uint32_t bits = (uint32_t)u << 16;
+    float v;
+
+    memcpy(&v, &bits, sizeof v);
+    return v;
+}
+
+static Value *rounded_weights(Bf16 *b, Value *v, int part)
 {
     const Tensor *from = v->data;
     Tensor *t = tensor_new(b->m->arena, DT_BF16, from->rank, from->dim);
     const uint32_t *u = from->data;
 
-    for (int64_t i = 0; t && i < from->count; i++)
-        ((uint16_t *)t->data)[i] = round_bits(u[i]);
+    for (int64_t i = 0; t && i < from->count; i++) {
+        uint16_t high = round_bits(u[i]);
+        float rest = ((const float *)from->data)[i] - widened(high);
+        uint32_t bits;
+        memcpy(&bits, &rest, sizeof bits);
+        ((uint16_t *)t->data)[i] = part ? round_bits(bits) : high;
+    }
     return t ? module_constant(b->m, t, v->name) : NULL;
+}
+
+/* A part of x, which is f32. */
+static const Sx *part_of(SxTable *t, const Sx *x, int part)
+{
+    const Sx *high = sx_cast(t, x, DT_BF16);
+
+    return part ? sx_cast(t, sx_sub(t, x, sx_cast(t, high, DT_F32)), DT_BF16) : high;
 }
 
 /* The result of a kernel's last stage that v is; NULL: another kind of value. */
@@ -187,6 +237,15 @@ static void own_kernel(Bf16 *b, Node *n)
     n->kernel = k;
 }
 
+/* What a result was before it was rounded. */
+static const Sx *before_rounding(SxTable *t, const StageOut *o)
+{
+    if (o->dtype != DT_BF16) return o->value;
+    return o->value->op == SX_CAST && o->value->arg[0]->dtype == DT_F32
+               ? o->value->arg[0]
+               : sx_cast(t, o->value, DT_F32);
+}
+
 static void narrow_in_place(Bf16 *b, Value *v)
 {
     Stage *s;
@@ -195,12 +254,12 @@ static void narrow_in_place(Bf16 *b, Value *v)
     own_kernel(b, v->def);
     o = maker_of(v, &s);
     o->dtype = DT_BF16;
-    o->value = sx_cast(&b->m->sx, o->value, DT_BF16);
+    o->value = part_of(&b->m->sx, o->value, 0);
     v->type.dtype = DT_BF16;
 }
 
-/* A second result of v's maker. */
-static Value *second_result(Bf16 *b, Value *v)
+/* Another result of v's maker. */
+static Value *more_result(Bf16 *b, Value *v, int part)
 {
     Arena *a = b->m->arena;
     Node *n = v->def;
@@ -210,8 +269,8 @@ static Value *second_result(Bf16 *b, Value *v)
 
     own_kernel(b, n);
     o = *maker_of(v, &s);
+    o.value = part_of(&b->m->sx, before_rounding(&b->m->sx, &o), part);
     o.dtype = DT_BF16;
-    o.value = sx_cast(&b->m->sx, o.value, DT_BF16);
     o.result = n->n_out;
     out = ARENA_ARRAY(a, StageOut, s->n_out + 1);
     memcpy(out, s->out, sizeof *out * (size_t)s->n_out);
@@ -222,57 +281,77 @@ static Value *second_result(Bf16 *b, Value *v)
     return y;
 }
 
-static Value *rounded(Bf16 *b, Value *v, Status *status)
+/* By a kernel of its own. */
+static Value *apart(Bf16 *b, Value *v, int part, Status *status)
 {
-    Value *y = map_get(&b->rounded, v);
+    Region *at = v->def ? v->def->parent : v->region;
+    Build build = build_at(at, v->def ? v->def->next : at->first, v->def ? v->def->origin : NULL,
+                           b->cx->diag);
+    const Sx *x = sx_operand(&build, 0, v, v->type.rank, v->type.dim);
+    Value *y = build_map(&build, "cast", 1, &v, DT_BF16, v->type.rank, v->type.dim,
+                         part_of(build.sx, x, part));
+
+    *status = build.status;
+    return y;
+}
+
+static Value *rounded(Bf16 *b, Value *v, int part, Status *status)
+{
+    Value *y = map_get(&b->part[part], v);
     const Readers *r = readers_of(b, v);
     Stage *s;
 
     if (y) return y;
     if (v->data) {
-        y = rounded_weights(b, v);
+        y = rounded_weights(b, v, part);
     } else if (!maker_of(v, &s)) {
-        Region *at = v->def ? v->def->parent : v->region;
-        Build build = build_at(at, v->def ? v->def->next : at->first,
-                               v->def ? v->def->origin : NULL, b->cx->diag);
-        y = build_cast(&build, v, DT_BF16);
-        *status = build.status;
-    } else if (r->n == r->wanting) {
+        y = apart(b, v, part, status);
+    } else if (!part && r->n == r->wanting) {
         narrow_in_place(b, v);
         y = v;
     } else {
-        y = second_result(b, v);
+        y = more_result(b, v, part);
     }
     if (y)
-        map_set(&b->rounded, v, y);
+        map_set(&b->part[part], v, y);
     else if (*status == OK)
         *status = diag(b->cx->diag, ERR_LIMIT, (Where){.file = b->m->file}, "out of memory");
     return y;
 }
 
-static const Sx *load_rounded(SxTable *t, const Sx *e, int src)
+/* The parts of what `load` reads, summed in f32. */
+static const Sx *load_parts(Bf16 *b, Operands *o, const Node *n, const Sx *load, int parts,
+                            Status *status)
 {
-    return sx_cast(t, sx_load(t, DT_BF16, src, e->n, e->arg, NULL), DT_F32);
+    SxTable *t = &b->m->sx;
+    const Sx *sum = NULL;
+
+    for (int p = 0; p < parts; p++) {
+        Value *v = rounded(b, n->in[load->src], p, status);
+        const Sx *x;
+        if (!v) return NULL;
+        x = sx_load(t, DT_BF16, operand_of(o, v), load->n, load->arg, NULL);
+        x = sx_cast(t, x, DT_F32);
+        sum = sum ? sx_add(t, sum, x) : x;
+    }
+    return sum;
 }
 
 static Status change(Bf16 *b, const Want *want)
 {
-    SxTable *t = &b->m->sx;
     Node *n = want->n;
     Status status = OK;
-    Value *x = rounded(b, n->in[want->x->src], &status);
-    Value *w = x ? rounded(b, n->in[want->w->src], &status) : NULL;
     Kernel *k = arena_copy(b->m->arena, n->kernel, sizeof *k);
     Stage *s = arena_copy(b->m->arena, k->stage, sizeof *s);
     Acc *acc = arena_copy(b->m->arena, s->acc, sizeof *acc);
     Operands o;
 
-    if (!w) return status;
     operands_start(&o, b->m);
     for (int i = 0; i < n->n_in; i++)
         VEC_PUSH(b->m->arena, o.value, o.n, o.cap, n->in[i]);
-    acc->body = load_rounded(t, want->x, operand_of(&o, x));
-    acc->body2 = load_rounded(t, want->w, operand_of(&o, w));
+    acc->body = load_parts(b, &o, n, want->x, want->parts, &status);
+    acc->body2 = acc->body ? load_parts(b, &o, n, want->w, want->parts, &status) : NULL;
+    if (!acc->body2) return status;
     s->acc = acc;
     s->order = ORDER_PAIRS;
     k->stage = s;
@@ -287,7 +366,8 @@ Status pass_bf16(PassContext *cx, Module *m, bool *changed)
 
     if (!cx->options->n_math) return OK;
     map_init(&b.readers, cx->scratch, false);
-    map_init(&b.rounded, cx->scratch, false);
+    for (int p = 0; p < PARTS; p++)
+        map_init(&b.part[p], cx->scratch, false);
     TRY(module_visit(m, note, &b));
     for (int i = 0; i < m->main->n_result; i++)
         readers_of(&b, m->main->result[i])->n++;

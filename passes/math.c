@@ -8,6 +8,7 @@ static const char *const kind_text[MATH_KINDS] = {
     [MATH_EXACT] = "exact",
     [MATH_WINOGRAD] = "winograd",
     [MATH_BF16] = "bf16",
+    [MATH_BF16X3] = "bf16x3",
 };
 
 const char *math_text(MathKind k)
@@ -39,10 +40,11 @@ Status math_parse(const char *text, Arena *a, PassOptions *out, Diag *d)
         for (const char *c = s; c < s + n; c++) /* names of nodes may hold '=' */
             if (*c == '=') name = c + 1;
         if (!kind_named(name, n - (size_t)(name - s), &rule->how))
-            return diag(d, ERR_USAGE, (Where){0},
-                        "--math: '%.*s' is no arithmetic; exact, winograd, bf16 are (and auto, for "
-                        "compile)",
-                        (int)n, s);
+            return diag(
+                d, ERR_USAGE, (Where){0},
+                "--math: '%.*s' is no arithmetic; exact, winograd, bf16, bf16x3 are (and auto, "
+                "for compile)",
+                (int)n, s);
         rule->pattern = name == s ? NULL : arena_strndup(a, s, (size_t)(name - s) - 1);
         rule++;
         out->n_math++;

@@ -22,6 +22,7 @@ typedef enum MathKind {
     MATH_EXACT,
     MATH_WINOGRAD, /* fewer products: convolutions of 3 x 3 in another basis */
     MATH_BF16,     /* products of numbers rounded to bf16, sums in f32 */
+    MATH_BF16X3,   /* of sums of two bf16, by three products of those */
     MATH_KINDS
 } MathKind;
 

@@ -10,7 +10,8 @@
 #include <string.h>
 
 enum {
-    L2_BYTES = 384 << 10, /* for the block of B */
+    L2_BYTES = 384 << 10,     /* for the block of B, */
+    L2_BYTES_AMX = 640 << 10, /* where there is AMX, and 2 MB */
     TASKS_WANTED = 8,
     ROWS_PER_PACK = 192,      /* rows that make packing a block of B again worth while */
     COLUMNS_PER_PACK = 512,   /* columns, and a block of A */
@@ -240,7 +241,7 @@ static void cut_rows(CpuGemm *g, int64_t cuts)
 
 static int64_t packed_depth(const CpuGemm *g)
 {
-    return g->bytes ? g->depth : nest_guess(g->size_k);
+    return g->bytes || g->amx ? g->depth : nest_guess(g->size_k);
 }
 
 /* Into how many parts the rows may be cut so that each is worth it. */
@@ -279,7 +280,8 @@ static void choose_blocks(CpuGemm *g)
     g->blocks_m = dim_const(t, 1);
     g->rows_first =
         g->b.pack >= 0 && (packs_rows || k * n <= WEIGHT_BYTES / 4) && most_cuts(g) >= TASKS_WANTED;
-    wide = L2_BYTES / g->unit / clamp(k, 1, INT32_MAX) * (g->tile->block ? g->tile->block : 4) / 4;
+    wide = (g->amx ? L2_BYTES_AMX : L2_BYTES) / g->unit / clamp(k, 1, INT32_MAX) *
+           (g->tile->block ? g->tile->block : 4) / 4;
     if (g->b.in_place) wide = INT32_MAX;
     cut_columns(g, packs_rows && wide < COLUMNS_PER_PACK ? COLUMNS_PER_PACK : wide);
     tasks = o * ((n + g->block_n - 1) / g->block_n);
@@ -597,6 +599,8 @@ static Status pack_constants(CpuGemm *g, bool a, bool b, Diag *d)
 {
     if (g->bytes && !g->open)
         TRY(gemm_pack_bytes(g, d));
+    else if (g->amx)
+        TRY(gemm_pack_pair_tiles(g, d));
     else if (b)
         TRY(gemm_pack_constant(g, STAGE_B, d));
     if (a) TRY(gemm_pack_constant(g, STAGE_A, d));
@@ -683,11 +687,11 @@ Status cpu_gemm_prepare(Arena *arena, Nest *n, const CpuIsa *isa, const TileChoi
     if (constant_b && !dim_is_const(g->size_n)) constant_b = false;
     if (!shape_taken(g, constant_b, last)) return OK;
     g->lanes = isa->vector_bytes / g->unit;
+    g->tiles = isa->tiles != CPU_TILES_NONE;
     constant_a = constant_a && dim_is_const(g->size_m) && !g->bytes;
     g->pairs = isa->bf16 && s->order == ORDER_PAIRS && gemm_pairs_fit(g);
     find_in_place(g, constant_a);
     if (g->bytes && !gemm_bytes_rows(g)) return OK;
-    g->amx = g->bytes && !g->open && isa->tiles != CPU_TILES_NONE && gemm_amx_fits(g);
     if (g->pairs && !gemm_pairs_rows(g)) { /* widened in a copy, then */
         g->pairs = g->a.in_place = false;
         g->a_load = NULL;

@@ -1,25 +1,38 @@
-/* cpu_gemm_amx.c: contractions of bytes on the tiles of AMX.
+/* cpu_gemm_amx.c: contractions of bytes and of bf16 on the tiles of AMX.
  *
- *     tile registers     0 1     C: up to 16 rows by 16 columns of i32 each; 2 3 lie below
+ *     tile registers     0 1     C: up to 16 rows by 16 columns of i32 or f32 each; 2 3 lie below
  *                        2 3
  *                        4 7     A: 16 rows of 64 bytes along k, for the upper and lower rows
- *                        5 6     B: 16 groups of four k by 16 columns, as cpu_gemm_bytes.c packs
+ *                        5 6     B: 16 groups along k, four bytes or two bf16, by 16 columns, as
+ *                                cpu_gemm_bytes.c and cpu_gemm_pairs.c pack
  *
- *     for each 64 bytes of a run of k:  load A, load B, four products
+ *     for each 16 groups of a run of k:  load A, load B, four products
  *
- * A is loaded where it lies, if its rows are evenly apart; else, and where less than 64 bytes of a
- * run are left, it is copied beside, filled with zeros. B then is read beyond the run: what stands
- * there is multiplied by those zeros (behind the last panel there is room). The sums go to memory,
- * from where the epilogue takes them. A level that `calls` tiles does all this by functions, which
- * is how it is tested on machines without AMX. */
+ * Where numbers are sums of two bf16, A and B have a high and a low part each, and there are twelve
+ * products: high with high, high with low, low with high.
+ *
+ * A is loaded where it lies, if its rows are evenly apart; else, and where less than 16 groups of a
+ * run are left, it is copied beside, filled with zeros. B of bytes then is read beyond the run:
+ * what stands there is multiplied by those zeros (behind the last panel there is room); B of bf16,
+ * where that might be no number, has zeros there. The sums go to memory, from where the epilogue
+ * takes them. A level that `calls` tiles does all this by functions, which is how it is tested on
+ * machines without AMX. */
 #include "codegen/cpu/cpu_gemm_impl.h"
 
-enum { ROWS = 16, BYTES = 64, GROUP = 4, LEAST_K = 64, LEAST_RUN = 32, LEAST_ROWS = 8 };
+enum { ROWS = 16, BYTES = 64, GROUP = 4, LEAST_K = 16, LEAST_RUN = 8, LEAST_ROWS = 8 };
 enum { TILE_A = 4, TILE_B = 5, TILE_A_LOW = 7 };
+
+/* Elements of a group: LEAST_K and LEAST_RUN count those. */
+static int group_of(const CpuGemm *g)
+{
+    return g->bytes ? GROUP : GROUP / 2;
+}
 
 bool gemm_amx_fits(const CpuGemm *g)
 {
-    return g->size_k->value >= LEAST_K && g->k_run >= LEAST_RUN &&
+    int group = group_of(g);
+
+    return g->tiles && g->size_k->value >= LEAST_K * group && g->k_run >= LEAST_RUN * group &&
            nest_guess(g->size_m) >= LEAST_ROWS;
 }
 
@@ -108,16 +121,28 @@ typedef struct Amx {
     const GemmTile *t;
     LLVMValueRef beside; /* [rows][BYTES] */
     bool even;           /* rows of A are evenly apart */
+    const char *product;
 } Amx;
+
+/* Where a tile stands within its operands. */
+typedef struct Stand {
+    LLVMValueRef a[AMX_PARTS], b, row; /* row of B within its panel */
+} Stand;
 
 static LLVMValueRef byte_at(CpuFn *f, LLVMValueRef base, LLVMValueRef offset)
 {
     return LLVMBuildGEP2(f->b, f->m->i8, base, &offset, 1, "");
 }
 
+/* Bytes of what A's steps count: bytes, or pairs. */
+static int unit_of(const CpuGemm *g)
+{
+    return g->bytes ? 1 : GROUP;
+}
+
 static LLVMValueRef row_of(const Amx *x, LLVMValueRef a, int row)
 {
-    return byte_at(x->f, a, cpu_i64(x->f->m, x->t->row_at[row]));
+    return byte_at(x->f, a, cpu_i64(x->f->m, x->t->row_at[row] * unit_of(x->g)));
 }
 
 static bool rows_even(const GemmTile *t)
@@ -148,73 +173,152 @@ static LLVMValueRef load_row(const Amx *x, LLVMValueRef p, int64_t bytes)
     return cpu_intrinsic(f->m, "llvm.masked.load", 2, types, 4, args);
 }
 
-static void copy_rows(const Amx *x, LLVMValueRef a, int64_t bytes)
+static void copy_rows(const Amx *x, LLVMValueRef a, int64_t bytes, LLVMValueRef to)
 {
     CpuFn *f = x->f;
 
     for (int r = 0; r < x->t->rows; r++) {
         LLVMValueRef v = load_row(x, row_of(x, a, r), bytes);
-        v = LLVMBuildStore(f->b, v, byte_at(f, x->beside, cpu_i64(f->m, (int64_t)r * BYTES)));
+        v = LLVMBuildStore(f->b, v, byte_at(f, to, cpu_i64(f->m, (int64_t)r * BYTES)));
         LLVMSetAlignment(v, 64);
     }
 }
 
+/* The upper or lower rows of A at p into their tile. */
+static int load_a(const Amx *x, LLVMValueRef p, int low, int64_t stride)
+{
+    int tile = low ? TILE_A_LOW : TILE_A;
+
+    load(x->f, tile, byte_at(x->f, p, cpu_i64(x->f->m, low * ROWS * stride)), stride);
+    return tile;
+}
+
+/* 16 groups of B's columns, of one part. */
+static void load_b(const Amx *x, LLVMValueRef b, int j, int part)
+{
+    const CpuGemm *g = x->g;
+    int64_t at = (int64_t)part * AMX_GROUPS * g->nr + (int64_t)j * g->lanes;
+
+    load(x->f, TILE_B + j, gemm_float_at(x->f, b, cpu_i64(x->f->m, at)), 4 * g->nr);
+}
+
+static void multiply(const Amx *x, int low, int j, int tile)
+{
+    operate(x->f, x->product, 3, (int[]){2 * low + j, tile, TILE_B + j}, NULL, NULL);
+}
+
+/* All products of what is in the tiles of B with one part of A. */
+static void multiply_rows(const Amx *x, LLVMValueRef a, int64_t stride)
+{
+    for (int low = 0; low < 2 && tile_rows(x->t->rows, low) > 0; low++) {
+        int tile = load_a(x, a, low, stride);
+        for (int j = 0; j < x->g->vectors; j++)
+            multiply(x, low, j, tile);
+    }
+}
+
+/* The weights of the block that comes next, as many lines as fall to 16 rows of B. */
+static void fetch_ahead(const Amx *x, LLVMValueRef row, int parts)
+{
+    enum { LINE = 64, READ = 0, SECOND_LEVEL = 2, DATA = 1, MOST = 16 };
+    CpuFn *f = x->f;
+    int64_t share, lines;
+
+    if (!x->t->ahead || !LLVMIsAConstantInt(x->t->ahead_step)) return;
+    share = LLVMConstIntGetSExtValue(x->t->ahead_step);
+    lines = (share * AMX_GROUPS * parts + LINE - 1) / LINE;
+    for (int64_t i = 0; i < lines && i < MOST; i++) {
+        LLVMValueRef at = gemm_mul(f, row, x->t->ahead_step), args[4];
+        at = gemm_add(f, at, cpu_i64(f->m, i * LINE));
+        args[0] = byte_at(f, x->t->ahead, at);
+        args[1] = cpu_i32(f->m, READ);
+        args[2] = cpu_i32(f->m, SECOND_LEVEL);
+        args[3] = cpu_i32(f->m, DATA);
+        cpu_intrinsic(f->m, "llvm.prefetch", 1, &f->m->ptr, 4, args);
+    }
+}
+
 /* `bytes` of k, at most 64. */
-static void one_step(const Amx *x, LLVMValueRef a, LLVMValueRef b, int64_t bytes)
+static void one_step(const Amx *x, const Stand *at, int64_t bytes)
 {
     CpuFn *f = x->f;
     const CpuGemm *g = x->g;
     bool copied = bytes < BYTES || !x->even;
-    int64_t stride = copied ? BYTES : x->t->rows > 1 ? x->t->row_at[1] - x->t->row_at[0] : 0;
-    const char *product = g->a_load->dtype == DT_I8 ? "tdpbssd" : "tdpbusd";
+    int64_t apart = x->t->rows > 1 ? x->t->row_at[1] - x->t->row_at[0] : 0;
+    int64_t stride = copied ? BYTES : apart * unit_of(g);
+    LLVMValueRef a[AMX_PARTS];
 
-    if (copied) {
-        copy_rows(x, a, bytes);
-        a = x->beside;
-    } else {
-        a = row_of(x, a, 0);
+    for (int p = 0; p < g->parts; p++) {
+        a[p] = row_of(x, at->a[p], 0);
+        if (!copied) continue;
+        a[p] = byte_at(f, x->beside, cpu_i64(f->m, (int64_t)p * AMX_ROWS * BYTES));
+        copy_rows(x, at->a[p], bytes, a[p]);
     }
+    fetch_ahead(x, at->row, g->parts);
     for (int j = 0; j < g->vectors; j++)
-        load(f, TILE_B + j, gemm_float_at(f, b, cpu_i64(f->m, (int64_t)j * g->lanes)), 4 * g->nr);
-    for (int low = 0; low < 2 && tile_rows(x->t->rows, low) > 0; low++) {
-        int tile = low ? TILE_A_LOW : TILE_A;
-        load(f, tile, byte_at(f, a, cpu_i64(f->m, low * ROWS * stride)), stride);
-        for (int j = 0; j < g->vectors; j++)
-            operate(f, product, 3, (int[]){2 * low + j, tile, TILE_B + j}, NULL, NULL);
+        load_b(x, at->b, j, 0);
+    for (int p = g->parts - 1; p >= 0; p--) /* the high part is left in the tiles */
+        multiply_rows(x, a[p], stride);
+    for (int j = 0; g->parts > 1 && j < g->vectors; j++) {
+        load_b(x, at->b, j, 1);
+        for (int low = 0; low < 2 && tile_rows(x->t->rows, low) > 0; low++)
+            multiply(x, low, j, low ? TILE_A_LOW : TILE_A);
     }
 }
 
+/* Groups of one run, and the rows of B that they are: bf16 has whole tiles. */
+static int64_t rows_of_run(const CpuGemm *g)
+{
+    int64_t groups = (g->k_run + group_of(g) - 1) / group_of(g);
+
+    return g->bytes ? groups : gemm_tile_rows(groups) * g->parts;
+}
+
+static Stand further(const Amx *x, const Stand *at, LLVMValueRef a, LLVMValueRef rows)
+{
+    CpuFn *f = x->f;
+    Stand y;
+
+    for (int p = 0; p < x->g->parts; p++)
+        y.a[p] = byte_at(f, at->a[p], a);
+    y.b = gemm_float_at(f, at->b, gemm_mul(f, rows, cpu_i64(f->m, x->g->nr)));
+    y.row = gemm_add(f, at->row, rows);
+    return y;
+}
+
 /* The loops of k from i on; `b` goes on by whole groups. */
-static void loops(const Amx *x, int i, LLVMValueRef a, LLVMValueRef b)
+static void loops(const Amx *x, int i, const Stand *at)
 {
     CpuFn *f = x->f;
     const CpuGemm *g = x->g;
-    int64_t inner = (g->k_run + GROUP - 1) / GROUP, steps;
+    int64_t inner = rows_of_run(g), steps, bytes = g->k_run * GROUP / group_of(g);
     bool last = i == x->t->n_k - 1;
-    LLVMValueRef a_at, b_at;
+    LLVMValueRef a_step;
+    Stand next;
     CpuLoop l;
 
     for (int j = i + 1; j < g->a.n_k - 1; j++)
         inner *= g->a.k_extent[j]->value;
-    if (last) inner = BYTES / GROUP;
-    steps = last ? g->k_run / BYTES : g->a.k_extent[i]->value;
+    if (last) inner = AMX_GROUPS * g->parts;
+    steps = last ? bytes / BYTES : g->a.k_extent[i]->value;
     if (steps) {
         cpu_at(f, f->level);
         l = cpu_loop_open(f, cpu_i64(f->m, 0), cpu_i64(f->m, steps), 1, 0, NULL);
         cpu_at(f, f->level);
-        a_at = last ? cpu_i64(f->m, BYTES) : x->t->k_step[i];
-        a_at = byte_at(f, a, gemm_mul(f, l.index, a_at));
-        b_at = gemm_float_at(f, b, gemm_mul(f, l.index, cpu_i64(f->m, inner * g->nr)));
+        a_step =
+            last ? cpu_i64(f->m, BYTES) : gemm_mul(f, x->t->k_step[i], cpu_i64(f->m, unit_of(g)));
+        next = further(x, at, gemm_mul(f, l.index, a_step),
+                       gemm_mul(f, l.index, cpu_i64(f->m, inner)));
         if (last)
-            one_step(x, a_at, b_at, BYTES);
+            one_step(x, &next, BYTES);
         else
-            loops(x, i + 1, a_at, b_at);
+            loops(x, i + 1, &next);
         cpu_loop_close(f, &l, NULL);
     }
     cpu_at(f, f->level);
-    if (!last || g->k_run % BYTES == 0) return;
-    one_step(x, byte_at(f, a, cpu_i64(f->m, steps * BYTES)),
-             gemm_float_at(f, b, cpu_i64(f->m, steps * inner * g->nr)), g->k_run % BYTES);
+    if (!last || bytes % BYTES == 0) return;
+    next = further(x, at, cpu_i64(f->m, steps * BYTES), cpu_i64(f->m, steps * inner));
+    one_step(x, &next, bytes % BYTES);
 }
 
 /* Every row starts with -zero times the sums of the columns, which are row 0 of the panel. */
@@ -247,17 +351,20 @@ static void first_sums(const Amx *x)
 void gemm_emit_amx(CpuFn *f, const CpuGemm *g, const GemmTile *t, LLVMValueRef beside,
                    LLVMValueRef to)
 {
-    Amx x = {f, g, t, beside, rows_even(t)};
+    Amx x = {f, g, t, beside, rows_even(t), "tdpbf16ps"};
+    Stand at = {{t->a, t->a_low}, t->b, cpu_i64(f->m, 0)};
 
+    if (g->bytes) x.product = g->a_load->dtype == DT_I8 ? "tdpbssd" : "tdpbusd";
     cpu_at(f, f->level);
     first_sums(&x);
-    loops(&x, 0, t->a, gemm_float_at(f, t->b, cpu_i64(f->m, g->nr)));
+    if (g->bytes) at.b = gemm_float_at(f, t->b, cpu_i64(f->m, g->nr));
+    loops(&x, 0, &at);
     cpu_at(f, f->level);
     for (int low = 0; low < 2 && tile_rows(t->rows, low) > 0; low++)
         for (int j = 0; j < g->vectors; j++) {
             int tile = 2 * low + j;
-            int64_t at = (int64_t)low * ROWS * g->width + (int64_t)j * g->lanes;
-            operate(f, "tilestored64", 1, &tile, gemm_float_at(f, to, cpu_i64(f->m, at)),
+            int64_t row = (int64_t)low * ROWS * g->width + (int64_t)j * g->lanes;
+            operate(f, "tilestored64", 1, &tile, gemm_float_at(f, to, cpu_i64(f->m, row)),
                     cpu_i64(f->m, 4 * g->width));
         }
 }

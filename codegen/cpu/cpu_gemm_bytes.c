@@ -134,8 +134,10 @@ bool gemm_bytes_rows(CpuGemm *g)
         if (!dim_is_const(g->a.k_extent[i])) return false;
     if (g->open && last > 0) return false;
     g->k_run = g->a.k_extent[last]->value;
+    g->parts = 1;
     outer = g->size_k->value / g->k_run;
     g->depth = outer * ((g->k_run + GROUP - 1) / GROUP) + 1;
+    g->amx = !g->open && gemm_amx_fits(g);
     return true;
 }
 
@@ -149,16 +151,15 @@ typedef struct BytePack {
     int64_t *outer, *column, *k; /* what each point of o, n and k adds to the place */
 } BytePack;
 
-/* For every point of the indices of `set` (of those in mask), row-major. */
-static int64_t *offsets(const CpuGemm *g, Arena *a, int set, uint32_t mask, int64_t *n)
+int64_t *gemm_offsets(const CpuGemm *g, const Sx *load, int set, uint32_t mask, int64_t *n)
 {
-    const Affine *x = map_get(&g->nest->stage[STAGE_B].address, g->b_load);
+    const Affine *x = map_get(&g->nest->stage[STAGE_B].address, load);
     int64_t *at;
 
     *n = 1;
     for (int i = 0; i < g->n_index; i++)
         if (g->group[i] == set && (mask >> i & 1)) *n *= g->extent[i]->value;
-    at = ARENA_ARRAY(a, int64_t, *n);
+    at = ARENA_ARRAY(g->nest->arena, int64_t, *n);
     for (int64_t p = 0; p < *n; p++) {
         int64_t left = p;
         for (int i = g->n_index - 1; i >= 0; i--) {
@@ -219,9 +220,9 @@ Status gemm_pack_bytes(CpuGemm *g, Diag *d)
                     .from = g->nest->node->in[g->b_load->src]->data,
                     .base = x->base->value,
                     .panels = (g->size_n->value + g->nr - 1) / g->nr};
-    p->outer = offsets(g, a, SET_O, g->b.uses, &p->copies);
-    p->column = offsets(g, a, SET_N, UINT32_MAX, &n);
-    p->k = offsets(g, a, SET_K, UINT32_MAX, &k);
+    p->outer = gemm_offsets(g, g->b_load, SET_O, g->b.uses, &p->copies);
+    p->column = gemm_offsets(g, g->b_load, SET_N, UINT32_MAX, &n);
+    p->k = gemm_offsets(g, g->b_load, SET_K, UINT32_MAX, &k);
     if (!arena_ok(a) || __builtin_mul_overflow(p->panels * g->nr, g->depth, &size) ||
         __builtin_mul_overflow((size_t)size * GROUP, (size_t)p->copies, &pack->size))
         return diag(d, ERR_LIMIT, node_where(g->nest->node), "no memory for packed weights");

@@ -155,6 +155,10 @@ static void rows_in_place(GemmTask *t, GemmTile *x, LLVMValueRef m)
         x->row_at[r] = g->run ? r / g->run * g->run_step + r % g->run * g->a.row : r * g->a.row;
     cpu_at(f, f->level);
     x->a = LLVMBuildGEP2(f->b, one, base, &at, 1, "");
+    if (g->parts < 2) return;
+    base = cpu_ptr(f, g->a_low->src);
+    cpu_at(f, f->level);
+    x->a_low = LLVMBuildGEP2(f->b, one, base, &at, 1, "");
 }
 
 /* A(m, 0) and its steps. */
@@ -247,7 +251,9 @@ static void fetch_ahead(GemmTask *t, GemmTile *x, LLVMValueRef m, LLVMValueRef n
         rows = gemm_mul(f, rows, line);
     }
     share = LLVMBuildUDiv(f->b, gemm_mul(f, cpu_i64(f->m, x->rows), k_bytes), rows, "");
-    x->ahead_step = cpu_call2(f, "llvm.umax", share, cpu_i64(f->m, 1));
+    if (!LLVMIsAConstantInt(share) || LLVMConstIntGetZExtValue(share) == 0)
+        share = cpu_call2(f, "llvm.umax", share, cpu_i64(f->m, 1));
+    x->ahead_step = share;
     at = gemm_mul(f, LLVMBuildSub(f->b, m, first, ""), gemm_mul(f, k_bytes, t->k));
     at = LLVMBuildUDiv(f->b, at, rows, "");
     x->ahead =
@@ -367,7 +373,7 @@ static void last_panel(GemmTask *t, GemmTile *x, LLVMValueRef m, LLVMValueRef n)
     int64_t left = g->size_n->value % g->nr, whole = left / g->width * g->width;
     CpuLoop l;
 
-    if (t->pack_b && !g->bytes) x->b_step = cpu_i64(f->m, gemm_last_width(g));
+    if (t->pack_b && !g->bytes && !g->amx) x->b_step = cpu_i64(f->m, gemm_last_width(g));
     if (whole) {
         l = cpu_loop_open(f, cpu_i64(f->m, 0), cpu_i64(f->m, whole), g->width, 0, NULL);
         column_of_tiles(t, x, m, n, l.index, 0);
@@ -688,13 +694,13 @@ Status cpu_gemm_emit(CpuModule *m, const CpuGemm *g, const char *name)
     leave = cpu_block(f);
     f->s = &g->nest->stage[STAGE_OUT];
     f->acc = ARENA_ARRAY(f->arena, LLVMValueRef, CPU_UNROLL);
-    t.k = g->bytes ? cpu_i64(m, g->depth) : cpu_dim(f, g->size_k);
+    t.k = g->bytes || g->amx ? cpu_i64(m, g->depth) : cpu_dim(f, g->size_k);
     t.M = cpu_dim(f, g->size_m);
     t.N = cpu_dim(f, g->size_n);
     t.tile = cpu_stack(f, f->element,
                        (g->tile_rows < g->rows[0] ? g->tile_rows : g->rows[0]) * g->width);
     if (g->open && gemm_has_row_terms(g)) t.terms = cpu_stack(f, m->i32, g->rows[0]);
-    if (g->amx) t.beside = cpu_stack(f, m->i8, AMX_ROWS * 64);
+    if (g->amx) t.beside = cpu_stack(f, m->i8, AMX_PARTS * AMX_ROWS * 64);
     t.scratch_b = f->scratch;
     LLVMValueRef at = cpu_dim(f, g->a_at);
     cpu_at(f, 0);

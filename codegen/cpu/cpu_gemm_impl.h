@@ -92,9 +92,12 @@ struct CpuGemm {
     const Sx *open_zero;
     /* bf16 (cpu_gemm_pairs.c): elements, and all that is counted along k, are pairs; a_load too */
     bool pairs;
-    int64_t k_run; /* k that are contiguous in A */
+    int parts; /* 2: numbers are sums of two bf16, the second ones at a_low, b_low */
+    const Sx *a_low, *b_low;
+    int64_t k_run; /* elements along k that are contiguous in A */
     int64_t depth; /* rows of a packed panel of B */
-    bool amx;      /* tiles of AMX (cpu_gemm_amx.c): sums come out in memory */
+    bool tiles;    /* there are tiles of AMX */
+    bool amx;      /* and are taken (cpu_gemm_amx.c): sums come out in memory */
 };
 
 static inline bool gemm_in(const CpuGemm *g, int set, int index)
@@ -126,6 +129,7 @@ void gemm_emit_pack_a(CpuFn *f, const CpuGemm *g, LLVMValueRef to, LLVMValueRef 
 typedef struct GemmTile {
     int rows, vectors;
     LLVMValueRef a;         /* element (row, k) at a[row_at[row] + sum of k loop i * k_step[i]] */
+    LLVMValueRef a_low;     /* the same of the second part, if there is one */
     LLVMValueRef b, b_step; /* vector j of k at b[k*b_step + j*lanes]; */
     const Dim *b_steps;     /* NULL: not in place */
     LLVMValueRef columns;   /* in place: so many there are, no more may be read; NULL: all */
@@ -191,25 +195,42 @@ void gemm_emit_pack_open(CpuFn *f, const CpuGemm *g, LLVMValueRef to, LLVMValueR
 /* t->terms, of the rows of a panel, into `to`. */
 void gemm_row_terms(CpuFn *f, const CpuGemm *g, GemmTile *t, LLVMValueRef to);
 
-/* cpu_gemm_amx.c: the same on the tiles of AMX. */
-enum { AMX_ROWS = 32, AMX_VECTORS = 2, AMX_GROUPS = 16 }; /* of a tile of this generator */
+/* What each point of the indices of `set` (of those in mask), row-major, adds to the place that
+ * `load` of B has, which is known; *n: how many points. */
+int64_t *gemm_offsets(const CpuGemm *g, const Sx *load, int set, uint32_t mask, int64_t *n);
+
+/* cpu_gemm_amx.c: the same, and pairs, on the tiles of AMX. */
+enum { AMX_ROWS = 32, AMX_VECTORS = 2, AMX_GROUPS = 16, AMX_PARTS = 2 }; /* of a tile here */
+/* Whether tiles are there, and worth it; k_run is known. */
 bool gemm_amx_fits(const CpuGemm *g);
 /* Tiles of so many rows follow; no more tiles. */
 void gemm_amx_shape(CpuFn *f, int rows);
 void gemm_amx_release(CpuFn *f);
-/* Sums to `to`, as [row][width]; `beside` has room for AMX_ROWS times 64 bytes. */
+/* Sums to `to`, as [row][width]; `beside` has room for AMX_ROWS times 64 bytes, for each part. */
 void gemm_emit_amx(CpuFn *f, const CpuGemm *g, const GemmTile *t, LLVMValueRef beside,
                    LLVMValueRef to);
+/* `groups` filled up to whole tiles. */
+static inline int64_t gemm_tile_rows(int64_t groups)
+{
+    return (groups + AMX_GROUPS - 1) / AMX_GROUPS * AMX_GROUPS;
+}
+
 /* cpu_gemm_pairs.c: contractions of bf16. */
-/* Whether the operands are for it; finds a_load. */
+/* Whether the operands are for it; finds a_load and the like. */
 bool gemm_pairs_fit(CpuGemm *g);
-/* Whether the rows found in place are; then all counts are in pairs. */
+/* Whether the rows found in place are; then all counts are in pairs, and amx is decided. */
 bool gemm_pairs_rows(CpuGemm *g);
+/* B for tiles of AMX. */
+Status gemm_pack_pair_tiles(CpuGemm *g, Diag *d) MUST_USE;
 /* A panel of n pairs: base + k[2n] + line[lines] are the places of elements. */
 void gemm_pack_pairs(const Tensor *t, int64_t base, int64_t n, const int64_t *k, int64_t lines,
                      const int64_t *line, int64_t width, float *to);
 /* The load of bf16 that e widens to f32, as the backend has written that out, or NULL. */
 const Sx *gemm_widened_load(SxTable *t, const Sx *e);
+/* How many such loads e is the sum of: 1 or 2; 0: none. */
+int gemm_widened_loads(SxTable *t, const Sx *e, const Sx *load[AMX_PARTS]);
+/* Whether two loads of a side have the same places, each in its tensor. */
+bool gemm_lie_alike(const CpuGemm *g, int side, const Sx *high, const Sx *low);
 /* acc + the two products of each lane. */
 LLVMValueRef gemm_dot_pair(CpuFn *f, const CpuGemm *g, LLVMValueRef a, LLVMValueRef b,
                            LLVMValueRef acc);

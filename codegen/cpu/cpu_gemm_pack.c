@@ -71,18 +71,22 @@ typedef struct Reader {
     int side;
     const Sx *e;
     int64_t index[NEST_INDICES];
-    const Tensor *plain;
+    const Tensor *plain, *plain_low; /* low NULL: there is none to add */
     int64_t base, stride[NEST_INDICES];
     int64_t copies, size; /* elements of each */
 } Reader;
 
-/* The load that a plain reader copies, or NULL. */
-static const Sx *plain_load(SxTable *t, const Sx *e)
+/* The load that a plain reader copies, or NULL; *low: the one that it adds to that, or NULL. */
+static const Sx *plain_load(SxTable *t, const Sx *e, const Sx **low)
 {
-    const Sx *widened = gemm_widened_load(t, e);
+    const Sx *widened[AMX_PARTS];
     DType d;
 
-    if (widened) return widened;
+    *low = NULL;
+    if (gemm_widened_loads(t, e, widened)) {
+        *low = widened[1];
+        return widened[0];
+    }
     if (e->op == SX_CAST && e->dtype == DT_F32) e = e->arg[0];
     d = e->dtype;
     if (e->op != SX_LOAD || e->guarded) return NULL;
@@ -92,17 +96,19 @@ static const Sx *plain_load(SxTable *t, const Sx *e)
 static void reader_start(Reader *r, const CpuGemm *g, int side)
 {
     const NestStage *s = &g->nest->stage[side];
-    const Sx *load = plain_load(&g->nest->module->sx, s->value[0]);
+    const Sx *low, *load = plain_load(&g->nest->module->sx, s->value[0], &low);
     const Affine *x = load ? map_get(&s->address, load) : NULL;
 
     *r = (Reader){.g = g, .side = side, .e = s->value[0]};
     if (!x || x->n_term || !dim_is_const(x->base)) return;
+    if (low && !gemm_lie_alike(g, side, load, low)) return;
     for (int i = 0; i < g->n_index; i++) {
         if (x->coef[i] && !dim_is_const(x->coef[i])) return;
         r->stride[i] = x->coef[i] ? x->coef[i]->value : 0;
     }
     r->base = x->base->value;
     r->plain = g->nest->node->in[load->src]->data;
+    r->plain_low = low ? g->nest->node->in[low->src]->data : NULL;
 }
 
 static float read_one(Reader *r)
@@ -169,12 +175,15 @@ static void panel_of_f32(const char *from, int64_t K, const int64_t *k, int64_t 
             memcpy(&to[i * width + j], from + (k[i] + line[j]) * 4, 4);
 }
 
-static void panel_of_any(const Tensor *t, int64_t base, int64_t K, const int64_t *k, int64_t lines,
+static void panel_of_any(const Reader *r, int64_t base, int64_t K, const int64_t *k, int64_t lines,
                          const int64_t *line, int64_t width, float *to)
 {
     for (int64_t i = 0; i < K; i++)
-        for (int64_t j = 0; j < lines; j++)
-            to[i * width + j] = (float)tensor_double(t, base + k[i] + line[j]);
+        for (int64_t j = 0; j < lines; j++) {
+            double v = tensor_double(r->plain, base + k[i] + line[j]);
+            if (r->plain_low) v += tensor_double(r->plain_low, base + k[i] + line[j]);
+            to[i * width + j] = (float)v;
+        }
 }
 
 static void pack_plain(Reader *r, int set, int64_t first, int64_t lines, int64_t width, float *to)
@@ -196,7 +205,7 @@ static void pack_plain(Reader *r, int set, int64_t first, int64_t lines, int64_t
                 panel_of_f32((const char *)r->plain->data + base * 4, n, k, m, line, width,
                              to + k0 * width + l);
             else
-                panel_of_any(r->plain, base, n, k, m, line, width, to + k0 * width + l);
+                panel_of_any(r, base, n, k, m, line, width, to + k0 * width + l);
         }
     }
 }

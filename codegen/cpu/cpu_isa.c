@@ -154,7 +154,8 @@ Status codegen_target(const char *name, TargetInfo *out, Diag *d)
                         .registers = isa->registers,
                         .has_fma = isa->fma,
                         .has_f16 = isa->f16,
-                        .has_bf16 = isa->bf16,
+                        .has_bf16 = levels.n == 1 && isa->bf16,
+                        .has_tiles = levels.n == 1 && isa->tiles != CPU_TILES_NONE,
                         .l1 = 32 << 10,
                         .l2 = 1 << 20};
     return OK;

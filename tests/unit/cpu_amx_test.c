@@ -1,6 +1,7 @@
-/* cpu_amx_test.c: products of bytes on tiles of AMX, with functions in place of its instructions,
- * which know the shapes of tiles: rows of A where they lie and copied, runs of k with a rest, rows
- * and columns with a rest, zero points; alone, and in front of AVX2, which shares the packing. */
+/* cpu_amx_test.c: products of bytes and of bf16, rounded and split, on tiles of AMX, with functions
+ * in place of its instructions, which know the shapes of tiles: rows of A where they lie and
+ * copied, runs of k with a rest, rows and columns with a rest, zero points; alone, and (bytes) in
+ * front of AVX2, which shares the packing. Numbers are small and whole: no sum of floats rounds. */
 #include "tests/unit/graph_run.h"
 
 static const char *zero_point(int form)
@@ -58,12 +59,63 @@ static void windows(Run *r)
                   shapes[i][1], zero_point(2 + form));
 }
 
+#define FLOATS(name, ...) graph_add_by(r, name, how, by, arena_printf(r->arena, DIMS __VA_ARGS__))
+
+/* Weights that are multiples of 257 have a low part, numbers of up to 8 bits have none. */
+static void floats(Run *r, MathKind how)
+{
+    double by = how == MATH_BF16X3 ? 257 : 1;
+    static const char *const shapes[][3] = {
+        {"8", "16", "32"},   {"13", "33", "96"},  {"16", "32", "100"}, {"17", "70", "130"},
+        {"33", "100", "66"}, {"49", "5", "192"},  {"100", "64", "64"}, {"m", "33", "64"},
+        {"4", "64", "256"},  {"40", "48", "1024"}};
+    static const char *const sides[][3] = {/* side, channels, features */
+                                           {"11", "64", "48"},
+                                           {"7", "96", "33"},
+                                           {"9", "40", "16"},
+                                           {"36", "32", "20"}};
+
+    r->pairs = true;
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+        FLOATS(arena_printf(r->arena, "%s %s %s %s", math_text(how), shapes[i][0], shapes[i][1],
+                            shapes[i][2]),
+               "input %%x : f32[%s,%s]\nconst %%w : f32[%s,%s] {0 ...}\n"
+               "%%y = MatMul(%%x, %%w)\noutput %%y",
+               shapes[i][0], shapes[i][2], shapes[i][2], shapes[i][1]);
+    by = 1; /* what goes on is of more bits, and what is kept of two 16 bits in all */
+    FLOATS("two layers", "input %%x : f32[m,64]\nconst %%w : f32[64,64] {0 ...}\n"
+                         "const %%v : f32[64,40] {0 ...}\nconst %%c : f32[64] {0 ...}\n"
+                         "%%h = MatMul(%%x, %%w)\n%%i = Add(%%h, %%c)\n%%j = Relu(%%i)\n"
+                         "%%y = MatMul(%%j, %%v)\noutput %%y\noutput %%j");
+    FLOATS("a low part on the left",
+           "input %%x : f32[19,64]\nconst %%w : f32[64,40] {0 ...}\nconst %%c : f32[] {257}\n"
+           "%%s = Mul(%%x, %%c)\n%%y = MatMul(%%s, %%w)\noutput %%y");
+    FLOATS("batch", "input %%x : f32[b,3,17,80]\nconst %%w : f32[3,80,40] {0 ...}\n"
+                    "%%y = MatMul(%%x, %%w)\noutput %%y");
+    for (size_t i = 0; i < sizeof sides / sizeof *sides; i++)
+        FLOATS(arena_printf(r->arena, "%s window %s %s %s", math_text(how), sides[i][0],
+                            sides[i][1], sides[i][2]),
+               "input %%x : f32[1,%s,%s,%s]\nconst %%w : f32[%s,%s,3,3] {0 ...}\n"
+               "%%y = Conv(%%x, %%w) {pads=ints [1,1,1,1]}\noutput %%y",
+               sides[i][1], sides[i][0], sides[i][0], sides[i][2], sides[i][1]);
+}
+
+static void rounded(Run *r)
+{
+    floats(r, MATH_BF16);
+}
+
+static void split(Run *r)
+{
+    floats(r, MATH_BF16X3);
+}
+
 int main(void)
 {
-    static void (*const groups[])(Run *) = {products, windows};
+    static void (*const groups[])(Run *) = {products, windows, rounded, split};
 
-    for (int g = 0; g < 2; g++) {
-        static const int amx[] = {62, 8};
+    for (int g = 0; g < 4; g++) {
+        static const int amx[] = {62, 8, 17, 17};
         static const int64_t edges[] = {37, 1, 8, 0};
         Run *r = run_new();
         r->values = edges;

@@ -8,7 +8,8 @@
 #include "passes/pass.h"
 #include "tests/unit/kernel_run.h"
 
-static void whole_weights(Run *r, Module *m)
+/* Floats are whole multiples of `by`. */
+static void whole_weights(Run *r, Module *m, double by)
 {
     uint64_t state = 7;
 
@@ -24,14 +25,26 @@ static void whole_weights(Run *r, Module *m)
                 if (bytes)
                     tensor_set_int(t, k, (int64_t)(x & 255) - (t->dtype == DT_I8 ? 128 : 0));
                 else
-                    dtype_store_double(t->dtype, tensor_at(t, k), (double)(x & 7) - 3, true);
+                    dtype_store_double(t->dtype, tensor_at(t, k), ((double)(x & 7) - 3) * by, true);
             }
             n->in[i]->data = t;
         }
 }
 
-/* In the arithmetic of `how`. */
-static void graph_add_as(Run *r, const char *name, MathKind how, const char *text)
+/* The operand that is the low part of what a kernel sums, and 1; 0: there is none. */
+static int low_part(const Node *n)
+{
+    const Stage *s = &n->kernel->stage[0];
+    const Sx *e = s->n_acc && s->acc[0].body->op == SX_ADD ? s->acc[0].body->arg[1] : NULL;
+
+    while (e && e->op != SX_LOAD)
+        e = e->n ? e->arg[0] : NULL;
+    return e ? e->src + 1 : 0;
+}
+
+/* In the arithmetic of `how`, with weights that are multiples of `by`. Where that gives them low
+ * parts, the other side has none: the product of both is left out. */
+static inline void graph_add_by(Run *r, const char *name, MathKind how, double by, const char *text)
 {
     MathRule rule = {.how = how};
     PassOptions o = {.level = 2, .bisect = -1, .no_fold = true, .math = &rule, .n_math = 1};
@@ -41,7 +54,7 @@ static void graph_add_as(Run *r, const char *name, MathKind how, const char *tex
         CHECK(false && "parsed");
         return;
     }
-    whole_weights(r, m);
+    whole_weights(r, m, by);
     CHECK_EQ(pass_run_all(m, &o, &r->diag), OK);
     for (Node *n = m->main->first; n; n = n->next) {
         RunCase *c;
@@ -49,7 +62,13 @@ static void graph_add_as(Run *r, const char *name, MathKind how, const char *tex
         c = run_add(r, name, n);
         c->module = m;
         c->rounds = true;
+        if (by != 1) c->zero = low_part(n);
     }
+}
+
+static inline void graph_add_as(Run *r, const char *name, MathKind how, const char *text)
+{
+    graph_add_by(r, name, how, 1, text);
 }
 
 static inline void graph_add(Run *r, const char *name, const char *text)
@@ -67,12 +86,12 @@ static inline void graph_add(Run *r, const char *name, const char *text)
  * the processor has it. Gives how often kernels were made for AMX. */
 static inline int graph_run_tiles(Run *r)
 {
-    CpuIsa tiles = *cpu_isa_find("x86-64-v4-vnni");
+    CpuIsa tiles = *cpu_isa_find(r->pairs ? "x86-64-v4-bf16" : "x86-64-v4-vnni");
 
     tiles.name = "AMX by functions";
     tiles.tiles = CPU_TILES_CALLED;
     run_isas(r, &tiles, NULL);
-    run_isas(r, cpu_isa_find("x86-64-v3"), &tiles);
+    if (!r->pairs) run_isas(r, cpu_isa_find("x86-64-v3"), &tiles);
     if (cpu_isa_find("x86-64-amx")->features & ~cpu_isa_here()) {
         fprintf(stderr, "skipped: AMX itself, which this processor has not\n");
         return 1;

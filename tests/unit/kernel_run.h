@@ -29,6 +29,7 @@ typedef struct RunCase {
     Tensor **want[2 * RUN_TURNS]; /* of the reference: the same at all levels */
     Status status[2 * RUN_TURNS];
     bool in_place; /* result 0 has the memory of operand 0 */
+    int zero;      /* number of an operand that is 0, and 1; 0: none */
 } RunCase;
 
 typedef struct Run {
@@ -152,24 +153,19 @@ static void run_clear_point(Run *r, const Node *n, const Sx *load, const int64_t
     memset(tensor_at(t, at), 0, (size_t)dtype_bytes(t->dtype));
 }
 
-/* What an operand of a product is, or is widened from. */
-static const Sx *run_load(const Sx *e)
+/* What an operand of a product is, or is widened from; of a sum of two, of the first or second. */
+static const Sx *run_load(const Sx *e, int part)
 {
+    if (e->op == SX_ADD) e = e->arg[part];
     return e->op == SX_LOAD ? e : e->arg[0];
 }
 
-/* Products that do not count are of zeros: those are put where they belong. */
-static void run_clear_beyond(Run *r, const Node *n, Tensor *const *in)
+static void run_clear_load(Run *r, const Node *n, const Sx *load, Tensor *const *in)
 {
     const Stage *s = &n->kernel->stage[0];
-    const Acc *a = &s->acc[0];
     int64_t index[2 * MAX_RANK] = {0}, extent[2 * MAX_RANK];
-    const Sx *load;
     int i;
 
-    if (!s->n_acc || !a->where) return;
-    load = run_load(a->body);
-    if (n->in[load->src]->data) load = run_load(a->body2);
     for (i = 0; i < s->rank + s->n_reduce; i++) {
         extent[i] = 1;
         if (sx_uses_index(&n->parent->module->sx, load, i))
@@ -181,6 +177,20 @@ static void run_clear_beyond(Run *r, const Node *n, Tensor *const *in)
         for (i = s->rank + s->n_reduce - 1; i >= 0 && ++index[i] == extent[i]; i--)
             index[i] = 0;
     } while (i >= 0);
+}
+
+/* Products that do not count are of zeros: those are put where they belong. */
+static void run_clear_beyond(Run *r, const Node *n, Tensor *const *in)
+{
+    const Stage *s = &n->kernel->stage[0];
+    const Acc *a = &s->acc[0];
+
+    if (!s->n_acc || !a->where) return;
+    for (int part = 0; part < 2; part++) {
+        const Sx *load = run_load(a->body, part);
+        if (n->in[load->src]->data) load = run_load(a->body2, part);
+        run_clear_load(r, n, load, in);
+    }
 }
 
 static bool run_same(const Tensor *a, const Tensor *b)
@@ -262,6 +272,7 @@ static void run_case(Run *r, RunCase *c, const KernelAbi *abi, ingot_kernel fn, 
         in[i] = (Tensor *)(uintptr_t)n->in[i]->data;
         if (!in[i])
             run_fill(c, in[i] = run_tensor(r, r->turn_arena, &n->in[i]->type), whole, &state);
+        if (i == c->zero - 1) memset(in[i]->data, 0, in[i]->bytes);
         ptr[i] = abi->unread && abi->unread[i] ? NULL : in[i]->data;
     }
     run_clear_beyond(r, n, in);
@@ -336,6 +347,17 @@ static const char run_tiles[] =
     "    for (int k = 0; k < width[a]; k++) { uint8_t x = tile[a][m][k];\n"
     "      s += (is_signed ? (int8_t)x : x) * (int8_t)tile[b][k / 4][4 * n + k % 4]; }\n"
     "    memcpy(&tile[c][m][4 * n], &s, 4); } }\n"
+    "static float wide(const uint8_t *p)\n"
+    "{ uint32_t u = (uint32_t)p[1] << 24 | (uint32_t)p[0] << 16; float f; memcpy(&f, &u, 4);\n"
+    "  return f; }\n"
+    "void tdpbf16ps(uint8_t c, uint8_t a, uint8_t b)\n"
+    "{ if (rows[c] != rows[a] || width[c] != width[b] || width[a] != 4 * rows[b]) abort();\n"
+    "  for (int m = 0; m < rows[c]; m++) for (int n = 0; n < width[c] / 4; n++) {\n"
+    "    float s, even = 0, odd = 0; memcpy(&s, &tile[c][m][4 * n], 4);\n"
+    "    for (int k = 0; k < rows[b]; k++) {\n"
+    "      even += wide(&tile[a][m][4 * k]) * wide(&tile[b][k][4 * n]);\n"
+    "      odd += wide(&tile[a][m][4 * k + 2]) * wide(&tile[b][k][4 * n + 2]); }\n"
+    "    s += even + odd; memcpy(&tile[c][m][4 * n], &s, 4); } }\n"
     "void tdpbusd(uint8_t c, uint8_t a, uint8_t b) { dot(c, a, b, 0); }\n"
     "void tdpbssd(uint8_t c, uint8_t a, uint8_t b) { dot(c, a, b, 1); }\n";
 
