@@ -201,7 +201,7 @@ static Value *rounded_weights(Bf16 *b, Value *v, int part)
         memcpy(&bits, &rest, sizeof bits);
         ((uint16_t *)t->data)[i] = part ? round_bits(bits) : high;
     }
-    return t ? module_constant(b->m, t, v->name) : NULL;
+    return t ? module_constant(b->m, t, part ? NULL : v->name) : NULL;
 }
 
 /* A part of x, which is f32. */

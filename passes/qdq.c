@@ -244,9 +244,9 @@ typedef struct Clamped {
 
 static int64_t nearest(const Tensor *levels, double v, double step)
 {
-    int64_t i = (int64_t)rint((v - tensor_double(levels, 0)) / step);
+    double i = rint((v - tensor_double(levels, 0)) / step);
 
-    return i < 0 ? 0 : i > 255 ? 255 : i;
+    return i > 0 ? (i < 255 ? (int64_t)i : 255) : 0;
 }
 
 /* Whether f, monotone, does no more to levels than to clamp them: then clamping behind the
