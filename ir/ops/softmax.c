@@ -29,12 +29,11 @@ static bool is_log(const Node *n)
  * come of it, which cost some processors a hundred times what others do. */
 static const Sx *exp_of_rest(Build *b, const Sx *d)
 {
-    const Sx *least = sx_const(b->sx, d->dtype, -80), *far;
+    const Sx *far;
 
     if (d->dtype != DT_F32) return sx_exp(b->sx, d);
-    far = sx_lt(b->sx, d, least);
-    return sx_select(b->sx, far, sx_const(b->sx, DT_F32, 0),
-                     sx_exp(b->sx, sx_select(b->sx, far, least, d)));
+    far = sx_lt(b->sx, d, sx_const(b->sx, DT_F32, -80));
+    return sx_select(b->sx, far, sx_const(b->sx, DT_F32, 0), sx_exp(b->sx, d));
 }
 
 /* Along the last axis: max; e = exp(x - max), kept; 1 / sum of e; their product. */
