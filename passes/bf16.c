@@ -19,6 +19,7 @@
  * Ends: each change removes a sum of products of an f32 operand. */
 #include "passes/fuse_inline.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "ir/build.h"
@@ -196,7 +197,7 @@ static Value *rounded_weights(Bf16 *b, Value *v, int part)
 
     for (int64_t i = 0; t && i < from->count; i++) {
         uint16_t high = round_bits(u[i]);
-        float rest = ((const float *)from->data)[i] - widened(high);
+        float rest = isinf(widened(high)) ? 0 : ((const float *)from->data)[i] - widened(high);
         uint32_t bits;
         memcpy(&bits, &rest, sizeof bits);
         ((uint16_t *)t->data)[i] = part ? round_bits(bits) : high;
@@ -204,12 +205,16 @@ static Value *rounded_weights(Bf16 *b, Value *v, int part)
     return t ? module_constant(b->m, t, part ? NULL : v->name) : NULL;
 }
 
-/* A part of x, which is f32. */
+/* A part of x, which is f32. An infinite one leaves nothing. */
 static const Sx *part_of(SxTable *t, const Sx *x, int part)
 {
-    const Sx *high = sx_cast(t, x, DT_BF16);
+    const Sx *high = sx_cast(t, x, DT_BF16), *wide, *finite, *rest;
 
-    return part ? sx_cast(t, sx_sub(t, x, sx_cast(t, high, DT_F32)), DT_BF16) : high;
+    if (!part) return high;
+    wide = sx_cast(t, high, DT_F32);
+    finite = sx_lt(t, sx_abs(t, wide), sx_const(t, DT_F32, INFINITY));
+    rest = sx_select(t, finite, sx_sub(t, x, wide), sx_const(t, DT_F32, 0));
+    return sx_cast(t, rest, DT_BF16);
 }
 
 /* The result of a kernel's last stage that v is; NULL: another kind of value. */

@@ -380,7 +380,9 @@ static LLVMValueRef rounded_to_narrow(CpuFn *f, const Sx *e, LLVMValueRef sum)
     if (add->op != SX_ADD || add->arg[0]->op != SX_RINT || add->dtype != DT_F32) return NULL;
     if ((lanes != 4 && lanes != 8 && lanes != 16) || 4 * lanes > f->m->isa->vector_bytes)
         return NULL;
-    if (!sx_is_const(add->arg[1], &d) || !(d >= least && d <= most) || d != floor(d)) return NULL;
+    if (!sx_is_const(add->arg[1], &d) || !(d >= (double)least && d <= (double)most) ||
+        d != floor(d))
+        return NULL;
     if (!LLVMIsAInstruction(sum) || LLVMGetInstructionOpcode(sum) != LLVMFAdd) return NULL;
     a = LLVMGetOperand(sum, 0);
     if (!LLVMIsACallInst(a)) return NULL;

@@ -141,6 +141,7 @@ says 2 'for --math auto' compile "$model" --tolerance 1e-3 -o "$here/out"
 says 0 'cast:bf16' compile "$model" --math bf16 --emit kernels
 says 0 'tensors agree' check "$model" --math bf16 --rtol 0.05 --atol 0.02
 says 0 'tensors agree' check "$model" --math bf16 --c --target x86-64-v3
+says 0 'tensors agree' check "$model" --math bf16x3 --rtol 1e-3 --atol 1e-4
 says 2 'is no arithmetic' compile "$model" --math 'conv*=roman' --emit kernels
 
 # inspect, pass
