@@ -52,14 +52,20 @@ static Value *by_sequence(Build *b, const Delta *l, Value *v, int64_t elements)
     return v ? make_reshape(b, as_f32(b, v), 3, dims) : NULL;
 }
 
+/* NULL: it is left out. */
+static const Type *type_of(const Node *n, int k)
+{
+    return has_in(n, k) ? in_type(n, k) : NULL;
+}
+
 static Status delta_heads(Build *b, Delta *l)
 {
     const Node *n = l->n;
-    const Type *x = in_type(n, 0), *k = in_type(n, 1), *v = in_type(n, 2), *s = in_type(n, 6);
+    const Type *x = in_type(n, 0), *k = type_of(n, 1), *v = type_of(n, 2), *s = type_of(n, 6);
     int64_t width;
 
-    if (has_in(n, 1)) {
-        if (x->rank != l->lead + 2 || k->rank != x->rank || v->rank != x->rank ||
+    if (k) {
+        if (!v || x->rank != l->lead + 2 || k->rank != x->rank || v->rank != x->rank ||
             !known_extents(k, l->lead) || !known_extents(v, l->lead))
             return op_unsupported(n, b->diag, "heads of queries, keys and values of these shapes");
         l->heads = k->dim[l->lead]->value;
@@ -69,7 +75,7 @@ static Status delta_heads(Build *b, Delta *l)
         build_require_equal(b, x->dim[l->lead], k->dim[l->lead]);
         build_require_equal(b, x->dim[l->lead + 1], k->dim[l->lead + 1]);
     } else {
-        if (!has_in(n, 6) || s->rank != 4 || !known_extents(s, 1) || !known_extents(x, l->lead))
+        if (!s || s->rank != 4 || !known_extents(s, 1) || !known_extents(x, l->lead))
             return op_error(n, b->diag, "initial_state",
                             "GatedDeltaNet: packed queries, keys and values need a state");
         l->own = s->dim[1]->value;
@@ -87,13 +93,13 @@ static Status delta_heads(Build *b, Delta *l)
 
 static Status delta_read(Build *b, const Node *n, Delta *l)
 {
-    const Type *x = in_type(n, 0), *s = in_type(n, 6);
+    const Type *x = in_type(n, 0), *s = type_of(n, 6);
     Dim state[4];
     Infer cx = {.module = b->module, .build = b, .diag = b->diag};
 
     TRY(delta_refusals(n, b->diag));
     *l = (Delta){.n = n, .lead = x->rank - (has_in(n, 1) ? 2 : 1)};
-    if (l->lead < 1 || l->lead > 2 || (l->lead == 1 && (!has_in(n, 6) || s->rank != 4)))
+    if (l->lead < 1 || l->lead > 2 || (l->lead == 1 && (!s || s->rank != 4)))
         return op_error(n, b->diag, "initial_state",
                         "GatedDeltaNet: tokens in one row need a state of rank 4");
     TRY(delta_heads(b, l));

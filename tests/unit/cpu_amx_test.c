@@ -18,14 +18,15 @@ static const char *zero_point(int form)
 static void products(Run *r)
 {
     static const char *const shapes[][3] = {
-        {"8", "16", "64"},   {"13", "33", "96"},   {"16", "32", "100"}, {"17", "70", "130"},
-        {"32", "48", "200"}, {"33", "100", "67"},  {"49", "5", "192"},  {"100", "64", "64"},
-        {"m", "33", "64"},   {"130", "40", "128"}, {"4", "64", "256"}};
+        {"8", "16", "64"},   {"13", "33", "96"},  {"16", "32", "100"},
+        {"17", "70", "130"}, {"32", "48", "200"}, {"33", "100", "67"},
+        {"49", "5", "192"},  {"m", "33", "64"},   {"4", "64", "256"}};
 
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
         for (int form = 0; form < 6; form++) {
             const char *m = shapes[i][0], *n = shapes[i][1], *k = shapes[i][2];
             const char *zero = zero_point(form);
+            if ((form + (int)i) % 2) continue;
             GRAPH(arena_printf(r->arena, "bytes %s %s %s, %d", m, n, k, form),
                   "input %%a : %s[%s,%s]\nconst %%b : i8[%s,%s] {0 ...}\n%s"
                   "%%y = MatMulInteger(%%a, %%b%s)\noutput %%y",
@@ -112,7 +113,7 @@ int main(void)
     static void (*const groups[])(Run *) = {products, windows, rounded, split};
 
     for (int g = 0; g < 4; g++) {
-        static const int amx[] = {62, 8, 11, 11};
+        static const int amx[] = {26, 8, 11, 11};
         static const int64_t edges[] = {37, 1, 8, 0};
         Run *r = run_new();
         r->values = edges;
