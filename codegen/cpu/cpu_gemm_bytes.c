@@ -143,17 +143,9 @@ bool gemm_bytes_rows(CpuGemm *g)
 
 /* ---- packing while compiling ---- */
 
-typedef struct BytePack {
-    const CpuGemm *g;
-    const Tensor *from;
-    int64_t base, copies, panels;
-    size_t size;
-    int64_t *outer, *column, *k; /* what each point of o, n and k adds to the place */
-} BytePack;
-
-int64_t *gemm_offsets(const CpuGemm *g, const Sx *load, int set, uint32_t mask, int64_t *n)
+/* For every point of the indices of `set` (of those in mask), row-major. */
+static int64_t *offsets(const CpuGemm *g, const Affine *x, int set, uint32_t mask, int64_t *n)
 {
-    const Affine *x = map_get(&g->nest->stage[STAGE_B].address, load);
     int64_t *at;
 
     *n = 1;
@@ -171,14 +163,15 @@ int64_t *gemm_offsets(const CpuGemm *g, const Sx *load, int set, uint32_t mask, 
     return at;
 }
 
-static int value_at(const BytePack *p, int64_t at)
+static int value_at(const GroupPack *p, int64_t at)
 {
-    const unsigned char *data = p->from->data;
+    const Tensor *from = p->g->nest->node->in[p->g->b_load->src]->data;
+    const unsigned char *data = from->data;
 
-    return (p->from->dtype == DT_I8 ? (int8_t)data[at] : data[at]) - p->g->b_zero;
+    return (from->dtype == DT_I8 ? (int8_t)data[at] : data[at]) - p->g->b_zero;
 }
 
-static void pack_column(const BytePack *p, int64_t base, char *to, int64_t nr)
+static void pack_column(const GroupPack *p, int64_t base, char *to, int64_t nr)
 {
     const CpuGemm *g = p->g;
     int64_t run = g->k_run, n_run = g->size_k->value / run, groups = (run + GROUP - 1) / GROUP;
@@ -196,7 +189,7 @@ static void pack_column(const BytePack *p, int64_t base, char *to, int64_t nr)
 
 static void fill_bytes(const void *context, void *to)
 {
-    const BytePack *p = context;
+    const GroupPack *p = context;
     const CpuGemm *g = p->g;
     int64_t nr = g->nr, n = g->size_n->value, panel = g->depth * nr * GROUP;
 
@@ -208,33 +201,37 @@ static void fill_bytes(const void *context, void *to)
         }
 }
 
-Status gemm_pack_bytes(CpuGemm *g, Diag *d)
+Status gemm_pack_groups(CpuGemm *g, void (*fill)(const void *context, void *to), size_t beyond,
+                        Diag *d)
 {
     Arena *a = g->nest->arena;
     const Affine *x = map_get(&g->nest->stage[STAGE_B].address, g->b_load);
-    BytePack *p = ARENA_NEW(a, BytePack);
+    GroupPack *p = ARENA_NEW(a, GroupPack);
     WeightBytes *pack = ARENA_NEW(a, WeightBytes);
     int64_t n, k, size;
 
-    *p = (BytePack){.g = g,
-                    .from = g->nest->node->in[g->b_load->src]->data,
-                    .base = x->base->value,
-                    .panels = (g->size_n->value + g->nr - 1) / g->nr};
-    p->outer = gemm_offsets(g, g->b_load, SET_O, g->b.uses, &p->copies);
-    p->column = gemm_offsets(g, g->b_load, SET_N, UINT32_MAX, &n);
-    p->k = gemm_offsets(g, g->b_load, SET_K, UINT32_MAX, &k);
+    *p = (GroupPack){
+        .g = g, .base = x->base->value, .panels = (g->size_n->value + g->nr - 1) / g->nr};
+    p->outer = offsets(g, x, SET_O, g->b.uses, &p->copies);
+    p->column = offsets(g, x, SET_N, UINT32_MAX, &n);
+    p->k = offsets(g, x, SET_K, UINT32_MAX, &k);
     if (!arena_ok(a) || __builtin_mul_overflow(p->panels * g->nr, g->depth, &size) ||
         __builtin_mul_overflow((size_t)size * GROUP, (size_t)p->copies, &pack->size))
         return diag(d, ERR_LIMIT, node_where(g->nest->node), "no memory for packed weights");
-    /* tiles read whole ones, beyond the last group */
-    if (g->amx) pack->size += (size_t)(GROUP * AMX_GROUPS * g->nr);
+    pack->size += beyond;
     p->size = pack->size;
     g->b.size = dim_const(&g->nest->module->dims, size);
-    pack->fill = fill_bytes;
+    pack->fill = fill;
     pack->context = p;
     g->b.pack = g->nest->abi.n_pack++;
-    g->nest->abi.pack = pack; /* the only one: A is read in place */
+    g->nest->abi.pack = pack;
     return OK;
+}
+
+Status gemm_pack_bytes(CpuGemm *g, Diag *d)
+{
+    /* tiles read whole ones, beyond the last group */
+    return gemm_pack_groups(g, fill_bytes, g->amx ? (size_t)(GROUP * AMX_GROUPS * g->nr) : 0, d);
 }
 
 /* ---- the tile ---- */

@@ -195,9 +195,18 @@ void gemm_emit_pack_open(CpuFn *f, const CpuGemm *g, LLVMValueRef to, LLVMValueR
 /* t->terms, of the rows of a panel, into `to`. */
 void gemm_row_terms(CpuFn *f, const CpuGemm *g, GemmTile *t, LLVMValueRef to);
 
-/* What each point of the indices of `set` (of those in mask), row-major, adds to the place that
- * `load` of B has, which is known; *n: how many points. */
-int64_t *gemm_offsets(const CpuGemm *g, const Sx *load, int set, uint32_t mask, int64_t *n);
+/* B as groups of four bytes along k, g->depth rows of them in a panel: what is needed to fill that
+ * while weights are written. */
+typedef struct GroupPack {
+    const CpuGemm *g;
+    int64_t base, copies, panels;
+    size_t size;
+    int64_t *outer, *column, *k; /* what each point of o, n and k adds to the place */
+} GroupPack;
+/* Offers it as the only packed operand (A is read in place); `fill` gets a GroupPack. There are
+ * `beyond` bytes behind the last panel. */
+Status gemm_pack_groups(CpuGemm *g, void (*fill)(const void *context, void *to), size_t beyond,
+                        Diag *d) MUST_USE;
 
 /* cpu_gemm_amx.c: the same, and pairs, on the tiles of AMX. */
 enum { AMX_ROWS = 32, AMX_VECTORS = 2, AMX_GROUPS = 16, AMX_PARTS = 2 }; /* of a tile here */

@@ -132,16 +132,8 @@ void gemm_pack_pairs(const Tensor *t, int64_t base, int64_t n, const int64_t *k,
 
 /* ---- for tiles of AMX ---- */
 
-typedef struct PairPack {
-    const CpuGemm *g;
-    const uint16_t *part[AMX_PARTS];
-    int64_t copies, panels;
-    size_t size;
-    int64_t *outer, *column, *k; /* what each point of o, n and k adds to the place */
-} PairPack;
-
 /* Columns [c0, c1) of one pair of k. */
-static void pack_row(const PairPack *p, const uint16_t *from, const int64_t *k, int64_t c0,
+static void pack_row(const GroupPack *p, const uint16_t *from, const int64_t *k, int64_t c0,
                      int64_t c1, uint32_t *to)
 {
     for (int64_t c = c0; c < c1; c++) {
@@ -150,62 +142,42 @@ static void pack_row(const PairPack *p, const uint16_t *from, const int64_t *k, 
     }
 }
 
-static void pack_panel(const PairPack *p, int64_t base, int64_t c0, int64_t c1, uint32_t *to)
+static void pack_panel(const GroupPack *p, int64_t base, int64_t c0, int64_t c1, uint32_t *to)
 {
     const CpuGemm *g = p->g;
     int64_t groups = g->k_run / PAIR, runs = g->size_k->value / groups; /* size_k: pairs */
     int64_t rows = gemm_tile_rows(groups) * g->parts;
+    const Sx *load[AMX_PARTS] = {g->b_load, g->b_low};
+    const uint16_t *part[AMX_PARTS];
 
+    for (int q = 0; q < g->parts; q++)
+        part[q] = g->nest->node->in[load[q]->src]->data->data;
     for (int64_t r = 0; r < runs; r++)
         for (int64_t i = 0; i < groups; i++)
             for (int q = 0; q < g->parts; q++) {
                 int64_t row =
                     r * rows + (i / AMX_GROUPS * g->parts + q) * AMX_GROUPS + i % AMX_GROUPS;
-                pack_row(p, p->part[q] + base, &p->k[r * g->k_run + i * PAIR], c0, c1,
+                pack_row(p, part[q] + base, &p->k[r * g->k_run + i * PAIR], c0, c1,
                          to + row * g->nr);
             }
 }
 
 static void fill_pairs(const void *context, void *to)
 {
-    const PairPack *p = context;
+    const GroupPack *p = context;
     const CpuGemm *g = p->g;
-    const Affine *x = map_get(&g->nest->stage[STAGE_B].address, g->b_load);
     int64_t nr = g->nr, n = g->size_n->value;
 
     memset(to, 0, p->size);
     for (int64_t o = 0; o < p->copies; o++)
         for (int64_t c = 0; c < n; c += nr)
-            pack_panel(p, x->base->value + p->outer[o], c, n - c < nr ? n : c + nr,
+            pack_panel(p, p->base + p->outer[o], c, n - c < nr ? n : c + nr,
                        (uint32_t *)to + (o * p->panels * nr + c) * g->depth);
 }
 
 Status gemm_pack_pair_tiles(CpuGemm *g, Diag *d)
 {
-    PairPack *p = ARENA_NEW(g->nest->arena, PairPack);
-    WeightBytes *pack = ARENA_NEW(g->nest->arena, WeightBytes);
-    const Node *node = g->nest->node;
-    const Sx *load[] = {g->b_load, g->b_low};
-    Dim pairs = g->size_k;
-    int64_t n, k, size;
-
-    *p = (PairPack){.g = g, .panels = (g->size_n->value + g->nr - 1) / g->nr};
-    for (int q = 0; q < g->parts; q++)
-        p->part[q] = node->in[load[q]->src]->data->data;
-    p->outer = gemm_offsets(g, g->b_load, SET_O, g->b.uses, &p->copies);
-    p->column = gemm_offsets(g, g->b_load, SET_N, UINT32_MAX, &n);
-    p->k = gemm_offsets(g, g->b_load, SET_K, UINT32_MAX, &k);
-    if (!arena_ok(g->nest->arena) || k != PAIR * pairs->value ||
-        __builtin_mul_overflow(p->panels * g->nr, g->depth, &size) ||
-        __builtin_mul_overflow((size_t)size * sizeof(uint32_t), (size_t)p->copies, &pack->size))
-        return diag(d, ERR_LIMIT, node_where(node), "no memory for packed weights");
-    p->size = pack->size;
-    g->b.size = dim_const(&g->nest->module->dims, size);
-    pack->fill = fill_pairs;
-    pack->context = p;
-    g->b.pack = g->nest->abi.n_pack++;
-    g->nest->abi.pack = pack; /* the only one: A is read in place */
-    return OK;
+    return gemm_pack_groups(g, fill_pairs, 0, d);
 }
 
 LLVMValueRef gemm_dot_pair(CpuFn *f, const CpuGemm *g, LLVMValueRef a, LLVMValueRef b,
