@@ -9,11 +9,13 @@
  *     ASLEEP ----(fork)----+ IDLE              WAITED ---(worker, done)---> IDLE and wake the
  * forker
  *
- * [0, count) is cut into equal parts, part w for worker w: the cut depends on count, grain and the
- * number of threads only. The forker does part 0, then every part that is still READY because its
- * worker has not come yet (it may be asleep, or not exist in a forked child): nobody ever waits for
- * a thread to wake up. So a cold pool costs one futex call a worker, and a hot one an exchange of
- * two cache lines.
+ * [0, count) is cut into equal shares, one a thread, and a share into units that are still worth a
+ * call. A thread takes half of what is left of its own share, from the front, until that is empty;
+ * then half of what is left of another's, from the back. So a share whose thread is slow, or has
+ * not come yet (it may be asleep, or not exist in a forked child), is done by the others: nobody
+ * waits for a thread to wake up, and all end within a unit of each other. Who does what depends on
+ * the moment, and no bit of a result on that. A cold pool costs one futex call a worker, and a hot
+ * one an exchange of two cache lines.
  *
  * Inside a run, an idle worker spins for 50 us before it sleeps. Between runs it sleeps at once,
  * unless the run before had begun within 50 us of its predecessor's end: who runs a model back to
@@ -35,12 +37,17 @@
 #define SPIN_NANOSECONDS 50000
 #define WORKER_STACK     ((size_t)4 << 20)
 #define MOST_THREADS     1024
+#define UNITS_OF_SHARE   32 /* at most */
 
 enum { IDLE, READY, TAKEN, WAITED, ASLEEP, QUIT };
 
+/* What is left of a share: the units [high half, low half). */
+typedef _Atomic uint64_t PoolShare;
+
 typedef struct PoolWorker {
     _Alignas(64) _Atomic uint32_t state;
-    int32_t index; /* its part; from 1 */
+    int32_t index; /* of its share; from 1 */
+    PoolShare share;
     ingot_pool *pool;
     RtBlock scratch;
     pthread_t thread;
@@ -52,7 +59,8 @@ struct ingot_pool {
     ingot_kernel kernel;
     const ingot_kernel_args *args;
     int64_t count;
-    int32_t parts;
+    int32_t units;  /* of about count / units tasks */
+    int32_t shares; /* of threads that take part */
     uint32_t fp_mode;
 
     int32_t threads; /* the forker included */
@@ -62,6 +70,7 @@ struct ingot_pool {
     PoolWorker *workers; /* [threads - 1] */
     RtMemory memory;
     RtBlock self;
+    _Alignas(64) PoolShare share;        /* the forker's */
     _Alignas(64) _Atomic uint32_t busy;  /* somebody forks */
     _Alignas(64) _Atomic int32_t active; /* runs under way */
     _Atomic int32_t brisk;               /* the last run began soon after the one before it */
@@ -95,13 +104,55 @@ static inline void relax(void)
 #endif
 }
 
-/* Part w of the job. */
-static void run_part(const ingot_pool *p, int32_t w, void *scratch)
+/* The first task of a unit. */
+static int64_t unit_begin(const ingot_pool *p, uint32_t unit)
 {
-    int64_t each = p->count / p->parts, more = p->count % p->parts;
-    int64_t begin = w * each + (w < more ? w : more);
+    int64_t each = p->count / p->units, more = p->count % p->units;
 
-    p->kernel(p->args, begin, begin + each + (w < more), scratch);
+    return unit * each + (unit < more ? unit : more);
+}
+
+static PoolShare *share_at(ingot_pool *p, int32_t index)
+{
+    return index ? &p->workers[index - 1].share : &p->share;
+}
+
+static uint64_t share_make(uint32_t begin, uint32_t end)
+{
+    return (uint64_t)begin << 32 | end;
+}
+
+/* Half of what is left, and its run; false when nothing is. */
+static bool run_half(ingot_pool *p, PoolShare *share, bool from_back, void *scratch)
+{
+    uint64_t left = atomic_load_explicit(share, memory_order_relaxed), rest;
+    uint32_t begin, end, half;
+
+    do {
+        begin = (uint32_t)(left >> 32);
+        end = (uint32_t)left;
+        if (begin >= end) return false;
+        half = (end - begin + 1) / 2;
+        rest = from_back ? share_make(begin, end - half) : share_make(begin + half, end);
+    } while (!atomic_compare_exchange_weak_explicit(share, &left, rest, memory_order_relaxed,
+                                                    memory_order_relaxed));
+    if (from_back) {
+        begin = end - half;
+    } else {
+        end = begin + half;
+    }
+    p->kernel(p->args, unit_begin(p, begin), unit_begin(p, end), scratch);
+    return true;
+}
+
+/* The own share, then what others have left. */
+static void run_shares(ingot_pool *p, int32_t own, void *scratch)
+{
+    for (int32_t i = 0; i < p->shares; i++) {
+        int32_t of = (own + i) % p->shares;
+        while (run_half(p, share_at(p, of), i > 0, scratch)) {
+        }
+    }
 }
 
 /* There may be work within microseconds. */
@@ -145,7 +196,7 @@ static void *worker_main(void *argument)
         uint32_t expected = READY;
         if (!atomic_compare_exchange_strong(&me->state, &expected, TAKEN)) continue;
         ingot_rt_fp_set(me->pool->fp_mode);
-        run_part(me->pool, me->index, me->scratch.data);
+        run_shares(me->pool, me->index, me->scratch.data);
         if (atomic_exchange(&me->state, IDLE) == WAITED) futex_wake(&me->state);
     }
     return NULL;
@@ -283,7 +334,7 @@ static void start_workers(ingot_pool *p, int32_t wanted)
     pthread_attr_destroy(&attr);
 }
 
-/* Wait until the worker that has taken its part is done. */
+/* Wait until the worker that has taken the job is done. */
 static void await_done(PoolWorker *w)
 {
     int64_t end = 0;
@@ -308,30 +359,47 @@ static void await_done(PoolWorker *w)
     }
 }
 
-/* The pool is locked, its job is set and has at least two parts. */
+/* Equal shares, in units. */
+static void cut_shares(ingot_pool *p, int64_t count, int64_t grain, int32_t shares)
+{
+    int64_t most = (int64_t)shares * UNITS_OF_SHARE, unit = (count + most - 1) / most;
+    int32_t each, more;
+
+    p->count = count;
+    p->shares = shares;
+    p->units = (int32_t)(count / (unit > grain ? unit : grain));
+    each = p->units / shares;
+    more = p->units % shares;
+    for (int32_t i = 0, begin = 0; i < shares; i++) {
+        int32_t end = begin + each + (i < more);
+        atomic_store_explicit(share_at(p, i), share_make((uint32_t)begin, (uint32_t)end),
+                              memory_order_relaxed);
+        begin = end;
+    }
+}
+
+/* The pool is locked, its job is set and has at least two shares. */
 static void fork_and_join(ingot_pool *p, void *scratch)
 {
-    int32_t helpers = p->parts - 1;
+    int32_t helpers = p->shares - 1;
 
     for (int32_t i = 0; i < helpers; i++) {
         if (atomic_exchange(&p->workers[i].state, READY) == ASLEEP)
             futex_wake(&p->workers[i].state);
     }
-    run_part(p, 0, scratch);
+    run_shares(p, 0, scratch);
     for (int32_t i = helpers; i-- > 0;) {
-        uint32_t expected = READY;
-        if (atomic_compare_exchange_strong(&p->workers[i].state, &expected, IDLE)) {
-            run_part(p, i + 1, scratch);
-        }
+        uint32_t expected = READY; /* who has not come finds nothing left */
+        atomic_compare_exchange_strong(&p->workers[i].state, &expected, IDLE);
     }
     for (int32_t i = 0; i < helpers; i++)
         await_done(&p->workers[i]);
 }
 
 /* How many threads [0, count) is worth. */
-static int32_t count_parts(const ingot_pool *p, int64_t count, int64_t grain)
+static int32_t count_shares(const ingot_pool *p, int64_t count, int64_t grain)
 {
-    int64_t most = count / (grain > 0 ? grain : 1);
+    int64_t most = count / grain;
 
     if (most < p->threads) return (int32_t)(most > 0 ? most : 1);
     return p->threads;
@@ -342,32 +410,31 @@ static int32_t run_parallel(ingot_call *c, ingot_kernel kernel, const ingot_kern
 {
     ingot_instance *m = c->instance;
     ingot_pool *p = m->pool;
-    int32_t parts = count_parts(p, count, grain);
+    int32_t shares = count_shares(p, count, grain);
 
     if (scratch > 0 && !ingot_rt_grow(&m->memory, &m->scratch, (size_t)scratch)) {
         return ingot_rt_fail(c, INGOT_ERR_LIMIT, args->origin,
                              "no memory for %lld bytes of workspace", scratch, 0);
     }
-    if (parts > 1 && pool_lock(p)) {
-        if (p->started < parts - 1 && !p->start_failed) start_workers(p, parts - 1);
-        if (scratch > 0 && !grow_scratch(p, parts - 1, scratch)) {
-            parts = 1; /* without memory for more than one, one does it all */
-        } else if (p->started < parts - 1) {
-            parts = p->started + 1;
+    if (shares > 1 && pool_lock(p)) {
+        if (p->started < shares - 1 && !p->start_failed) start_workers(p, shares - 1);
+        if (scratch > 0 && !grow_scratch(p, shares - 1, scratch)) {
+            shares = 1; /* without memory for more than one, one does it all */
+        } else if (p->started < shares - 1) {
+            shares = p->started + 1;
         }
-        if (parts > 1) {
+        if (shares > 1) {
             p->kernel = kernel;
             p->args = args;
-            p->count = count;
-            p->parts = parts;
             p->fp_mode = m->fp_mode;
+            cut_shares(p, count, grain, shares);
             fork_and_join(p, m->scratch.data);
         }
         pool_unlock(p);
     } else {
-        parts = 1;
+        shares = 1;
     }
-    if (parts == 1) kernel(args, 0, count, m->scratch.data);
+    if (shares == 1) kernel(args, 0, count, m->scratch.data);
     return __atomic_load_n(&c->error, __ATOMIC_RELAXED);
 }
 
@@ -378,6 +445,7 @@ int32_t ingot_rt_parallel(ingot_call *c, ingot_kernel kernel, const ingot_kernel
     int32_t error;
 
     if (count <= 0) return __atomic_load_n(&c->error, __ATOMIC_RELAXED);
+    if (grain < 1) grain = 1;
     if (!profile || args->kernel < 0 || args->kernel >= c->instance->model->n_kernels) {
         return run_parallel(c, kernel, args, count, grain, scratch);
     }

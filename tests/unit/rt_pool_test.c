@@ -12,7 +12,7 @@
 #include "runtime/rt.h"
 #include "tests/unit/check.h"
 
-enum { MOST = 5000 };
+enum { MOST = 5000, UNITS_OF_SHARE = 32 };
 
 /* ---- a model written by hand: y[n] = 2 x[n], with counters ---- */
 
@@ -116,7 +116,7 @@ static void check_once(const Probe *p, int threads)
         wrong += p->hits[i] != (i < p->count);
     CHECK_EQ(wrong, 0);
     CHECK_EQ(p->bad_mode, 0);
-    if (p->count > 0) CHECK(p->calls >= 1 && p->calls <= threads);
+    if (p->count > 0) CHECK(p->calls >= 1 && p->calls <= threads * UNITS_OF_SHARE);
     if (p->calls > 1) CHECK(p->smallest >= p->grain);
     if (threads == 1 || p->count <= p->grain) CHECK(p->calls <= 1);
 }
@@ -183,6 +183,60 @@ static void test_threads_work_together(void)
     for (int i = 0; i < 4; i++)
         CHECK_EQ(p->hits[i], 1);
     ingot_destroy(m);
+    free(p);
+}
+
+/* The first task waits until nothing is left but what was taken together with it. */
+static void slow_kernel(const ingot_kernel_args *a, int64_t begin, int64_t end, void *scratch)
+{
+    Probe *p = a->ptr[0];
+    int64_t give_up = ingot_rt_now() + INT64_C(20000000000);
+
+    (void)scratch;
+    if (begin == 0) {
+        while (atomic_load(&p->calls) < (int)(p->count - end) && ingot_rt_now() < give_up)
+            sched_yield();
+        p->smallest = (int)end;
+    }
+    for (int64_t i = begin; i < end; i++) {
+        atomic_fetch_add(&p->hits[i], 1);
+        atomic_fetch_add(&p->calls, 1);
+    }
+}
+
+static int32_t slow_run(ingot_call *c)
+{
+    Probe *p = *(Probe **)c->in[0].data;
+    void *ptr[] = {p};
+    ingot_kernel_args args = {.call = c, .ptr = ptr};
+    int64_t begin = ingot_rt_now();
+    int32_t error = ingot_rt_parallel(c, slow_kernel, &args, p->count, 1, 0);
+
+    CHECK(ingot_rt_now() - begin < INT64_C(10000000000));
+    return error;
+}
+
+static void test_shares_of_the_slow_are_done_by_others(void)
+{
+    ingot_model model = probe_model;
+    Probe *p = malloc(sizeof *p);
+    ingot_tensor in = probe_input(&p);
+
+    model.run = slow_run;
+    for (int threads = 2; threads < 6; threads++) {
+        ingot_options o = {.threads = threads};
+        ingot_instance *m;
+        int wrong = 0;
+
+        reset(p, 1000, 1);
+        CHECK_EQ(ingot_create(&model, &o, &m), 0);
+        CHECK_EQ(ingot_run(m, &in, NULL), 0);
+        for (int i = 0; i < 1000; i++)
+            wrong += p->hits[i] != 1;
+        CHECK_EQ(wrong, 0);
+        CHECK(p->smallest < 1000 / threads); /* the slow one did not take all of its share */
+        ingot_destroy(m);
+    }
     free(p);
 }
 
@@ -546,6 +600,7 @@ int main(void)
 {
     test_every_task_once();
     test_threads_work_together();
+    test_shares_of_the_slow_are_done_by_others();
     test_hot_forks();
     test_idle_workers_sleep();
     test_shared_pool();
