@@ -57,6 +57,7 @@ typedef struct Reads {
     bool window;        /* an index mixes domain and reduction */
     bool last_in_order; /* last index is a loop index plus a constant, or constant */
     bool data;          /* an index comes from memory */
+    bool turned;        /* last index is not the last one of the domain */
 } Reads;
 
 static void load_in_index(void *context, const Sx *e)
@@ -97,6 +98,8 @@ static void note_read(void *context, const Sx *e)
         sx_visit(r->t, e->arg[i], load_in_index, &r->data);
     }
     if (n && !in_order(e->arg[n - 1])) r->last_in_order = false;
+    if (n && (e->arg[n - 1]->op != SX_INDEX || e->arg[n - 1]->index != r->s->rank - 1))
+        r->turned = true;
 }
 
 static Reads reads_of(SxTable *t, const Node *n, int src)
@@ -255,6 +258,35 @@ static bool is_turned(SxTable *t, const Node *n, int src, const Node *p, const R
     return x.found && s->acc[0].dtype == DT_F32;
 }
 
+typedef struct Rows {
+    SxTable *t;
+    int rank;
+    int loads;
+} Rows;
+
+/* At places that data name, along the last index. */
+static void row_of_data(void *context, const Sx *e)
+{
+    Rows *x = context;
+    int n = e->n - (e->guarded ? 1 : 0);
+    bool data = false;
+
+    if (e->op != SX_LOAD || e->flat || n < 2) return;
+    if (e->arg[n - 1]->op != SX_INDEX || e->arg[n - 1]->index != x->rank - 1) return;
+    for (int i = 0; i < n - 1; i++)
+        sx_visit(x->t, e->arg[i], load_in_index, &data);
+    x->loads += data;
+}
+
+/* Several rows of an image in one (layout_samples.c). */
+static bool samples_rows(SxTable *t, const Node *p)
+{
+    Rows x = {t, p->kernel->stage[0].rank, 0};
+
+    sx_visit(t, p->kernel->stage[0].out[0].value, row_of_data, &x);
+    return x.loads > 1;
+}
+
 /* NULL: compute p where n reads it. Else the reason why not. */
 static const char *why_keep(SxTable *t, const Node *n, int src, const Node *p)
 {
@@ -275,6 +307,8 @@ static const char *why_keep(SxTable *t, const Node *n, int src, const Node *p)
         return "a convolution would read it out of order";
     if (contraction && r.window && divides_indices(t, p) && !all_constant(p))
         return "a convolution would find its places often";
+    if (r.data && r.loads > 1 && !r.turned && !view_keeps_last(t, p)) return "its rows are sampled";
+    if (r.turned && samples_rows(t, p)) return "it samples rows";
     if (r.loads > 1 && cost > CHEAP) return "read at several places";
     if (r.repeats && cost > CHEAP) return "every element would be computed several times";
     if (r.window && cost > 0) return "windows overlap";

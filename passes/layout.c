@@ -320,7 +320,7 @@ static Status convolution(Layouts *x, Node *n, ConvOrder *c)
     return OK;
 }
 
-/* ---- the others ---- */
+/* ---- samples ---- */
 
 typedef struct Flat {
     const Node *n;
@@ -334,6 +334,22 @@ static void flat_loads(void *context, const Sx *e)
     if (e->src >= 0 && (e->op == SX_CHECK || (e->op == SX_LOAD && e->flat)))
         f->plain[e->src] = true;
 }
+
+/* What it samples is put in order, and so is what comes out. */
+static Status samples(Layouts *x, Node *n, const SampleOrder *c)
+{
+    Flat f = {n, ARENA_ARRAY(x->cx->scratch, bool, n->n_in)};
+
+    stage_visit_exprs(&x->m->sx, &n->kernel->stage[0], flat_loads, &f);
+    for (int i = 0; i < n->n_in; i++)
+        if (f.plain[i]) TRY(operand_plain(x, &n->in[i]));
+    TRY(operand_in(x, &n->in[c->src], &c->data));
+    rewrite_kernel(x, n, &c->out, NULL);
+    x->changed = true;
+    return OK;
+}
+
+/* ---- the others ---- */
 
 static bool any_ordered(Layouts *x, const Node *n)
 {
@@ -356,10 +372,13 @@ static Status kernel(Layouts *x, Node *n)
     Kernel *k = n->kernel;
     Flat f = {n, ARENA_ARRAY(x->cx->scratch, bool, n->n_in)};
     ConvOrder c;
+    SampleOrder sampled;
     Order domain;
 
     TRY(settle_operands(x, n));
     if (layout_convolution(n, &c)) return convolution(x, n, &c);
+    if (is_free(k) && layout_samples(n, &sampled) && pass_accept(x->cx))
+        return samples(x, n, &sampled);
     if (!any_ordered(x, n)) return OK;
     if (!is_free(k)) return operands_plain(x, n);
     stage_visit_exprs(&x->m->sx, &k->stage[0], flat_loads, &f);

@@ -34,6 +34,14 @@ typedef struct ConvOrder {
     Order weight;   /* depthwise: order wanted of the weights */
 } ConvOrder;
 bool layout_convolution(const Node *n, ConvOrder *c);
+/* Rows of channels at places that data name: an image is read several times a point at [n, c, y,
+ * x], c alone a loop index. In the order (places, channels) a place is found once for all of its
+ * channels, and they are read where they lie. */
+typedef struct SampleOrder {
+    Order out, data;
+    int src;
+} SampleOrder;
+bool layout_samples(const Node *n, SampleOrder *c);
 /* Order of the domain that follows from the orders of n's operands; plain when nothing does. */
 Order layout_following(const Node *n, OrderOf order, void *context);
 /* Whether the innermost index of n's reduction, as it stands, runs along memory in every operand

@@ -266,10 +266,38 @@ static bool is_contiguous(const CpuFn *f)
     return true;
 }
 
+typedef struct Varying {
+    SxTable *t;
+    int index, n;
+} Varying;
+
+static void count_varying(void *context, const Sx *e)
+{
+    Varying *x = context;
+
+    x->n += sx_uses_index(x->t, e, x->index);
+}
+
+/* Expressions that are computed once a vector; the others are there once, however many there are.
+ */
+static int varying_nodes(const CpuFn *f)
+{
+    const Stage *s = f->s->stage;
+    Varying x = {&f->nest->module->sx, f->s->loop[f->s->vec].last, 0};
+
+    for (int a = 0; a < s->n_acc; a++)
+        sx_visit(x.t, s->acc[a].body, count_varying, &x);
+    for (int j = 0; j < s->n_out; j++)
+        sx_visit(x.t, f->s->value[j], count_varying, &x);
+    return x.n;
+}
+
 static int vectors_a_turn(const CpuFn *f)
 {
     const NestStage *s = f->s;
     int n = s->n_node;
+
+    if (n > 40 && s->vec < s->n_domain) n = varying_nodes(f);
 
     if (s->stage->n_acc && s->vec < s->n_domain && n <= 4 && is_contiguous(f)) return 16;
     if (s->scan >= 0) return 1;

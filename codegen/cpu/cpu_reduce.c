@@ -4,7 +4,10 @@
  *     carry = for each accumulator: its values; a position's best value behind them; last of all
  * the number of the reduction point, when a position is asked for
  *
- * A reduction of a few points is written out instead of looped over. */
+ * A reduction of a few points is written out instead of looped over. Points that add nothing, as
+ * the form of the bodies tells, are left out:
+ *
+ *     select(i < e, x, identity)        the loop of i ends at e */
 #include "codegen/cpu/cpu_emit.h"
 
 enum { UNROLL_POINTS = 16, UNROLL_NODES = 600 };
@@ -169,6 +172,59 @@ static void at_point(CpuFn *f, int l, LLVMValueRef index)
     cpu_restamp(f);
 }
 
+/* What `condition` says is above index k, of all conjunctions the first; NULL: it says nothing. */
+static const Sx *bound_of(const Sx *condition, int k)
+{
+    const Sx *e;
+
+    if (condition->op == SX_AND) {
+        e = bound_of(condition->arg[0], k);
+        return e ? e : bound_of(condition->arg[1], k);
+    }
+    if (condition->op != SX_LT || condition->arg[0]->op != SX_INDEX) return NULL;
+    return condition->arg[0]->index == k ? condition->arg[1] : NULL;
+}
+
+/* Known before loop l begins, and one for all lanes. */
+static bool is_known_at(CpuFn *f, const Sx *e, int l)
+{
+    for (; l < f->s->n_loop; l++)
+        if (sx_uses_index(&f->nest->module->sx, e, f->s->loop[l].last)) return false;
+    return !cpu_varies(f, e);
+}
+
+/* From this point of loop l on all bodies are identities; NULL: there is no such point. A sum that
+ * starts from +0 is never -0, so that adding +0 changes nothing. */
+static const Sx *end_of(CpuFn *f, int l)
+{
+    const Stage *s = f->s->stage;
+    const Sx *end = NULL;
+
+    for (int a = 0; a < s->n_acc; a++) {
+        const Sx *x = s->acc[a].body, *e;
+        Monoid m = s->acc[a].monoid;
+
+        if (m == MONOID_DOT || nest_is_arg(m) || x->op != SX_SELECT) return NULL;
+        if (x->arg[2]->op != SX_CONST || x->arg[2]->bits != monoid_identity(m, x->dtype))
+            return NULL;
+        e = bound_of(x->arg[0], f->s->loop[l].last);
+        if (!e || (end && e != end) || !is_known_at(f, e, l)) return NULL;
+        end = e;
+    }
+    return end;
+}
+
+static LLVMValueRef loop_end(CpuFn *f, int l)
+{
+    LLVMValueRef extent = cpu_dim(f, f->s->loop[l].extent), end;
+    const Sx *e = end_of(f, l);
+
+    if (!e) return extent;
+    end = cpu_value(f, e, 0);
+    cpu_at(f, f->level);
+    return cpu_call2(f, "llvm.smin", extent, end);
+}
+
 static void reduce_from(CpuFn *f, int l, LLVMValueRef *carry, bool out)
 {
     int n = cpu_carry_count(f), floor = f->load_floor;
@@ -185,8 +241,7 @@ static void reduce_from(CpuFn *f, int l, LLVMValueRef *carry, bool out)
             cpu_turn_close(f);
         }
     } else {
-        LLVMValueRef hi = cpu_dim(f, f->s->loop[l].extent);
-        CpuLoop loop = cpu_loop_open(f, cpu_i64(f->m, 0), hi, 1, n, carry);
+        CpuLoop loop = cpu_loop_open(f, cpu_i64(f->m, 0), loop_end(f, l), 1, n, carry);
         at_point(f, l, loop.index);
         for (int i = 0; i < n; i++)
             carry[i] = loop.carry[i];

@@ -183,7 +183,8 @@ static const Sx *corner(Build *b, const Node *n, const Deform *f, const Side *si
         idx[2 + i] = p;
     }
     v = sx_compute(b, sx_at_guarded(b, 0, n->in[0], idx, guard));
-    return sx_select(t, guard, sx_mul(t, w, v), sx_const(t, v->dtype, 0)); /* w may be NaN */
+    w = sx_select(t, guard, w, sx_const(t, v->dtype, 0)); /* it may be NaN */
+    return sx_mul(t, w, v);
 }
 
 static Value *build_samples(Build *b, const Node *n, const Deform *f)

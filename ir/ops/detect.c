@@ -1,4 +1,6 @@
 /* detect.c: NonMaxSuppression (a call of the runtime) and RoiAlign. */
+#include <math.h>
+
 #include "ir/mathd.h"
 #include "ir/ops/ops_common.h"
 
@@ -373,11 +375,11 @@ static Status lower_roi(Build *b, const Node *n, Value **out)
     for (int k = 0; k < 4; k++) {
         const Sx *idx[4] = {batch, sx_index(t, 1), k < 2 ? y.low : y.high, k % 2 ? w.high : w.low};
         const Sx *weight = sx_mul(t, k < 2 ? y.w_low : y.w_high, k % 2 ? w.w_high : w.w_low);
+        weight = sx_select(t, guard, weight, sx_const(t, d, 0)); /* it may be NaN */
         v[k] = sx_mul(t, weight, sx_cast(t, sx_at_guarded(b, 0, n->in[0], idx, guard), d));
-        v[k] = sx_select(t, guard, v[k], sx_const(t, d, 0));
         all = !all ? v[k] : r.max ? sx_max(t, all, v[k]) : sx_add(t, all, v[k]);
     }
-    if (r.max) all = sx_select(t, live, all, sx_const(t, d, -3.4028234663852886e38));
+    all = sx_select(t, live, all, sx_const(t, d, r.max ? -INFINITY : 0));
     Acc acc = {.monoid = r.max ? MONOID_MAX : MONOID_SUM, .dtype = d, .body = all};
     const Sx *value = sx_acc(t, 0, d);
     const Sx *count = sx_max(t, sx_mul(t, ny, nx), sx_i64(b, 1));

@@ -243,7 +243,7 @@ def max_unpool(g):
 
 @recipe("RoiAlign")
 def roi_align(g):
-    n, c, h, w, r = g.int(1, 2), g.int(1, 3), g.int(3, 8), g.int(3, 8), g.int(1, 4)
+    n, c, h, w, r = g.int(1, 2), g.one(1, 2, 3, 9, 16), g.int(3, 8), g.int(3, 8), g.int(1, 4)
     t = g.t("T1")
     low = g.np.uniform(-1, 3, [r, 2])
     rois = np.concatenate([low, low + g.np.uniform(.5, 6, [r, 2])], 1).astype(DTYPE[t])
@@ -355,7 +355,7 @@ def grid_sample(g):
     mode = g.one("linear", "nearest", *(["cubic"] if spatial == 2 else []))
     if g.version < 20:
         mode = {"linear": "bilinear", "cubic": "bicubic"}.get(mode, mode)
-    n, c = g.int(1, 2), g.int(1, 3)
+    n, c = g.int(1, 2), g.one(1, 2, 3, 8, 19)
     t1, t2 = g.t("T1", only=F), g.t("T2", only=["float", "double"])
     grid = g.data(t2, [n] + [g.int(1, 5) for _ in range(spatial)] + [spatial], -1.3, 1.3)
     padding = g.one(None, "zeros", "border", "reflection")
