@@ -11,8 +11,9 @@ uint64_t sx_math_bits(Arena *arena, SxOp op, DType d, const uint64_t *x, bool no
     t.no_fma = no_fma;
     const Sx *a = sx_const_bits(&t, d, x[0]);
     const Sx *b = sx_op_args(op) > 1 ? sx_const_bits(&t, d, x[1]) : NULL;
-    uint64_t bits =
-        (d == DT_F64 ? sx_math_f64(&t, op, a, b) : sx_math_f32(&t, op, a, b, true))->bits;
+    uint64_t bits = (d == DT_F64 ? sx_math_f64(&t, op, a, b)
+                                 : sx_math_f32(&t, op, a, b, (SxHas){.scale = true}))
+                        ->bits;
     arena_reset(arena, mark);
     return bits;
 }

@@ -41,7 +41,7 @@ static const Sx *expand_node(SxTable *t, const Sx *e, const Sx *const *arg, SxHa
     if (e->op >= SX_EXP || (e->op == SX_REM && dtype_is_float(e->dtype))) {
         const Sx *b = e->n > 1 ? arg[1] : NULL;
         return e->dtype == DT_F64 ? sx_math_f64(t, e->op, arg[0], b)
-                                  : sx_math_f32(t, e->op, arg[0], b, has.scale);
+                                  : sx_math_f32(t, e->op, arg[0], b, has);
     }
     for (int i = 0; i < e->n; i++) {
         changed = changed || arg[i] != e->arg[i];

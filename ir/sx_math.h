@@ -6,9 +6,8 @@
 
 /* EXP ... SIGMOID and REM of f64 or f32 arguments; b is NULL but for POW and REM. */
 const Sx *sx_math_f64(SxTable *t, SxOp op, const Sx *a, const Sx *b);
-const Sx *sx_math_f32(SxTable *t, SxOp op, const Sx *a, const Sx *b, bool has_scale);
+const Sx *sx_math_f32(SxTable *t, SxOp op, const Sx *a, const Sx *b, SxHas has);
 const Sx *sx_fmod_f64(SxTable *t, const Sx *a, const Sx *b);
-const Sx *sx_fmod_f32(SxTable *t, const Sx *a, const Sx *b);
 const Sx *sx_scale_f32(SxTable *t, const Sx *a, const Sx *b);
 /* f32 functions that are computed in f64: sx_math_f64.c. */
 const Sx *sx_circle_f32(SxTable *t, SxOp op, const Sx *a);

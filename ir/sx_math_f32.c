@@ -4,6 +4,8 @@
  * erf, the inverse circular functions. They follow math_f64.inc, with shorter polynomials (fitted
  * the same way) and fewer safeguards. The others go by way of f64, which costs twice the lanes and
  * leaves half an ulp. */
+#include <math.h>
+
 #include "ir/sx_impl.h"
 #include "ir/sx_math.h"
 
@@ -274,32 +276,30 @@ static V f32_atan(SxTable *t, V x)
     return COPYSIGN(arc(t, c, low, s, z, POLY(z, f_atan)), x);
 }
 
-/* m 2^e mod n 2^f, m and n of 24 bits: 40 bits of 2^(e - f) at a time in 64. */
-const Sx *sx_fmod_f32(SxTable *t, const Sx *a, const Sx *b)
+/* |x| mod |y| in f64, some bits of the quotient at a time, the highest first:
+ *
+ *     d = |y| 2^k;  r = r - rint(r / d) d        for k = ..., 2 STEP, STEP, 0
+ *
+ * What is left is a multiple of the unit of x or y and at most 3/4 d either way, since r / d is
+ * below 2^STEP and its error, of two roundings, below 1/4: hence it is exact, as one fused
+ * operation for any whole number, as two while that has 29 bits. Where d is beyond r, nothing
+ * happens: 2^277 is above all quotients. */
+static V f32_fmod(SxTable *t, V a, V b, bool fused)
 {
-#define W(c) sx_const_bits(t, DT_U64, c)
-    V zero = W(0), m[2], e[2], x[2] = {ABS(a), ABS(b)};
+    enum { MOST_BITS = 277 };
+    const int step = fused ? 48 : 28;
+    V x = ABS(a), y = ABS(b), zero = sx_const(t, DT_F64, 0);
+    V r = sx_cast(t, x, DT_F64), least = sx_cast(t, y, DT_F64);
+    V inverse = DIV(sx_const(t, DT_F64, 1), least);
 
-    for (int i = 0; i < 2; i++) {
-        V bits = sx_cast(t, BITS(x[i]), DT_U64), field = sx_shr(t, bits, W(23));
-        V fraction = sx_and(t, bits, W(0x7fffff)), normal = sx_ne(t, field, zero);
-        e[i] = SEL(normal, field, W(1));
-        m[i] = SEL(normal, sx_or(t, fraction, W(0x800000)), fraction);
+    for (int k = (MOST_BITS - 1) / step * step; k >= 0; k -= step) {
+        V quotient = MUL(r, MUL(inverse, sx_const(t, DT_F64, ldexp(1, -k))));
+        r = MAD(NEG(sx_rint(t, quotient)), MUL(least, sx_const(t, DT_F64, ldexp(1, k))), r);
     }
-    V left = SEL(LT(e[1], e[0]), SUB(e[0], e[1]), zero), r = sx_rem(t, m[0], m[1]);
-    for (int i = 0; i < 7; i++) { /* 7 * 40 > 253 */
-        V step = MIN(left, W(40));
-        r = sx_rem(t, sx_shl(t, r, step), m[1]);
-        left = SUB(left, step);
-    }
-    /* Through f64, where no power of two from 2^-149 on is subnormal. */
-    V wide = SUB(sx_bitcast(t, sx_or(t, r, W(0x4330000000000000u)), DT_F64),
-                 sx_const(t, DT_F64, 0x1p52));
-    V unit = sx_bitcast(t, sx_shl(t, ADD(e[1], W(1023 - 150)), W(52)), DT_F64);
-    V result = SEL(LT(x[0], x[1]), a, COPYSIGN(sx_cast(t, MUL(wide, unit), DT_F32), a));
-    V valid = sx_and(t, sx_and(t, LT(x[0], INF), EQ(b, b)), sx_ne(t, b, K(0.0)));
+    r = SEL(LT(r, zero), ADD(r, least), r);
+    V result = SEL(LT(x, y), a, COPYSIGN(sx_cast(t, r, DT_F32), a));
+    V valid = sx_and(t, sx_and(t, LT(x, INF), EQ(b, b)), sx_ne(t, b, K(0.0)));
     return SEL(valid, result, K(__builtin_nan("")));
-#undef W
 }
 
 /* Through f64, where the product is exact. */
@@ -315,15 +315,15 @@ const Sx *sx_scale_f32(SxTable *t, const Sx *a, const Sx *b)
     return SEL(EQ(b, b), a, b);
 }
 
-const Sx *sx_math_f32(SxTable *t, SxOp op, const Sx *a, const Sx *b, bool has_scale)
+const Sx *sx_math_f32(SxTable *t, SxOp op, const Sx *a, const Sx *b, SxHas has)
 {
     switch ((int)op) {
     case SX_EXP:
-        return f32_exp(t, a, has_scale);
+        return f32_exp(t, a, has.scale);
     case SX_EXPM1:
-        return f32_expm1(t, a, has_scale);
+        return f32_expm1(t, a, has.scale);
     case SX_SIGMOID:
-        return f32_sigmoid(t, a, has_scale);
+        return f32_sigmoid(t, a, has.scale);
     case SX_TANH:
         return f32_tanh(t, a);
     case SX_ERF:
@@ -345,7 +345,7 @@ const Sx *sx_math_f32(SxTable *t, SxOp op, const Sx *a, const Sx *b, bool has_sc
     case SX_POW:
         return sx_pow_f32(t, a, b);
     case SX_REM:
-        return sx_fmod_f32(t, a, b);
+        return f32_fmod(t, a, b, has.fma);
     default:
         return sx_cast(t, sx_math_f64(t, op, sx_cast(t, a, DT_F64), NULL), DT_F32);
     }

@@ -215,6 +215,12 @@ static const Sx *expanded(SxOp op, DType d)
                      (SxHas){.f16 = true});
 }
 
+static const Sx *fused_rem(void)
+{
+    return sx_expand(&t, sx_rem(&t, sx_acc(&t, 0, DT_F32), sx_acc(&t, 1, DT_F32)),
+                     (SxHas){.fma = true});
+}
+
 static const Sx *by_name(const char *name)
 {
     for (int op = SX_EXP; op < SX_COUNT; op++) {
@@ -321,6 +327,30 @@ static void exact(const char *name, double x, double y, double got, double want)
     fprintf(stderr, "%s(%a, %a) is %a, want %a\n", name, x, y, got, want);
 }
 
+static void exact_f32(const Sx *const *e, float x, float y)
+{
+    double want = (double)fmodf(x, y);
+
+    exact("f32 rem", (double)x, (double)y, run(e[0], (double)x, (double)y, true), want);
+    exact("f32 rem, fused", (double)x, (double)y, run(e[1], (double)x, (double)y, false), want);
+}
+
+/* Whole multiples of y, their neighbours, and quotients of all lengths. */
+static void test_fmod_near(const Sx *const *e)
+{
+    for (int i = 0; i < 4000; i++) {
+        float y = (float)ldexp(1 + (double)(random_bits() >> 41) * 0x1p-23,
+                               (int)(random_bits() % 277) - 149);
+        float x = (float)((double)y * (double)(random_bits() >> (random_bits() % 60 + 4)));
+
+        if (i % 2)
+            x = y * (float)ldexp(1 + (double)(random_bits() % 9), (int)(random_bits() % 200));
+        exact_f32(e, x, y);
+        exact_f32(e, nextafterf(x, 0), y);
+        exact_f32(e, nextafterf(x, INFINITY), -y);
+    }
+}
+
 static void test_fmod(void)
 {
     static const double v[] = {0.0,
@@ -342,16 +372,15 @@ static void test_fmod(void)
                                0x1.fffffep127,
                                0x1.fffffffffffffp1023,
                                0x1.fffffffffffffp-1};
-    const Sx *e = expanded(SX_REM, DT_F64), *e32 = expanded(SX_REM, DT_F32);
+    const Sx *e = expanded(SX_REM, DT_F64);
+    const Sx *const e32[] = {expanded(SX_REM, DT_F32), fused_rem()};
     const int n = sizeof v / sizeof *v;
 
     for (int i = 0; i < n * n; i++) {
         double x = v[i / n], y = v[i % n];
         exact("fmod", x, y, mathd_fmod(x, y), fmod(x, y));
         exact("f64 rem", x, y, run(e, x, y, false), fmod(x, y));
-        float fx = (float)x, fy = (float)y;
-        exact("f32 rem", (double)fx, (double)fy, run(e32, (double)fx, (double)fy, false),
-              (double)fmodf(fx, fy));
+        exact_f32(e32, (float)x, (float)y);
     }
     for (int i = 0; i < 2000; i++) {
         double x = mathd_of_bits(random_bits()), y = mathd_of_bits(random_bits());
@@ -360,10 +389,9 @@ static void test_fmod(void)
                                 -(int)(random_bits() % 60));
         exact("fmod", x, y, mathd_fmod(x, y), fmod(x, y));
         exact("f64 rem", x, y, run(e, x, y, i % 4 > 1), fmod(x, y));
-        float fx = random_float(), fy = random_float();
-        exact("f32 rem", (double)fx, (double)fy, run(e32, (double)fx, (double)fy, false),
-              (double)fmodf(fx, fy));
+        exact_f32(e32, random_float(), random_float());
     }
+    test_fmod_near(e32);
 }
 
 static void test_fma(void)
