@@ -4,7 +4,10 @@
 
 #include <string.h>
 
-enum { LONG_DIM = 64 }; /* parts of two dims, from where their maximum becomes a symbol */
+enum {
+    LONG_DIM = 64,   /* parts of two dims, from where their maximum becomes a symbol */
+    BINDS_SEEN = 256 /* nodes before an operator, among which a binding is looked for */
+};
 
 void infer_out(Infer *cx, Node *n, int k, DType t, int rank, const Dim *dims)
 {
@@ -127,6 +130,19 @@ Status infer_axis(const Node *n, Diag *d, const char *attr, int64_t axis, int ra
     return OK;
 }
 
+/* The symbol of element k of v, which stands outside of the region that is built: bound among the
+ * last nodes of this region, or now. Another region's binding may not have run. */
+static Dim bind_here(Build *b, Value *v, int k, int64_t lo, int64_t hi)
+{
+    const Node *n = b->before ? b->before->prev : b->region->last;
+
+    for (int look = 0; n && look < BINDS_SEEN; look++, n = n->prev)
+        if (n->kind == NODE_BIND && n->in[0] == v && n->bind->element[0] == k &&
+            n->bind->symbol[0]->lo >= lo && n->bind->symbol[0]->hi <= hi)
+            return n->bind->symbol[0];
+    return build_bind(b, v, k, "d", lo, hi);
+}
+
 Status infer_elements(Infer *cx, Node *n, int input, int64_t lo, int64_t hi, const Dim **dims,
                       int *count)
 {
@@ -160,8 +176,9 @@ Status infer_elements(Infer *cx, Node *n, int input, int64_t lo, int64_t hi, con
     }
     fresh = ARENA_ARRAY(cx->module->arena, Dim, *count);
     for (int i = 0; i < *count; i++)
-        fresh[i] = build_bind(cx->build, v, i, "d", lo, hi);
-    v->contents = fresh; /* the next reader of the same tensor sees the same symbols */
+        fresh[i] = bind_here(cx->build, v, i, lo, hi);
+    if ((v->def ? v->def->parent : v->region) == cx->build->region)
+        v->contents = fresh; /* the next reader of the same tensor sees the same symbols */
     *dims = fresh;
     return cx->build->status;
 }

@@ -248,7 +248,8 @@ static Status upsample_scales(Importer *im, Draft *x, const UpgradeRow *row)
     return OK;
 }
 
-/* Upsample and the first Resize: (x, scales), pixels at their corners, the nearest one below. */
+/* Upsample and the first Resize: (x, scales), pixels at their corners, the nearest one below; of a
+ * smaller result the one above. */
 static Status resize_corners(Importer *im, Draft *x, const UpgradeRow *row)
 {
     (void)im;
@@ -258,7 +259,7 @@ static Status resize_corners(Importer *im, Draft *x, const UpgradeRow *row)
         x->in[1] = NULL;
     }
     draft_set(x, attr_of_string("coordinate_transformation_mode", "asymmetric"));
-    draft_set(x, attr_of_string("nearest_mode", "floor"));
+    draft_set(x, attr_of_string("nearest_mode", "floor_or_ceil"));
     x->op = "Resize";
     return OK;
 }

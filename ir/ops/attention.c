@@ -132,7 +132,7 @@ static Value *mask_bias(Build *b, const Node *n, const Heads *h, DType type)
     }
     if (rank > 0) {
         own = dims[rank - 1];
-        if (!dim_is(own, 1)) dims[rank - 1] = h->total;
+        dims[rank - 1] = h->total; /* of one key, too: no broadcast */
         guard = sx_inside(b, idx[rank - 1], own, rank, dims);
     }
     e = sx_at_guarded(b, 0, m, idx, guard);

@@ -39,7 +39,10 @@ static Value *batch_moment(Build *b, Value *x, Value *mean)
         e = sx_mul(b->sx, e, e);
     }
     v = sx_div(b->sx, sx_acc(b->sx, 0, acc), sx_cast(b->sx, sx_dim(b->sx, count), acc));
-    axes_result(b->dims, &x->type, mask, false, dims);
+    if (x->type.rank == 1)
+        dims[0] = dim_const(b->dims, 1); /* one channel that has no axis */
+    else
+        axes_result(b->dims, &x->type, mask, false, dims);
     int n = axes_reduced(&x->type, mask, reduce);
     Acc a = {.monoid = MONOID_SUM, .dtype = acc, .body = e};
     return build_reduce(b, mean ? "variance" : "mean", mean ? 2 : 1, in, 1, dims, n, reduce,

@@ -189,7 +189,11 @@ static Status infer_bitcast(Infer *cx, Node *n)
 static Status eval_bitcast(Eval *cx, const Node *n, const Tensor *const *in, Tensor **out)
 {
     TRY(eval_out(cx, n, &out[0], cast_target(n), in[0]->rank, in[0]->dim));
-    if (out[0]->bytes) memcpy(out[0]->data, in[0]->data, out[0]->bytes);
+    if (out[0]->bytes && dtype_bits(in[0]->dtype) >= 8)
+        memcpy(out[0]->data, in[0]->data, out[0]->bytes);
+    for (int64_t i = 0; dtype_bits(in[0]->dtype) < 8 && i < in[0]->count; i++)
+        dtype_store_bits(out[0]->dtype, tensor_at(out[0], i),
+                         dtype_load_bits(in[0]->dtype, tensor_at(in[0], i)));
     return OK;
 }
 
@@ -211,6 +215,8 @@ static Status lower_bitcast(Build *b, const Node *n, Value **out)
     x = sx_operand(b, 0, n->in[0], type->rank, type->dim);
     x = dtype_is_float(from) ? sx_bitcast(b->sx, x, bits_dtype(from))
                              : sx_cast(b->sx, x, bits_dtype(from));
+    if (dtype_bits(from) < 8) /* without its sign's copies */
+        x = sx_and(b->sx, x, sx_const_int(b->sx, x->dtype, (1 << dtype_bits(from)) - 1));
     x = dtype_is_float(to) ? sx_bitcast(b->sx, x, to) : sx_cast(b->sx, x, to);
     out[0] = build_map(b, "bitcast", 1, n->in, to, type->rank, type->dim, x);
     return b->status;

@@ -170,9 +170,41 @@ typedef struct Zero { /* zero points, by row of a and column of b */
     const Tensor *a, *b;
 } Zero;
 
-static int64_t zero_at(const Tensor *z, int64_t i)
+enum { ROWS_OF_A = 2, COLUMNS_OF_B = 1 }; /* which dim from the end zero points go along */
+
+/* Line `i` of a matrix of x, the `matrix`-th: a zero point for all, one a line, or lines of each
+ * matrix. */
+static int64_t zero_at(const Tensor *z, const Tensor *x, int64_t matrix, int64_t i, int along)
 {
-    return !z ? 0 : tensor_int(z, z->count == 1 ? 0 : i);
+    int64_t at = 0, step = 1;
+
+    if (!z) return 0;
+    if (z->rank <= 1 || z->count == 1) return tensor_int(z, z->count == 1 ? 0 : i);
+    for (int k = 1; k <= z->rank; k++) {
+        int64_t own = k <= 2 ? (k == along ? i : 0) : matrix % x->dim[x->rank - k];
+        if (k > 2) matrix /= x->dim[x->rank - k];
+        if (z->dim[z->rank - k] > 1) at += own * step;
+        step *= z->dim[z->rank - k];
+    }
+    return tensor_int(z, at);
+}
+
+static Status zero_fits(Eval *cx, const Node *n, const Tensor *z, const Tensor *x, int along)
+{
+    bool fits = true;
+
+    if (!z || z->count == 1) return OK;
+    if (z->rank <= 1) {
+        fits = z->count == (x->rank > 1 ? x->dim[x->rank - along] : 1);
+    } else {
+        fits = z->rank <= x->rank;
+        for (int k = 1; fits && k <= z->rank; k++) {
+            int64_t d = z->dim[z->rank - k];
+            fits = d == 1 || (d == x->dim[x->rank - k] && k != ROWS_OF_A + COLUMNS_OF_B - along);
+        }
+    }
+    if (fits) return OK;
+    return op_error(n, cx->diag, NULL, "%s: zero points do not fit their matrix", node_op_name(n));
 }
 
 static Status eval_product(Eval *cx, const Node *n, const Tensor *a, const Tensor *b, Zero zero,
@@ -213,16 +245,16 @@ static Status eval_product(Eval *cx, const Node *n, const Tensor *a, const Tenso
         for (int64_t i = 0; i < m; i++)
             for (int64_t j = 0; j < c; j++, e++) {
                 double sum = 0;
-                int64_t isum = 0;
+                int64_t isum = 0, za = zero_at(zero.a, a, pa, i, ROWS_OF_A);
+                int64_t zb = zero_at(zero.b, b, pb, j, COLUMNS_OF_B);
                 bool floats = dtype_is_float(a->dtype);
                 for (int64_t p = 0; p < k; p++) {
                     int64_t qa = pa * m * k + i * k + p, qb = pb * k * c + p * c + j;
                     if (floats)
                         sum += tensor_double(a, qa) * tensor_double(b, qb);
                     else
-                        isum = (int64_t)((uint64_t)isum +
-                                         (uint64_t)(tensor_int(a, qa) - zero_at(zero.a, i)) *
-                                             (uint64_t)(tensor_int(b, qb) - zero_at(zero.b, j)));
+                        isum = (int64_t)((uint64_t)isum + (uint64_t)(tensor_int(a, qa) - za) *
+                                                              (uint64_t)(tensor_int(b, qb) - zb));
                 }
                 if (floats)
                     tensor_set_double(*out, e, sum);
@@ -243,40 +275,58 @@ static Status eval_matmul(Eval *cx, const Node *n, const Tensor *const *in, Tens
 static Status eval_matmul_integer(Eval *cx, const Node *n, const Tensor *const *in, Tensor **out)
 {
     Zero z = {n->n_in > 2 ? in[2] : NULL, n->n_in > 3 ? in[3] : NULL};
+
+    TRY(zero_fits(cx, n, z.a, in[0], ROWS_OF_A));
+    TRY(zero_fits(cx, n, z.b, in[1], COLUMNS_OF_B));
     return eval_product(cx, n, in[0], in[1], z, DT_I32, &out[0]);
 }
 
-/* Zero points are [M], [M, 1] or [1] of A, [N], [1, N] or [1] of B. */
-static Status zero_shape(const Node *n, Diag *d, int input, int at)
+/* Zero points are [], [1], [M] or [..., M, 1] of A; [], [1], [N] or [..., 1, N] of B, with the dims
+ * of matrices of their operand or 1. */
+static Status zero_shape(const Node *n, Infer *cx, int input, int along)
 {
-    const Type *z;
+    const Type *z, *x = in_type(n, input - 2);
+    bool fits;
 
     if (!has_in(n, input)) return OK;
     z = in_type(n, input);
     if (z->rank <= 1) return OK;
-    for (int i = 0; i < z->rank; i++)
-        if (i != z->rank - at && !dim_is(z->dim[i], 1))
-            return op_unsupported(n, d, "%s: zero points of each matrix", node_op_name(n));
-    return OK;
+    fits = z->rank <= x->rank;
+    for (int k = 1; fits && k <= z->rank; k++) {
+        Dim d = z->dim[z->rank - k], one = dim_const(&cx->module->dims, 1);
+        fits = !dim_distinct(&cx->module->dims, d, one) ||
+               (k != ROWS_OF_A + COLUMNS_OF_B - along &&
+                !dim_distinct(&cx->module->dims, d, x->dim[x->rank - k]));
+    }
+    if (fits) return OK;
+    return op_error(n, cx->diag, NULL, "%s: zero points of input %d do not fit their matrix",
+                    node_op_name(n), input);
 }
 
 static Status infer_matmul_integer(Infer *cx, Node *n)
 {
-    TRY(zero_shape(n, cx->diag, 2, 2));
-    TRY(zero_shape(n, cx->diag, 3, 1));
-    return infer_matmul(cx, n);
+    TRY(infer_matmul(cx, n));
+    TRY(zero_shape(n, cx, 2, ROWS_OF_A));
+    return zero_shape(n, cx, 3, COLUMNS_OF_B);
 }
 
-/* i32(x) - i32(zero), the zero point read along index `at`, of this extent, when it has more than
- * one element. */
-static const Sx *less_zero(Build *b, const Sx *x, int src, const Value *zero, const Sx *at,
-                           Dim extent)
+/* i32(x) - i32(zero). The zero point of `of` is read where that is, whose indices are `own`, but
+ * for the index that the sum runs over. */
+static const Sx *less_zero(Build *b, const Sx *x, int src, const Value *zero, const Value *of,
+                           const Sx *const *own, int along)
 {
     const Sx *z, *idx[MAX_RANK], *wide = sx_cast(b->sx, x, DT_I32);
+    int rank = of->type.rank;
 
     if (!zero) return wide;
-    for (int i = 0; i < zero->type.rank; i++)
-        idx[i] = sx_index_or_one(b, zero->type.dim[i], extent, at);
+    for (int k = 1; k <= zero->type.rank; k++) {
+        int line = zero->type.rank == 1 ? along : k; /* a list goes along the lines */
+        bool summed = rank == 1 || line == ROWS_OF_A + COLUMNS_OF_B - along;
+        idx[zero->type.rank - k] =
+            summed ? sx_i64(b, 0)
+                   : sx_index_or_one(b, zero->type.dim[zero->type.rank - k],
+                                     of->type.dim[rank - line], own[rank - line]);
+    }
     z = sx_at(b, src, zero, idx);
     return sx_sub(b->sx, wide, sx_cast(b->sx, z, DT_I32));
 }
@@ -293,11 +343,9 @@ static Status lower_matmul_integer(Build *b, const Node *n, Value **out)
     TRY(matmul_dot(b, n, &d, &x, dims, ia, ib));
     d.in = in;
     if (za) in[d.n_in++] = za;
-    d.a = less_zero(b, d.a, 2, za, x.vector_a ? sx_i64(b, 0) : sx_index(b->sx, x.batch),
-                    x.vector_a ? dim_const(b->dims, 1) : x.m);
+    d.a = less_zero(b, d.a, 2, za, n->in[0], ia, ROWS_OF_A);
     if (zb) in[d.n_in++] = zb;
-    d.b = less_zero(b, d.b, d.n_in - 1, zb, x.vector_b ? sx_i64(b, 0) : sx_index(b->sx, d.rank - 1),
-                    x.vector_b ? dim_const(b->dims, 1) : x.n);
+    d.b = less_zero(b, d.b, d.n_in - 1, zb, n->in[1], ib, COLUMNS_OF_B);
     d.acc = DT_I32;
     d.out = DT_I32;
     d.lanes = false;
@@ -346,6 +394,15 @@ static Status infer_gemm(Infer *cx, Node *n)
     return infer_broadcasts_to(cx, n, 2, &product);
 }
 
+/* alpha or beta of a product of integers, whose type it takes. */
+static uint64_t integer_factor(DType t, double factor)
+{
+    char bits[8];
+
+    dtype_store_double(t, bits, factor, false);
+    return (uint64_t)dtype_load_int(t, bits);
+}
+
 static Status eval_gemm(Eval *cx, const Node *n, const Tensor *const *in, Tensor **out)
 {
     int ta = attr_int(n, "transA", 0) != 0, tb = attr_int(n, "transB", 0) != 0;
@@ -366,15 +423,18 @@ static Status eval_gemm(Eval *cx, const Node *n, const Tensor *const *in, Tensor
                 if (floats)
                     sum += tensor_double(in[0], qa) * tensor_double(in[1], qb);
                 else
-                    isum += tensor_int(in[0], qa) * tensor_int(in[1], qb);
+                    isum = (int64_t)((uint64_t)isum + (uint64_t)tensor_int(in[0], qa) *
+                                                          (uint64_t)tensor_int(in[1], qb));
             }
             if (floats) {
                 sum *= alpha;
                 if (bias) sum += beta * tensor_double(in[2], i * sc[0] + j * sc[1]);
                 tensor_set_double(out[0], i * c + j, sum);
             } else {
-                double v = alpha * (double)isum;
-                if (bias) v += beta * (double)tensor_int(in[2], i * sc[0] + j * sc[1]);
+                uint64_t v = (uint64_t)isum * integer_factor(in[0]->dtype, alpha);
+                if (bias)
+                    v += integer_factor(in[0]->dtype, beta) *
+                         (uint64_t)tensor_int(in[2], i * sc[0] + j * sc[1]);
                 tensor_set_int(out[0], i * c + j, (int64_t)v);
             }
         }

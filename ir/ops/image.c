@@ -418,7 +418,7 @@ static const Sx *run_position(Lower *l, const Sx *o, Dim in, Dim out, const Sx *
     return centre;
 }
 
-static const Sx *run_nearest(Lower *l, const Sx *x)
+static const Sx *run_nearest(Lower *l, const Sx *x, const Sx *scale)
 {
     SxTable *t = l->b->sx;
     const Sx *low = sx_floor(t, x), *part = sx_sub(t, x, low), *half = sx_const(t, DT_F64, 0.5);
@@ -429,6 +429,9 @@ static const Sx *run_nearest(Lower *l, const Sx *x)
         return sx_cast(t, low, DT_I64);
     case ROUND_CEIL:
         return sx_cast(t, sx_ceil(t, x), DT_I64);
+    case ROUND_FIRST:
+        x = sx_select(t, sx_lt(t, scale, sx_const(t, DT_F64, 1)), sx_ceil(t, x), low);
+        return sx_cast(t, x, DT_I64);
     case ROUND_LOW:
         up = sx_lt(t, half, part);
         break;
@@ -479,7 +482,7 @@ static Status run_taps(Lower *l, const Sx *x, Dim in, Taps *taps)
     taps->place = ARENA_ARRAY(a, const Sx *, n);
     taps->weight = ARENA_ARRAY(a, const Sx *, n);
     if (n == 1) {
-        taps->place[0] = clamp_sx(l->b, run_nearest(l, x), in);
+        taps->place[0] = clamp_sx(l->b, run_nearest(l, x, taps->scale), in);
         return OK;
     }
     first = sx_sub(t, sx_cast(t, low, DT_I64), sx_i64(l->b, n / 2 - 1));
@@ -509,7 +512,7 @@ static int64_t repeats(const Resize *r, double scale, Dim in, Dim out)
     int64_t k = (int64_t)scale;
 
     if (r->mode != MODE_NEAREST || (double)k != scale || k < 1 || k > 1 << 20) return 0;
-    if (r->at == AT_ASYMMETRIC && r->round == ROUND_FLOOR) return k;
+    if (r->at == AT_ASYMMETRIC && (r->round == ROUND_FLOOR || r->round == ROUND_FIRST)) return k;
     if (r->at != AT_HALF_PIXEL && !(r->at == AT_PYTORCH && (in->lo > 1 || k == 1))) return 0;
     (void)out;
     return r->round == ROUND_LOW || r->round == ROUND_HIGH ? k : 0;

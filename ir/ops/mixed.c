@@ -108,10 +108,11 @@ static Status infer_clip(Infer *cx, Node *n)
     return OK;
 }
 
+/* A bound that is NaN makes all NaN. */
 static double clip_double(double x, const double *low, const double *high)
 {
-    if (low && x < *low) x = *low;
-    if (high && x > *high) x = *high;
+    if (low && (x < *low || *low != *low)) x = *low;
+    if (high && (x > *high || *high != *high)) x = *high;
     return x;
 }
 
@@ -175,7 +176,8 @@ static Status lower_clip(Build *b, const Node *n, Value **out)
 
 /* An integer base is raised in f64. What lies within rounding of an integer is that integer, the
  * rest is truncated: exact up to 2^53, as the common runtimes do. */
-#define POW_NEAR 1e-9
+#define POW_NEAR  1e-9
+#define F32_WHOLE 16777216.0 /* to where f32 holds every integer */
 
 static Status infer_pow(Infer *cx, Node *n)
 {
@@ -225,6 +227,26 @@ static const Sx *pow_constant(Build *b, const Node *n, const Sx *x)
                      sx_add(t, sx_sqrt(t, x), sx_const_like(b, x, 0)));
 }
 
+/* Does f32 hold every exponent, so that it tells odd ones from even ones? */
+static bool exponents_fit(const Value *y)
+{
+    if (dtype_is_float(y->type.dtype) || dtype_bits(y->type.dtype) < 32) return true;
+    for (int64_t i = 0; y->data && i < y->data->count; i++) {
+        double v = tensor_double(y->data, i);
+        if (v > F32_WHOLE || v < -F32_WHOLE) return false;
+    }
+    return y->data != NULL;
+}
+
+/* A base of f32, exponents beyond 2^24: the sign comes from the integer. */
+static const Sx *pow_far(SxTable *t, const Sx *x, const Sx *y)
+{
+    const Sx *one = sx_const_int(t, y->dtype, 1), *p;
+
+    p = sx_pow(t, sx_abs(t, x), sx_cast(t, y, x->dtype));
+    return sx_select(t, sx_eq(t, sx_and(t, y, one), one), sx_copysign(t, p, x), p);
+}
+
 static const Sx *pow_int_sx(SxTable *t, const Sx *x, const Sx *y)
 {
     const Sx *p = sx_pow(t, x, y), *k = sx_rint(t, p);
@@ -242,7 +264,9 @@ static Status lower_pow(Build *b, const Node *n, Value **out)
     const Sx *e = dtype_is_float(x->dtype) ? pow_constant(b, n, x) : NULL;
     int count = e ? 1 : 2;
 
-    if (!e && dtype_is_float(x->dtype))
+    if (!e && x->dtype == DT_F32 && !exponents_fit(n->in[1]))
+        e = pow_far(t, x, y);
+    else if (!e && dtype_is_float(x->dtype))
         e = sx_pow(t, x, sx_cast(t, y, x->dtype));
     else if (!e)
         e = pow_int_sx(t, sx_cast(t, x, DT_F64), sx_cast(t, y, DT_F64));

@@ -164,14 +164,63 @@ static Value *encoder_default(Build *b, const Node *n, const Value *values)
                                              : (double)attr_int(n, "default_int64", -1));
 }
 
+/* A LabelEncoder between strings and numbers, one way or the other by the input's dtype. */
+static Status string_number(Build *b, const Node *n, const Attr *strings, const Attr *numbers,
+                            Value **out)
+{
+    bool text = in_type(n, 0)->dtype == DT_STRING;
+    const Attr *other = attr_find(n, text ? "default_int64" : "default_string");
+    Attr attr[3];
+    Node *y;
+
+    attr[0] = *strings;
+    attr[0].name = text ? "keys_strings" : "values_strings";
+    attr[1] = *numbers;
+    attr[1].name = text ? "values_int64s" : "keys_int64s";
+    if (other) attr[2] = *other;
+    y = build_op_node(b, "ai.onnx.ml", "LabelEncoder", 1, n->in, 1, other ? 3 : 2, attr);
+    out[0] = y ? y->out[0] : NULL;
+    return b->status;
+}
+
+static Status lower_category_mapper(Build *b, const Node *n, Value **out)
+{
+    const Attr *strings = attr_find(n, "cats_strings"), *numbers = attr_find(n, "cats_int64s");
+
+    if (!strings || !numbers || strings->n != numbers->n)
+        return op_error(n, b->diag, "cats_strings",
+                        "CategoryMapper: not as many strings as numbers");
+    return string_number(b, n, strings, numbers, out);
+}
+
+/* Of version 1: a string's number is its place in the list. */
+static Status encode_classes(Build *b, const Node *n, const Attr *classes, Value **out)
+{
+    int64_t *places = ARENA_ARRAY(b->module->arena, int64_t, classes->n);
+    DType t = in_type(n, 0)->dtype;
+    Attr numbers;
+
+    if (t != DT_STRING && t != DT_I64)
+        return op_error(n, b->diag, "classes_strings",
+                        "LabelEncoder: an input of %s, expected strings or i64", dtype_text(t));
+    for (int i = 0; i < classes->n; i++)
+        places[i] = i;
+    numbers = attr_of_ints("values_int64s", classes->n, places);
+    return string_number(b, n, classes, &numbers, out);
+}
+
 static Status lower_label_encoder(Build *b, const Node *n, Value **out)
 {
     static const char *const key_names[] = {"keys_floats", "keys_int64s", "keys_strings",
                                             "keys_tensor"};
     static const char *const value_names[] = {"values_floats", "values_int64s", "values_strings",
                                               "values_tensor"};
-    Value *keys = either(b, n, key_names), *values = either(b, n, value_names), *same, *at, *any;
+    const Attr *classes = attr_find(n, "classes_strings");
+    Value *keys, *values, *same, *at, *any;
 
+    if (classes && classes->n) return encode_classes(b, n, classes, out);
+    keys = either(b, n, key_names);
+    values = either(b, n, value_names);
     if (b->status != OK) return b->status;
     if (!keys || !values || keys->type.dim[0] != values->type.dim[0])
         return op_error(n, b->diag, "keys", "LabelEncoder: not as many keys as values");
@@ -184,28 +233,6 @@ static Status lower_label_encoder(Build *b, const Node *n, Value **out)
     at = build_op(b, "ArgMax", 1, &same, 2, attr);
     any = make_cast(b, make_reduce(b, "ReduceMax", same, -1, false), DT_BOOL);
     out[0] = make_where(b, any, make_gather(b, values, at, 0), encoder_default(b, n, values));
-    return b->status;
-}
-
-/* A LabelEncoder, one way or the other by the input's dtype. */
-static Status lower_category_mapper(Build *b, const Node *n, Value **out)
-{
-    bool text = in_type(n, 0)->dtype == DT_STRING;
-    const Attr *strings = attr_find(n, "cats_strings"), *numbers = attr_find(n, "cats_int64s");
-    const Attr *other = attr_find(n, text ? "default_int64" : "default_string");
-    Attr attr[3];
-    Node *y;
-
-    if (!strings || !numbers || strings->n != numbers->n)
-        return op_error(n, b->diag, "cats_strings",
-                        "CategoryMapper: not as many strings as numbers");
-    attr[0] = *strings;
-    attr[0].name = text ? "keys_strings" : "values_strings";
-    attr[1] = *numbers;
-    attr[1].name = text ? "values_int64s" : "keys_int64s";
-    attr[2] = *other;
-    y = build_op_node(b, "ai.onnx.ml", "LabelEncoder", 1, n->in, 1, 3, attr);
-    out[0] = y ? y->out[0] : NULL;
     return b->status;
 }
 
@@ -386,12 +413,13 @@ const OpDef ml_ops[] = {
      .about = "keys to values, what is no key to a default",
      ROW_IN({"X", T_ANY}),
      ROW_OUT({"Y", T_ANY}),
-     ROW_ATTRS(ATTR_OPT("default_float", ATTR_FLOAT), ATTR_OPT("default_int64", ATTR_INT),
-               ATTR_OPT("default_string", ATTR_STRING), ATTR_OPT("default_tensor", ATTR_TENSOR),
-               ATTR_OPT("keys_floats", ATTR_FLOATS), ATTR_OPT("keys_int64s", ATTR_INTS),
-               ATTR_OPT("keys_strings", ATTR_STRINGS), ATTR_OPT("keys_tensor", ATTR_TENSOR),
-               ATTR_OPT("values_floats", ATTR_FLOATS), ATTR_OPT("values_int64s", ATTR_INTS),
-               ATTR_OPT("values_strings", ATTR_STRINGS), ATTR_OPT("values_tensor", ATTR_TENSOR)),
+     ROW_ATTRS(ATTR_OPT("classes_strings", ATTR_STRINGS), ATTR_OPT("default_float", ATTR_FLOAT),
+               ATTR_OPT("default_int64", ATTR_INT), ATTR_OPT("default_string", ATTR_STRING),
+               ATTR_OPT("default_tensor", ATTR_TENSOR), ATTR_OPT("keys_floats", ATTR_FLOATS),
+               ATTR_OPT("keys_int64s", ATTR_INTS), ATTR_OPT("keys_strings", ATTR_STRINGS),
+               ATTR_OPT("keys_tensor", ATTR_TENSOR), ATTR_OPT("values_floats", ATTR_FLOATS),
+               ATTR_OPT("values_int64s", ATTR_INTS), ATTR_OPT("values_strings", ATTR_STRINGS),
+               ATTR_OPT("values_tensor", ATTR_TENSOR)),
      ML(4, lower_label_encoder)},
     {.name = "CategoryMapper",
      .calls = CALL_BIT(string_equal),

@@ -111,11 +111,23 @@ static Monoid monoid_for(const Kind *k, DType t)
     return k->monoid == MONOID_MIN ? MONOID_AND : MONOID_OR;
 }
 
+/* The greatest and least of nothing are those of t, not of the wider type they are found in. */
+static const Sx *within_type(Build *b, const Kind *k, const Sx *x, Dim count, DType t)
+{
+    const Sx *end;
+
+    if (!dtype_is_int(t) || x->dtype == t || count->lo > 0) return x;
+    if (k->monoid != MONOID_MAX && k->monoid != MONOID_MIN) return x;
+    end = sx_cast(b->sx, sx_const_int(b->sx, t, (int64_t)monoid_identity(k->monoid, t)), x->dtype);
+    return k->monoid == MONOID_MAX ? sx_max(b->sx, x, end) : sx_min(b->sx, x, end);
+}
+
 static Status lower_reduce(Build *b, const Node *n, Value **out)
 {
     const Kind *k = kind_of(n);
     Value *x = n->in[0];
     DType t = x->type.dtype, acc = acc_dtype(t);
+    Dim count;
     uint32_t mask;
     const Sx *body;
     bool keep = keep_dims(n);
@@ -129,9 +141,10 @@ static Status lower_reduce(Build *b, const Node *n, Value **out)
         out[0] = build_map(b, n->op->name, 1, &x, t, x->type.rank, x->type.dim, v);
         return b->status;
     }
+    count = axes_count(b->dims, &x->type, mask);
     out[0] = axes_reduce(
         b, n->op->name, x, mask, keep, monoid_for(k, t), body, acc, t,
-        after(b, k->after, sx_acc(b->sx, 0, acc), axes_count(b->dims, &x->type, mask), t));
+        after(b, k->after, within_type(b, k, sx_acc(b->sx, 0, acc), count, t), count, t));
     return b->status;
 }
 

@@ -26,6 +26,7 @@ static Status word_attr(const Node *n, Diag *d, const char *attr, const char *ab
 static const Word mode_words[] = {
     {"nearest", MODE_NEAREST}, {"linear", MODE_LINEAR}, {"cubic", MODE_CUBIC}, {0}};
 static const Word round_words[] = {{"floor", ROUND_FLOOR},
+                                   {"floor_or_ceil", ROUND_FIRST},
                                    {"ceil", ROUND_CEIL},
                                    {"round_prefer_floor", ROUND_LOW},
                                    {"round_prefer_ceil", ROUND_HIGH},
@@ -132,7 +133,7 @@ int64_t resize_tap_count(const Resize *r, double scale)
     return 2 - 2 * ((int64_t)mathd_floor(-reach / scale) + 1);
 }
 
-static int64_t nearest(Round how, double x)
+static int64_t nearest(Round how, double x, double scale)
 {
     double low = mathd_floor(x), part = x - low;
 
@@ -141,6 +142,8 @@ static int64_t nearest(Round how, double x)
         break;
     case ROUND_CEIL:
         return (int64_t)mathd_ceil(x);
+    case ROUND_FIRST:
+        return (int64_t)(scale < 1 ? mathd_ceil(x) : low);
     case ROUND_LOW:
         return (int64_t)low + (part > 0.5);
     case ROUND_HIGH:
@@ -161,7 +164,7 @@ void resize_taps(const Resize *r, const AxisPlan *p, int64_t o, int64_t *place, 
     double shrink = r->antialias && p->scale < 1 ? p->scale : 1;
 
     if (r->mode == MODE_NEAREST) {
-        place[0] = clamp(nearest(r->round, x), p->in);
+        place[0] = clamp(nearest(r->round, x, p->scale), p->in);
         weight[0] = 1;
         return;
     }

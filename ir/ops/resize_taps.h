@@ -6,7 +6,9 @@
 #include "ir/op.h"
 
 typedef enum Mode { MODE_NEAREST, MODE_LINEAR, MODE_CUBIC } Mode;
-typedef enum Round { ROUND_FLOOR, ROUND_CEIL, ROUND_LOW, ROUND_HIGH } Round; /* LOW: prefer floor */
+/* LOW: prefer floor. FIRST: what the first Resize means (opset 10): floor, and ceil where a scale
+ * is below 1. */
+typedef enum Round { ROUND_FLOOR, ROUND_CEIL, ROUND_LOW, ROUND_HIGH, ROUND_FIRST } Round;
 typedef enum Coordinate {
     AT_HALF_PIXEL,
     AT_HALF_PIXEL_SYMMETRIC,

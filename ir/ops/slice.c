@@ -14,7 +14,8 @@ typedef struct Window {
     Dim start[MAX_RANK], size[MAX_RANK], step[MAX_RANK];
 } Window;
 
-#define FAR (INT64_MAX / 4)
+#define FAR      (INT64_MAX / 4)
+#define STEP_FAR (1 << 20)
 
 /* Data may say anything: near enough to zero that adding an extent cannot overflow. */
 static Dim slice_within(Build *b, Dim asked)
@@ -70,7 +71,6 @@ static void slice_axis_at_run(Build *b, Dim start, Dim end, Dim step, Dim d, Win
     span = sx_select(t, sx_eq(t, s, zero), minus, span);
     w->size[i] = dim_of_sx(b, 0, NULL, span, 0, d->hi);
     w->start[i] = dim_of_sx(b, 0, NULL, sx_max(t, x[0], zero), 0, d->hi);
-    w->step[i] = step;
 }
 
 /* starts, ends and steps as the node gives them; steps of 1 where it gives none. */
@@ -162,6 +162,15 @@ static Status slice_inputs(Infer *cx, Node *n, SliceInputs *s)
     return OK;
 }
 
+/* What is as far as the axis is long goes as far as any longer one, and its strides stay small. */
+static Dim step_within(DimTable *t, Dim step, Dim extent)
+{
+    Dim most = dim_max(t, extent, dim_const(t, 1));
+
+    if (dim_is_const(step) && step->value <= STEP_FAR && step->value >= -STEP_FAR) return step;
+    return dim_max(t, dim_min(t, step, most), dim_mul(t, most, dim_const(t, -1)));
+}
+
 static Status slice_window(Infer *cx, Node *n, Window *w)
 {
     DimTable *t = &cx->module->dims;
@@ -185,11 +194,11 @@ static Status slice_window(Infer *cx, Node *n, Window *w)
         step = slice_within(b, step); /* beyond any extent, all steps are alike */
         if (dim_is(step, 0))
             return op_error(n, cx->diag, "steps", "Slice: the step on axis %d is impossible", i);
-        w->step[i] = step;
         if (dim_is_const(step))
             slice_axis(b, start, end, step->value, x->dim[i], &w->start[i], &w->size[i]);
         else
             slice_axis_at_run(b, start, end, step, x->dim[i], w, i);
+        w->step[i] = step_within(t, step, x->dim[i]);
     }
     return b->status;
 }
@@ -268,8 +277,9 @@ static Status lower_slice(Build *b, const Node *n, Value **out)
 
     TRY(lower_movable(b, n, to->dtype));
     TRY(slice_window(&cx, (Node *)(uintptr_t)n, &w));
-    for (int i = 0; i < to->rank; i++)
-        idx[i] = sx_affine(b, sx_index(b->sx, i), w.step[i], w.start[i]);
+    for (int i = 0; i < to->rank; i++) /* of one element no step is made, however far it goes */
+        idx[i] = to->dim[i]->hi > 1 ? sx_affine(b, sx_index(b->sx, i), w.step[i], w.start[i])
+                                    : sx_dim(b->sx, w.start[i]);
     out[0] = type_equal(to, in_type(n, 0)) && to->rank == 0
                  ? n->in[0]
                  : build_map(b, "slice", 1, n->in, to->dtype, to->rank, to->dim,

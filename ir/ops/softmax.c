@@ -134,11 +134,13 @@ static void eval_softmax_row(const Node *n, const Tensor *x, Tensor *y, int64_t 
     int64_t best = 0;
     char kind = n->op->name[0]; /* S, L, H */
 
-    for (int64_t i = 1; i < count; i++)
-        if (tensor_double(x, base + i * step) > top) {
-            top = tensor_double(x, base + i * step);
+    for (int64_t i = 1; i < count; i++) {
+        double v = tensor_double(x, base + i * step);
+        if (v > top || (v != v && top == top)) { /* the first NaN is the greatest, as of ArgMax */
+            top = v;
             best = i;
         }
+    }
     for (int64_t i = 0; i < count; i++)
         sum += mathd_exp(tensor_double(x, base + i * step) - top);
     for (int64_t i = 0; i < count; i++) {

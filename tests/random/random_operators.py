@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Every operator of the table in seeded random configurations.
 
-    random_operators.py INGOT OUT [--count N] [--seed S] [--only OP,OP] [--slice] [--jobs N] [--verbose]
+    random_operators.py INGOT OUT [--count N] [--seed S] [--only OP,OP] [--wide] [--slice] [--jobs N] [--verbose]
 
 A recipe (operators/*_recipes.py) makes one valid use of its operator: opset, shapes, element types, attributes,
 omitted operands, constants, open dims. The evaluator's results are compared with those of ONNX Runtime and of the onnx
@@ -28,7 +28,8 @@ from onnx import helper, numpy_helper
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "operators"))
 import contrib_recipes, cut_recipes, elementwise_recipes, ml_recipes, movement_recipes  # noqa: E402,E401,F401
 import language_recipes, more_recipes, nn_recipes, norm_recipes, quant_recipes, region_recipes  # noqa: E402,E401,F401
-from cases import RECIPES, make_case, model_of, tensor  # noqa: E402
+import wide_nn_recipes, wide_recipes  # noqa: E402,E401,F401
+from cases import RECIPES, WIDE, make_case, model_of, tensor  # noqa: E402
 
 onnxruntime.set_default_logger_severity(4)
 COMBINATIONS = [f"-O{level} --target x86-64-{target}" for target in ("v4", "v3", "v2") for level in (0, 3)]
@@ -170,7 +171,7 @@ def prepare(o, operators, seeds):
     all_cases, missing = [], []
     for domain, op in operators:
         for seed in seeds:
-            case = make_case(domain, op, seed)
+            case = make_case(domain, op, seed, o.wide)
             if case is None:
                 missing.append(f"{domain}.{op} {seed}")
                 continue
@@ -288,7 +289,7 @@ def operators_of(o):
                for op in re.findall(r'c\.add\("(\w+)"', (pathlib.Path(__file__).parent / f).read_text())]
     absent = [f"{d}.{n}" for d, n in table if (d, n) not in RECIPES and (d, n) not in ELSEWHERE
               and not (d == "com.microsoft" and n in contrib)]
-    chosen = [t for t in table if t in RECIPES]
+    chosen = [t for t in table if t in (WIDE if o.wide else RECIPES)]
     if o.only:
         chosen = [t for t in chosen if t[1] in o.only.split(",") or f"{t[0]}.{t[1]}" in o.only.split(",")]
     return chosen, absent
@@ -327,6 +328,7 @@ def main():
     parser.add_argument("--size", type=int, default=40, help="cases of a model, at most")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--only", default="", help="OP,OP or DOMAIN.OP")
+    parser.add_argument("--wide", action="store_true", help="only the recipes of rare forms (wide_*.py)")
     parser.add_argument("--slice", action="store_true", help="one combination of level and target for each model")
     parser.add_argument("--verbose", action="store_true", help="tell of judges that refuse or disagree")
     o = parser.parse_args()

@@ -14,6 +14,7 @@ DTYPE["string"] = np.dtype(object)
 NARROW = {"bfloat16": 2e-2, "float16": 2e-3, "float8e4m3fn": .13, "float8e5m2": .26, "float8e4m3fnuz": .13,
           "float8e5m2fnuz": .26}
 RECIPES = {}  # (domain, operator) -> function of a Choice
+WIDE = {}  # the same: of what the first recipe does not reach
 NEWEST = onnx.defs.onnx_opset_version()
 OPSETS = {"": NEWEST, "ai.onnx.ml": 5, "com.microsoft": 1, "ai.onnx.preview.training": 1, "ai.onnx.preview": 1}
 
@@ -22,6 +23,14 @@ def recipe(*names, domain=""):
     def keep(f):
         for n in " ".join(names).split():
             RECIPES[domain, n] = f
+        return f
+    return keep
+
+
+def wide(*names, domain=""):
+    def keep(f):
+        for n in " ".join(names).split():
+            WIDE[domain, n] = f
         return f
     return keep
 
@@ -61,6 +70,8 @@ class Choice:
         self.open, self.types = {}, {}
         self.open_axes, self.open_chance = None, .35  # None: any dim may be open
         self.tolerance, self.oracle = 0.0, True
+        self.computed_chance = .12  # of an operand that says a shape or a number to be made by other nodes
+        self.same_names = self.chance(.3)  # open dims of the same extent are one symbol
         self.wrong = []  # who is known to take this operator for another
         self.pick_version()
 
@@ -87,7 +98,7 @@ class Choice:
 
     def shape(self, least=0, most=5, limit=600, empty=.06):
         """Odd sizes, ones, sometimes a zero; no more than `limit` elements."""
-        dims = []
+        dims, most = [], 6 if most >= 4 and self.chance(.08) else most
         for _ in range(self.int(least, most)):
             d = self.one(1, 1, 2, 3, 3, 4, 5, 7, 9, 17, 33)
             size = int(np.prod(dims)) * d
@@ -178,7 +189,37 @@ class Choice:
 
     def known(self, array, p=.6):
         """An operand that says a shape, an axis, a number: mostly constant."""
-        return self.operand(np.asarray(array), constant=self.chance(p), fixed=True)
+        constant = self.chance(p)
+        if not constant and self.chance(self.computed_chance / .4):
+            made = self.computed(np.asarray(array))
+            if made:
+                return made
+        return self.operand(np.asarray(array), constant=constant, fixed=True)
+
+    def computed(self, array):
+        """A value made by nodes, as exporters make shapes; None where these operators do not have its type."""
+        if self.base_opset() < 13 or array.dtype not in (np.int64, np.int32, np.float32) or array.ndim > 1:
+            return None
+        small = array.dtype == np.int64 and array.ndim == 1 and 0 < array.size < 7
+        if small and array.min() >= 0 and np.prod(array + 1.0) < 5000 and self.chance(.5):
+            x = self.operand(np.zeros(array, np.float32), constant=False, fixed=True)
+            self.open[x] = list(range(array.size))
+            return self.helper("Shape", [x])
+        if small and self.chance(.5):  # one number at a time
+            at = [self.operand(np.array([v]), constant=self.chance(.5), fixed=True) for v in array]
+            return self.helper("Concat", at, axis=0)
+        if array.dtype != np.float32 and np.abs(array.astype(np.float64)).max(initial=0) < 1 << 20 and self.chance(.3):
+            x = self.operand(array.astype(np.float32), constant=False, fixed=True)
+            return self.helper("Cast", [x], to=helper.np_dtype_to_tensor_dtype(array.dtype))
+        one = np.ones((), array.dtype)
+        with np.errstate(over="ignore"):
+            less = (array - one).astype(array.dtype)
+        return self.helper("Add", [self.operand(less, constant=False, fixed=True), self.operand(one, constant=True)])
+
+    def helper(self, op, inputs, **attributes):
+        out = f"h{len(self.nodes)}"
+        self.nodes.append(helper.make_node(op, inputs, [out], **attributes))
+        return out
 
     def node(self, inputs, outputs=1, op=None, domain=None, **attributes):
         """Arrays become operands. outputs: a number, or a list of flags (False: omitted)."""
@@ -198,8 +239,9 @@ class Choice:
         return self
 
 
-def info(name, array, open_axes=(), prefix=""):
-    dims = [f"{prefix}{name}_{i}" if i in open_axes else d for i, d in enumerate(array.shape)]
+def info(name, array, open_axes=(), prefix="", same=False):
+    """same: dims of one extent have one name."""
+    dims = [(f"{prefix}n{d}" if same else f"{prefix}{name}_{i}") if i in open_axes else d for i, d in enumerate(array.shape)]
     return helper.make_tensor_value_info(prefix + name, onnx_type(array), dims)
 
 
@@ -242,7 +284,7 @@ def model_of(cases, types=None):
             rename(copy, prefix, names)
             nodes.append(copy)
             domains[n.domain] = max(domains.get(n.domain, 0), c.opset if n.domain == c.domain else OPSETS[n.domain])
-        inputs += [info(n, a, c.open.get(n, ()), prefix) for n, a in c.inputs.items()]
+        inputs += [info(n, a, c.open.get(n, ()), prefix, c.same_names) for n, a in c.inputs.items()]
         constants += [tensor(a, prefix + n) for n, a in c.constants.items()]
         for o in c.outputs:
             known = (types or {}).get((c.name, o))
@@ -260,16 +302,17 @@ def base_opset(c):
 Choice.base_opset = base_opset
 
 
-def make_case(domain, op, seed):
+def make_case(domain, op, seed, only_wide=False):
     """The case of a seed, or None where the recipe found no valid one."""
     for attempt in range(20):
         c = Choice(domain, op, seed + attempt * 1000003)
         c.name = f"{domain.replace('.', '_')}{'_' if domain else ''}{op}_{seed}"
+        use = WIDE if (domain, op) in WIDE and (c.chance(.4) or only_wide) else RECIPES
         try:
-            RECIPES[domain, op](c)
+            use[domain, op](c)
         except Invalid:
             continue
-        if "bfloat16" in c.types.values() and RECIPES[domain, op].__module__ in ("nn_recipes", "norm_recipes"):
+        if "bfloat16" in c.types.values() and use[domain, op].__module__ in ("nn_recipes", "norm_recipes", "wide_nn_recipes"):
             c.wrong = c.wrong + ["onnx"]  # rounds every sum and product
         for k, n in enumerate(c.nodes):
             n.name = f"{c.name}_{k}" if k else c.name
