@@ -7,7 +7,8 @@ typedef struct Walk {
     Nest *nest;
     NestStage *s;
     Map seen;
-    bool *bare; /* [NEST_INDICES] */
+    bool *bare;  /* [NEST_INDICES] */
+    int address; /* above 0: within an index */
 } Walk;
 
 static DimTable *dims_of(const Nest *n)
@@ -134,10 +135,11 @@ static Affine *load_address(Nest *n, const Stage *s, const Sx *e)
 
 static void walk(Walk *w, const Sx *e);
 
-static void count_node(NestStage *s, const Sx *e)
+static void count_node(NestStage *s, const Sx *e, bool in_address)
 {
     int bytes = dtype_bytes(e->dtype);
-    bool index = bytes == 8 && e->dtype != DT_F64 && e->op != SX_LOAD && e->op != SX_ACC;
+    bool memory = e->op == SX_LOAD && !in_address;
+    bool index = bytes == 8 && e->dtype != DT_F64 && !memory && e->op != SX_ACC;
 
     s->n_node++;
     if (!index && bytes > s->widest) s->widest = bytes;
@@ -146,15 +148,17 @@ static void count_node(NestStage *s, const Sx *e)
 static void keep_address(Walk *w, const Sx *e, Affine *x)
 {
     map_set(&w->s->address, e, x);
+    w->address++;
     for (int i = 0; i < x->n_term; i++)
         walk(w, x->term[i].e);
+    w->address--;
 }
 
 static void walk(Walk *w, const Sx *e)
 {
     if (map_has(&w->seen, e)) return;
     map_set(&w->seen, e, (void *)e);
-    count_node(w->s, e);
+    count_node(w->s, e, w->address > 0);
     if (e->op == SX_LOAD) {
         keep_address(w, e, load_address(w->nest, w->s->stage, e));
         if (e->guarded) walk(w, e->arg[e->n - 1]);
@@ -162,8 +166,10 @@ static void walk(Walk *w, const Sx *e)
     }
     if (e->op == SX_INDEX && e->index < NEST_INDICES) w->bare[e->index] = true;
     if (e->op == SX_DIM) nest_need(w->nest, e->dim);
+    w->address += e->op == SX_CHECK;
     for (int i = 0; i < e->n; i++)
         walk(w, e->arg[i]);
+    w->address -= e->op == SX_CHECK;
     if ((e->op == SX_LT || e->op == SX_LE) && e->arg[0]->dtype == DT_I64) {
         Affine *x = affine_new(w->nest);
         DimTable *t = dims_of(w->nest);

@@ -27,13 +27,20 @@ static void find_load(void *context, const Sx *e)
     if (e->op == SX_LOAD || e->op == SX_CHECK) *(bool *)context = true;
 }
 
+/* `e` itself, or in a sum: channels of a group. */
+static const Sx *loop_index(const Sx *e)
+{
+    if (e->op == SX_ADD) e = e->arg[0]->op == SX_INDEX ? e->arg[0] : e->arg[1];
+    return e;
+}
+
 /* The axis of `load` that a loop index names which no place has; -1: there is none. */
 static int channel_axis(Samples *x, const Sx *load, int rank)
 {
     int found = -1;
 
     for (int a = 0; a < rank; a++) {
-        const Sx *e = load->arg[a];
+        const Sx *e = loop_index(load->arg[a]);
         bool alone = e->op == SX_INDEX && e->index < x->s->rank;
 
         for (int i = 0; alone && i < rank; i++)
@@ -57,11 +64,11 @@ static void note_load(void *context, const Sx *e)
     if (x->src < 0 && axis >= 0) {
         x->src = e->src;
         x->axis = axis;
-        x->index = e->arg[axis]->index;
+        x->index = loop_index(e->arg[axis])->index;
     }
     if (x->src != e->src) return;
     x->loads++;
-    if (axis != x->axis || e->arg[axis]->index != x->index) x->differ = true;
+    if (axis != x->axis || loop_index(e->arg[axis])->index != x->index) x->differ = true;
 }
 
 static int64_t known(int n, const Dim *d)

@@ -3,12 +3,14 @@
  *     y[n, c, o...] = sum over (ci, r...) w[c, ci, r...] mask(r, o) x(n, ci, position(o, r) +
  * offset(r, o))
  *
- * Two steps: the samples, a map that loads 2^spatial pixels at computed places, and a product with
- * the weights, group by group. https://arxiv.org/abs/1811.11168 */
+ * Two steps: the samples, a map that loads 2^spatial pixels at computed places, channels innermost
+ * since they share these; and a product with the weights, group by group, of which a row of samples
+ * is one operand as it stands. https://arxiv.org/abs/1811.11168 */
 #include <string.h>
 
 #include "ir/mathd.h"
 #include "ir/ops/compose.h"
+#include "ir/ops/dot.h"
 #include "ir/ops/ops_common.h"
 #include "ir/ops/window.h"
 
@@ -98,6 +100,7 @@ static Status infer_deform(Infer *cx, Node *n)
     for (int k = 0; k < n->n_in; k++)
         if (n->in[k]) TRY(infer_ranked(cx, n, k));
     TRY(deform_read(cx->module, NULL, n, cx->diag, &f));
+    TRY(infer_vector(cx, n, 3, dim_const(&cx->module->dims, f.features)));
     dims[0] = in_type(n, 0)->dim[0];
     dims[1] = dim_const(&cx->module->dims, f.features);
     memcpy(dims + 2, f.w.out, sizeof(Dim) * (size_t)f.w.n);
@@ -107,30 +110,35 @@ static Status infer_deform(Infer *cx, Node *n)
 
 /* ---- lowering ---- */
 
-/* The domain of the samples: n, channel, r..., o... */
+/* The domain of the samples: n, o..., r..., offset group where there are several, channel of it. */
 typedef struct Samples {
     int rank;
-    Dim dims[2 + 2 * MOST_AXES];
+    Dim dims[3 + 2 * MOST_AXES];
     const Sx *tap; /* row-major number of r */
-    const Sx *og;  /* offset group of the channel */
-    const Sx *o[MOST_AXES];
+    const Sx *og, *channel;
+    const Sx *o[MOST_AXES], *r[MOST_AXES];
 } Samples;
 
 static Samples samples_of(Build *b, const Node *n, const Deform *f)
 {
     SxTable *t = b->sx;
-    int64_t channels = f->depth * f->group;
-    Samples s = {.rank = 2 + 2 * f->w.n, .tap = sx_i64(b, 0)};
+    int64_t depth = f->depth * f->group / f->offset_group;
+    Samples s = {.rank = 1 + 2 * f->w.n, .tap = sx_i64(b, 0), .og = sx_i64(b, 0)};
 
     s.dims[0] = in_type(n, 0)->dim[0];
-    s.dims[1] = dim_const(b->dims, channels);
     for (int i = 0; i < f->w.n; i++) {
-        s.dims[2 + i] = dim_const(b->dims, f->w.kernel[i]);
-        s.dims[2 + f->w.n + i] = f->w.out[i];
-        s.tap = sx_add(t, sx_mul(t, s.tap, sx_i64(b, f->w.kernel[i])), sx_index(t, 2 + i));
-        s.o[i] = sx_index(t, 2 + f->w.n + i);
+        s.dims[1 + i] = f->w.out[i];
+        s.dims[1 + f->w.n + i] = dim_const(b->dims, f->w.kernel[i]);
+        s.o[i] = sx_index(t, 1 + i);
+        s.r[i] = sx_index(t, 1 + f->w.n + i);
+        s.tap = sx_add(t, sx_mul(t, s.tap, sx_i64(b, f->w.kernel[i])), s.r[i]);
     }
-    s.og = sx_div(t, sx_index(t, 1), sx_i64(b, channels / f->offset_group));
+    if (f->offset_group > 1) {
+        s.og = sx_index(t, s.rank);
+        s.dims[s.rank++] = dim_const(b->dims, f->offset_group);
+    }
+    s.channel = sx_add(t, sx_mul(t, s.og, sx_i64(b, depth)), sx_index(t, s.rank));
+    s.dims[s.rank++] = dim_const(b->dims, depth);
     return s;
 }
 
@@ -158,7 +166,7 @@ static Side side_of(Build *b, const Node *n, const Deform *f, const Samples *s, 
 
     at = sx_mul(t, sx_add(t, at, s->tap), sx_i64(b, f->w.n));
     offset = at_output(b, n, f, s, 1, 2, sx_add(t, at, sx_i64(b, i)));
-    at = window_position(b, &f->w, i, s->o[i], sx_index(t, 2 + i));
+    at = window_position(b, &f->w, i, s->o[i], s->r[i]);
     at = sx_add(t, sx_cast(t, at, offset->dtype), offset);
     whole = sx_floor(t, at);
     side.low = sx_cast(t, whole, DT_I64);
@@ -169,10 +177,11 @@ static Side side_of(Build *b, const Node *n, const Deform *f, const Samples *s, 
 }
 
 /* The pixel at corner c (bit i: the high side of axis i) by its weight; 0 outside of the image. */
-static const Sx *corner(Build *b, const Node *n, const Deform *f, const Side *side, int c)
+static const Sx *corner(Build *b, const Node *n, const Deform *f, const Samples *s,
+                        const Side *side, int c)
 {
     SxTable *t = b->sx;
-    const Sx *idx[MAX_RANK] = {sx_index(t, 0), sx_index(t, 1)}, *guard = NULL, *w = NULL, *v;
+    const Sx *idx[MAX_RANK] = {sx_index(t, 0), s->channel}, *guard = NULL, *w = NULL, *v;
 
     for (int i = 0; i < f->w.n; i++) {
         const Sx *p = c >> i & 1 ? side[i].high : side[i].low;
@@ -187,56 +196,100 @@ static const Sx *corner(Build *b, const Node *n, const Deform *f, const Side *si
     return sx_mul(t, w, v);
 }
 
+/* [n, o..., r..., channels] */
 static Value *build_samples(Build *b, const Node *n, const Deform *f)
 {
     DType type = compute_dtype(in_type(n, 0)->dtype);
     Samples s = samples_of(b, n, f);
-    Value *in[3] = {n->in[0], n->in[2], has_in(n, 4) ? n->in[4] : NULL};
+    Value *in[3] = {n->in[0], n->in[2], has_in(n, 4) ? n->in[4] : NULL}, *v;
     Side side[MOST_AXES];
     const Sx *sum = NULL;
 
     for (int i = 0; i < f->w.n; i++)
         side[i] = side_of(b, n, f, &s, i);
     for (int c = 0; c < 1 << f->w.n; c++) {
-        const Sx *v = corner(b, n, f, side, c);
-        sum = sum ? sx_add(b->sx, sum, v) : v;
+        const Sx *x = corner(b, n, f, &s, side, c);
+        sum = sum ? sx_add(b->sx, sum, x) : x;
     }
     if (in[2]) {
         const Sx *at = sx_add(b->sx, sx_mul(b->sx, s.og, sx_i64(b, f->taps)), s.tap);
         sum = sx_mul(b->sx, sum, at_output(b, n, f, &s, 2, 4, at));
     }
-    return build_map(b, "samples", in[2] ? 3 : 2, in, type, s.rank, s.dims, sum);
+    v = build_map(b, "samples", in[2] ? 3 : 2, in, type, s.rank, s.dims, sum);
+    s.dims[1 + 2 * f->w.n] = dim_const(b->dims, f->depth * f->group);
+    return v ? build_reshape(b, v, 2 + 2 * f->w.n, s.dims) : NULL;
+}
+
+/* The product: domain n, o..., group where there are several, feature of it; reduced over r... and
+ * the channels of a group. */
+typedef struct Product {
+    int rank;
+    Dim dims[3 + MOST_AXES], reduce[1 + MOST_AXES];
+    const Sx *a, *b, *feature;
+} Product;
+
+static void product_of(Build *b, const Node *n, const Deform *f, const Value *x, Product *p)
+{
+    SxTable *t = b->sx;
+    int rank = 1 + f->w.n + (f->group > 1) + 1;
+    int64_t each = f->features / f->group;
+    const Sx *group = f->group > 1 ? sx_index(t, rank - 2) : sx_i64(b, 0);
+    const Sx *channel = sx_index(t, rank + f->w.n), *at[MAX_RANK], *w[MAX_RANK];
+
+    p->rank = rank;
+    p->feature = sx_add(t, sx_mul(t, group, sx_i64(b, each)), sx_index(t, rank - 1));
+    p->dims[0] = in_type(n, 0)->dim[0];
+    at[0] = sx_index(t, 0);
+    w[0] = p->feature;
+    w[1] = channel;
+    for (int i = 0; i < f->w.n; i++) {
+        p->dims[1 + i] = f->w.out[i];
+        p->reduce[i] = dim_const(b->dims, f->w.kernel[i]);
+        at[1 + i] = sx_index(t, 1 + i);
+        at[1 + f->w.n + i] = w[2 + i] = sx_index(t, rank + i);
+    }
+    if (f->group > 1) p->dims[rank - 2] = dim_const(b->dims, f->group);
+    p->dims[rank - 1] = dim_const(b->dims, each);
+    p->reduce[f->w.n] = dim_const(b->dims, f->depth);
+    at[1 + 2 * f->w.n] = sx_add(t, sx_mul(t, group, sx_i64(b, f->depth)), channel);
+    p->a = sx_at(b, 0, x, at);
+    p->b = sx_at(b, 1, n->in[1], w);
 }
 
 static Status lower_deform(Build *b, const Node *n, Value **out)
 {
     const Type *to = &n->out[0]->type;
-    DType type = compute_dtype(to->dtype);
-    DimTable *t = b->dims;
-    Value *x, *w, *y, *bias;
-    Dim group, per_group, inner, area;
+    Value *in[3] = {NULL, n->in[1], has_in(n, 3) ? n->in[3] : NULL}, *y;
+    Dim dims[MAX_RANK];
+    Product p;
     Deform f;
 
     TRY(deform_read(b->module, b, n, b->diag, &f));
-    build_require_equal(b, in_type(n, 0)->dim[1], dim_const(t, f.depth * f.group));
-    x = build_samples(b, n, &f);
-    group = dim_const(t, f.group);
-    per_group = dim_const(t, f.features / f.group);
-    inner = dim_const(t, f.depth * f.taps);
-    area = dim_const(t, 1);
-    for (int i = 0; i < f.w.n; i++)
-        area = dim_mul(t, area, f.w.out[i]);
-    x = make_reshape(b, x, 4, (Dim[]){to->dim[0], group, inner, area});
-    w = make_reshape(b, make_cast(b, n->in[1], type), 3, (Dim[]){group, per_group, inner});
-    y = make_reshape(b, build_op2(b, "MatMul", w, x), to->rank, to->dim);
-    if (has_in(n, 3)) {
-        Dim dims[MAX_RANK];
-        for (int i = 1; i < to->rank; i++)
-            dims[i - 1] = i == 1 ? to->dim[1] : dim_const(t, 1);
-        bias = make_reshape(b, make_cast(b, n->in[3], type), to->rank - 1, dims);
-        y = make_add(b, y, bias);
+    build_require_equal(b, in_type(n, 0)->dim[1], dim_const(b->dims, f.depth * f.group));
+    in[0] = build_samples(b, n, &f);
+    TRY(b->status);
+    product_of(b, n, &f, in[0], &p);
+    Dot d = {.label = "deform",
+             .n_in = in[2] ? 3 : 2,
+             .in = in,
+             .rank = p.rank,
+             .n_reduce = 1 + f.w.n,
+             .dims = p.dims,
+             .reduce = p.reduce,
+             .a = p.a,
+             .b = p.b,
+             .out = to->dtype};
+    if (in[2]) {
+        const Sx *acc = sx_acc(b->sx, 0, dot_dtype(to->dtype));
+        const Sx *bias = sx_cast(b->sx, sx_at(b, 2, in[2], &p.feature), acc->dtype);
+        build_require_equal(b, in[2]->type.dim[0], to->dim[1]);
+        d.value = sx_cast(b->sx, sx_add(b->sx, acc, bias), to->dtype);
     }
-    out[0] = make_cast(b, y, to->dtype);
+    y = build_dot(b, &d);
+    memcpy(dims, p.dims, sizeof(Dim) * (size_t)(1 + f.w.n));
+    dims[1 + f.w.n] = to->dim[1];
+    y = y ? build_reshape(b, y, to->rank, dims) : NULL;
+    out[0] = make_moved_channels(b, y, false);
     return b->status;
 }
 

@@ -331,7 +331,7 @@ static const Sx *roi_position(Build *b, const Roi *r, const Value *rois, int axi
                   sx_div(t, sx_mul(t, sample, step), sx_cast(t, n, d)));
 }
 
-/* The most samples an axis needs, over all boxes: the extent of the reduction. */
+/* The most samples an axis needs, over all boxes, at least 1: the extent of the reduction. */
 static Dim roi_samples(Build *b, const Roi *r, Value *rois, int axis, int64_t bins, DType d)
 {
     SxTable *t = b->sx;
@@ -342,10 +342,10 @@ static Dim roi_samples(Build *b, const Roi *r, Value *rois, int axis, int64_t bi
     if (r->samples) return dim_const(b->dims, r->samples);
     /* the box is operand 1 at index 0, here of a reduction */
     roi_position(b, r, rois, axis, bins, sx_i64(b, 0), sx_i64(b, 0), d, &count);
-    Acc acc = {.monoid = MONOID_MAX, .dtype = DT_I64, .body = sx_max(t, count, sx_i64(b, 0))};
-    const Sx *least = sx_max(t, sx_acc(t, 0, DT_I64), sx_i64(b, 0));
+    Acc acc = {.monoid = MONOID_MAX, .dtype = DT_I64, .body = sx_max(t, count, sx_i64(b, 1))};
+    const Sx *least = sx_max(t, sx_acc(t, 0, DT_I64), sx_i64(b, 1));
     most = build_reduce(b, "samples", 2, in, 0, NULL, 1, &all, ORDER_CHAIN, acc, DT_I64, least);
-    return build_bind(b, most, 0, "samples", 0, 1 << 12);
+    return build_bind(b, most, 0, "samples", 1, 1 << 12);
 }
 
 static Status lower_roi(Build *b, const Node *n, Value **out)

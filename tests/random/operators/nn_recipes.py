@@ -267,7 +267,7 @@ def deform(g):
     size, kernel, attrs = [g.int(3, 7), g.int(3, 7)], [g.int(1, 3), g.int(1, 3)], {}
     strides, dil = [g.int(1, 2) for _ in size], [1, 1]
     pads = [g.int(0, 1) for _ in range(4)]
-    groups, og, c, co = g.one(1, 2), g.one(1, 2), 4, g.one(2, 4)
+    groups, og, c, co = g.one(1, 2), g.one(1, 2), g.one(4, 16), g.one(2, 4)
     out = [(size[i] + pads[i] + pads[i + 2] - (kernel[i] - 1) * dil[i] - 1) // strides[i] + 1 for i in range(2)]
     t, b, k = g.t(), g.int(1, 2), kernel[0] * kernel[1]
     g.wrong = ["onnx"] if t == "bfloat16" else []  # sums in bfloat16
