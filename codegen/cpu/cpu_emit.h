@@ -105,6 +105,8 @@ LLVMValueRef cpu_check(CpuFn *f, const Sx *e, int u);
 LLVMValueRef cpu_first_lanes(CpuFn *f, LLVMValueRef limit, int lanes); /* i1: lane < limit (i64) */
 LLVMValueRef cpu_lane_limit(CpuFn *f, LLVMValueRef limit);             /* of f->lanes */
 LLVMValueRef cpu_masked_load(CpuFn *f, DType d, LLVMValueRef p, LLVMValueRef mask);
+/* Of elements as in memory; mask NULL: all. */
+void cpu_store_vector(CpuFn *f, DType d, LLVMValueRef v, LLVMValueRef p, LLVMValueRef mask);
 LLVMValueRef cpu_stack(CpuFn *f, LLVMTypeRef t, int n); /* aligned stack memory of n elements */
 LLVMValueRef cpu_element(CpuFn *f, DType d, LLVMValueRef base, LLVMValueRef offset);
 LLVMValueRef cpu_from_mem(CpuFn *f, DType d, LLVMValueRef v);
@@ -155,15 +157,26 @@ typedef struct CpuTileLoops {
     LLVMValueRef v_from, v_to, w_from, w_to;
     bool v_cut;      /* [v_from, v_to) is any part of the loop */
     bool rows_first; /* the outer loop is v: reads go through memory in order, else writes do */
-    /* What is done at a point of w with lanes along v, masked where f->mask[0] is. */
-    void (*point)(CpuFn *f, void *context);
+    /* What is done at a point of w, which is so far from the tile's first, with lanes along v,
+     * masked where f->mask[0] is. */
+    void (*point)(CpuFn *f, void *context, LLVMValueRef column);
+    void (*rows)(CpuFn *f,
+                 void *context); /* where rows begin, if they are the outer loop; or NULL */
     void *context;
+    /* NULL, or by result of the stage: what `point` has put here, a vector a column, is stored
+     * along w, behind the tile. Of square tiles. */
+    LLVMValueRef *turned;
 } CpuTileLoops;
+bool cpu_tiles_are_square(const CpuFn *f, const CpuTileLoops *x);
 bool cpu_tiles_fit(const CpuFn *f, const CpuTileLoops *x);
 /* All points; without masks (cpu_can_mask) those of whole tiles. */
 void cpu_tiles(CpuFn *f, const CpuTileLoops *x);
 /* The loops s->tile and s->vec, which are neighbours, and all in them. */
 void cpu_tile_loops(CpuFn *f);
+/* ---- cpu_scan.c: scans */
+void cpu_scan(CpuFn *f);
+/* The stage's vector loop l, rows of scans along memory, by tiles; false: they are no such. */
+bool cpu_scan_tiles(CpuFn *f, int l, LLVMValueRef from, LLVMValueRef to);
 /* ---- cpu_frame.c: the frames of results, by the first task. In front of all loops. */
 void cpu_zero_frames(CpuFn *f, const NestStage *s);
 /* To `leave` when one of the first n loops is empty: behind this, loads of operands are safe
@@ -173,6 +186,7 @@ void cpu_leave(CpuFn *f, LLVMBasicBlockRef leave);
 /* ---- cpu_kernel.c */
 void cpu_store_point(CpuFn *f);
 int cpu_native_lanes(const CpuFn *f);
+LLVMValueRef cpu_result(CpuFn *f, int out);            /* where a result of the stage starts */
 void cpu_loop_at(CpuFn *f, int l, LLVMValueRef index); /* loop l is there, at this level */
 /* The largest multiple of step (a power of two) within [from, to), as an end. */
 LLVMValueRef cpu_whole_steps(CpuFn *f, LLVMValueRef from, LLVMValueRef to, int64_t step);

@@ -542,11 +542,12 @@ typedef struct TilePlace {
     int w;
 } TilePlace;
 
-static void store_column(CpuFn *f, void *context)
+static void store_column(CpuFn *f, void *context, LLVMValueRef column)
 {
     const TilePlace *x = context;
     LLVMValueRef k = f->loop_value[x->w], at;
 
+    (void)column;
     cpu_at(f, f->level);
     at = gemm_add(f, x->at, gemm_mul(f, k, cpu_i64(f->m, x->p->g->pitch)));
     at = gemm_add(f, at, LLVMBuildSub(f->b, f->loop_value[x->p->n[0]], x->p->first, ""));

@@ -158,35 +158,13 @@ void cpu_store_point(CpuFn *f)
         }
 }
 
-static void scan_points(CpuFn *f)
-{
-    int l = f->s->scan, n;
-    LLVMValueRef *carry, hi = cpu_dim(f, f->s->loop[l].extent);
-    CpuLoop loop;
-
-    f->acc_varies = f->lanes > 1;
-    n = cpu_carry_count(f);
-    carry = ARENA_ARRAY(f->arena, LLVMValueRef, n);
-    cpu_carry_start(f, carry);
-    loop = cpu_loop_open(f, cpu_i64(f->m, 0), hi, 1, n, carry);
-    f->loop_value[l] = loop.index;
-    f->loop_level[l] = f->level;
-    cpu_restamp(f);
-    for (int i = 0; i < n; i++)
-        carry[i] = loop.carry[i];
-    cpu_carry_add(f, carry);
-    cpu_carry_publish(f, carry);
-    cpu_store_point(f);
-    cpu_loop_close(f, &loop, carry);
-}
-
 static void point(CpuFn *f)
 {
     const NestStage *s = f->s;
 
     f->active = f->unroll;
     if (s->scan >= 0) {
-        scan_points(f);
+        cpu_scan(f);
         return;
     }
     if (s->stage->n_acc && (s->lanes || (s->vec >= s->n_domain && cpu_native_lanes(f) > 1)))
@@ -313,6 +291,7 @@ void cpu_vector_loop(CpuFn *f, int l, LLVMValueRef from, LLVMValueRef to)
     bool known = dim_is_const(f->s->loop[l].extent), masks = cpu_can_mask(f);
     int lanes = cpu_native_lanes(f), unroll = vectors_a_turn(f);
 
+    if (cpu_scan_tiles(f, l, from, to)) return;
     while (known && lanes > 1 && (masks ? lanes / 2 >= extent : lanes > extent))
         lanes /= 2;
     if (f->from[l] && f->nest->block < extent) extent = f->nest->block;

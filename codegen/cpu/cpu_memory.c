@@ -467,7 +467,7 @@ LLVMValueRef cpu_load(CpuFn *f, const Sx *e, int u)
 
 /* ---- Stores */
 
-static LLVMValueRef result(CpuFn *f, int out)
+LLVMValueRef cpu_result(CpuFn *f, int out)
 {
     const StageOut *o = &f->s->stage->out[out];
 
@@ -486,11 +486,24 @@ static void scatter_lanes(CpuFn *f, DType d, LLVMValueRef base, LLVMValueRef off
     cpu_intrinsic(f->m, "llvm.masked.scatter", 2, types, 4, args);
 }
 
+void cpu_store_vector(CpuFn *f, DType d, LLVMValueRef v, LLVMValueRef p, LLVMValueRef mask)
+{
+    LLVMTypeRef types[] = {LLVMTypeOf(v), f->m->ptr};
+    LLVMValueRef args[] = {v, p, cpu_i32(f->m, (int)align_of(d)), mask}, s;
+
+    if (mask) {
+        cpu_intrinsic(f->m, "llvm.masked.store", 2, types, 4, args);
+        return;
+    }
+    s = LLVMBuildStore(f->b, v, p);
+    LLVMSetAlignment(s, align_of(d));
+}
+
 void cpu_store_masked(CpuFn *f, int out, LLVMValueRef v, int u, LLVMValueRef mask)
 {
     DType d = f->s->stage->out[out].dtype;
     const Affine *x = f->s->store[out];
-    LLVMValueRef base = result(f, out), offset, p, s;
+    LLVMValueRef base = cpu_result(f, out), offset, p;
     bool gathers = f->lanes > 1 && !affine_is_coef(x, f->s->loop[f->vec].last, 1);
 
     offset = gathers ? lane_offsets(f, x, u, f->level) : cpu_offset(f, x, u);
@@ -501,15 +514,8 @@ void cpu_store_masked(CpuFn *f, int out, LLVMValueRef v, int u, LLVMValueRef mas
         return;
     }
     p = cpu_element(f, d, base, offset);
-    if (f->lanes > 1 && mask &&
-        !(f->s->stage->out[out].result < 0 && has_room(f, (int)(f->s - f->nest->stage)))) {
-        LLVMTypeRef types[] = {LLVMTypeOf(v), f->m->ptr};
-        LLVMValueRef args[] = {v, p, cpu_i32(f->m, (int)align_of(d)), mask};
-        cpu_intrinsic(f->m, "llvm.masked.store", 2, types, 4, args);
-        return;
-    }
-    s = LLVMBuildStore(f->b, v, p);
-    LLVMSetAlignment(s, align_of(d));
+    if (f->s->stage->out[out].result < 0 && has_room(f, (int)(f->s - f->nest->stage))) mask = NULL;
+    cpu_store_vector(f, d, v, p, f->lanes > 1 ? mask : NULL);
 }
 
 void cpu_store(CpuFn *f, int out, LLVMValueRef v, int u)
@@ -520,7 +526,7 @@ void cpu_store(CpuFn *f, int out, LLVMValueRef v, int u)
 LLVMValueRef cpu_load_old(CpuFn *f, int out, int u, LLVMValueRef mask)
 {
     DType d = f->s->stage->out[out].dtype;
-    LLVMValueRef base = result(f, out), offset = cpu_offset(f, f->s->store[out], u), p, v;
+    LLVMValueRef base = cpu_result(f, out), offset = cpu_offset(f, f->s->store[out], u), p, v;
 
     cpu_at(f, f->level);
     p = cpu_element(f, d, base, offset);

@@ -71,6 +71,13 @@ bool cpu_tiles_fit(const CpuFn *f, const CpuTileLoops *x)
            (dim_is_const(w->extent) || nest_guess(w->extent) >= t.width);
 }
 
+bool cpu_tiles_are_square(const CpuFn *f, const CpuTileLoops *x)
+{
+    Tile t = whole_tile(f, x);
+
+    return t.lanes == t.width && t.lanes == cpu_native_lanes(f);
+}
+
 /* ---- One tile ---- */
 
 static LLVMValueRef exchange(CpuFn *f, LLVMValueRef a, LLVMValueRef b, int lanes, int h, bool high)
@@ -191,9 +198,31 @@ static Columns load_columns(CpuFn *f, const CpuTileLoops *x, const Tile *t)
     return c;
 }
 
+/* Columns of a square tile to the rows of result j. Rows that are not there have the place of the
+ * last one, which is stored behind them. */
+static void store_tile(CpuFn *f, int j, const Tile *t, LLVMValueRef mask, LLVMValueRef turned)
+{
+    const Affine *x = f->s->store[j];
+    DType d = f->s->stage->out[j].dtype;
+    LLVMTypeRef type = cpu_lanes_type(cpu_mem_type(f->m, d), t->lanes);
+    LLVMValueRef base = cpu_result(f, j), offset = cpu_offset(f, x, 0), r[TILE_MOST], stride, at;
+
+    stride = cpu_dim(f, x->coef[f->s->loop[f->vec].last]);
+    cpu_at(f, f->level);
+    for (int i = 0; i < t->width; i++) {
+        at = cpu_i64(f->m, i);
+        r[i] = LLVMBuildLoad2(f->b, type, LLVMBuildGEP2(f->b, type, turned, &at, 1, ""), "");
+    }
+    transpose(f, r, t);
+    for (int i = t->rows - 1; i >= 0; i--) {
+        at = LLVMBuildAdd(f->b, offset, row_offset(f, t, stride, i), "");
+        cpu_store_vector(f, d, r[i], cpu_element(f, d, base, at), mask);
+    }
+}
+
 /* The point of w that a column is for, with all lanes of v. */
-static void column_point(CpuFn *f, const CpuTileLoops *x, LLVMValueRef w, const Columns *c,
-                         LLVMValueRef *value)
+static void column_point(CpuFn *f, const CpuTileLoops *x, LLVMValueRef w, LLVMValueRef column,
+                         const Columns *c, LLVMValueRef *value)
 {
     cpu_loop_at(f, x->w, w);
     for (int k = 0; k < c->n; k++) {
@@ -201,7 +230,7 @@ static void column_point(CpuFn *f, const CpuTileLoops *x, LLVMValueRef w, const 
         v->v[0] = cpu_from_mem(f, c->load[k]->dtype, value[k]);
         v->level = v->depth;
     }
-    x->point(f, x->context);
+    x->point(f, x->context, column);
 }
 
 static void columns_written_out(CpuFn *f, const CpuTileLoops *x, const Tile *t, const Columns *c,
@@ -217,11 +246,11 @@ static void columns_written_out(CpuFn *f, const CpuTileLoops *x, const Tile *t, 
         if (t->w_end && turn) {
             CpuIf there = cpu_if_open(f, LLVMBuildICmp(f->b, LLVMIntSLT, w, t->w_end, ""));
             cpu_at(f, f->level);
-            column_point(f, x, w, c, value);
+            column_point(f, x, w, cpu_i64(f->m, turn), c, value);
             cpu_if_close(f, &there);
         } else {
             cpu_turn_open(f);
-            column_point(f, x, w, c, value);
+            column_point(f, x, w, cpu_i64(f->m, turn), c, value);
             cpu_turn_close(f);
         }
     }
@@ -257,7 +286,7 @@ static void loop_over_columns(CpuFn *f, const CpuTileLoops *x, const Tile *t, co
         value[k] = LLVMBuildLoad2(f->b, type, column_at(f, type, tile[k], loop.index), "");
     }
     w = LLVMBuildAdd(f->b, origin, loop.index, "");
-    column_point(f, x, w, c, value);
+    column_point(f, x, w, loop.index, c, value);
     cpu_loop_close(f, &loop, NULL);
 }
 
@@ -275,6 +304,8 @@ static void tile_points(CpuFn *f, const CpuTileLoops *x, const Tile *t)
     f->loop_value[x->w] = origin;
     f->loop_level[x->w] = level;
     cpu_restamp(f);
+    for (int j = 0; x->turned && j < f->s->stage->n_out; j++)
+        store_tile(f, j, t, edge_mask(f, x->w, t->w_end, t->columns, t->width), x->turned[j]);
 }
 
 /* ---- All tiles, one loop inside the other ---- */
@@ -310,6 +341,7 @@ static void tiles_along(CpuFn *f, const CpuTileLoops *x, Tile t, const Axis *a, 
         if (part && a->left > 0) *(a->rows ? &t.rows : &t.columns) = a->left;
         if (part && a->left < 0) *(a->rows ? &t.v_end : &t.w_end) = a->to;
         if (a->rows) f->mask[0] = edge_mask(f, x->v, t.v_end, t.rows, t.lanes);
+        if (a->rows && inner && x->rows) x->rows(f, x->context);
         if (inner)
             tiles_along(f, x, t, inner, NULL);
         else
@@ -334,9 +366,10 @@ void cpu_tiles(CpuFn *f, const CpuTileLoops *x)
 
 /* ---- The two loops of a stage ---- */
 
-static void store_point(CpuFn *f, void *context)
+static void store_point(CpuFn *f, void *context, LLVMValueRef column)
 {
     (void)context;
+    (void)column;
     cpu_store_point(f);
 }
 

@@ -278,16 +278,41 @@ static void add_pool(Run *r, const char *name, bool max, int64_t stride)
         build_reduce(&r->b, "pool", 1, &x, 3, out, 2, red, ORDER_CHAIN, acc, DT_F32, NULL));
 }
 
-static void add_scan(Run *r, const char *name, DType t, int axis)
+/* Of two results; computed in `acc_t`. */
+static void add_scan(Run *r, const char *name, DType t, DType acc_t, int rank, Dim *d, int axis)
 {
-    Dim d[] = {D(6), D(29), D(35)};
-    Value *x = arg(r, t, 3, d);
-    Acc acc = {.monoid = MONOID_SUM, .dtype = t, .body = AT(0, x, I(0), I(1), I(2))};
-    StageOut o = {.dtype = t, .value = sx_acc(T, 0, t)};
-    Stage s = {
-        .rank = 3, .extent = d, .n_acc = 1, .acc = &acc, .scan_axis = axis, .n_out = 1, .out = &o};
+    Value *x = arg(r, t, rank, d);
+    const Sx *v = sx_acc(T, 0, acc_t), *body = sx_cast(T, AT(0, x, I(0), I(1), I(2)), acc_t);
+    Acc acc = {.monoid = MONOID_SUM, .dtype = acc_t, .body = body};
+    StageOut o[] = {{.dtype = t, .value = sx_cast(T, v, t)},
+                    {.dtype = acc_t, .value = sx_sub(T, v, body), .result = 1}};
+    Stage s = {.rank = rank,
+               .extent = d,
+               .n_acc = 1,
+               .acc = &acc,
+               .scan_axis = axis,
+               .n_out = 2,
+               .out = o};
 
-    run_add(r, name, build_stage(&r->b, "scan", 1, &x, &s, 1, NULL));
+    run_add(r, name, build_stage(&r->b, "scan", 1, &x, &s, 2, NULL));
+}
+
+/* A reduction of rows [i, n[i]), of which the body says so itself. */
+static void add_ends(Run *r, const char *name, Monoid m, int64_t rows)
+{
+    Value *x = run_value(r, DT_F32, 3, (int64_t[]){7, 9, 40}), *ends;
+    Dim *d = dims_of(r, 2, (int64_t[]){7, 40}), *red = dims_of(r, 1, (int64_t[]){rows});
+    const Sx *end, *e = AT(0, x, I(0), sx_min(T, I(2), K(8)), I(1));
+
+    ends = run_value(r, DT_I64, 1, (int64_t[]){7});
+    end = AT(1, ends, I(0));
+    e = sx_select(T, sx_lt(T, I(2), end), e, F(m == MONOID_MAX ? -INFINITY : 0));
+    Acc acc = {.monoid = m, .dtype = DT_F32, .body = e};
+    run_add_value(r, name,
+                  build_reduce(&r->b, "ends", 2, (Value *[]){x, ends}, 2, d, 1, red, ORDER_CHAIN,
+                               acc, DT_F32, NULL));
+    r->cases[r->n - 1].lo = -2;
+    r->cases[r->n - 1].hi = rows > 0 ? rows + 2 : 40;
 }
 
 /* ---- Data-dependent places */
@@ -469,9 +494,17 @@ static void reductions(Run *r)
     add_pool(r, "maxpool", true, 1);
     add_pool(r, "maxpool 2", true, 2);
     add_pool(r, "sumpool", false, 1);
-    add_scan(r, "cumsum last", DT_F32, 2);
-    add_scan(r, "cumsum middle", DT_F32, 1);
-    add_scan(r, "cumsum i64", DT_I64, 0);
+    add_ends(r, "sums that end", MONOID_SUM, 40);
+    add_ends(r, "maxima that end", MONOID_MAX, 60);
+    add_scan(r, "cumsum last", DT_F32, DT_F32, DIMS(6, 29, 35), 2);
+    add_scan(r, "cumsum middle", DT_F32, DT_F32, DIMS(6, 29, 35), 1);
+    add_scan(r, "cumsum i64", DT_I64, DT_I64, DIMS(6, 29, 35), 0);
+    add_scan(r, "cumsum last i64", DT_I64, DT_I64, DIMS(3, 19, 40), 2);
+    add_scan(r, "cumsum last f64", DT_F64, DT_F64, DIMS(1, 16, 37), 2);
+    add_scan(r, "cumsum last f16", DT_F16, DT_F32, DIMS(1, 21, 33), 2);
+    add_scan(r, "cumsum last u8", DT_U8, DT_I32, DIMS(3, 17, 64), 2);
+    add_scan(r, "cumsum last of open rows", DT_F32, DT_F32, DIMS(1, -1, 29), 2);
+    add_scan(r, "cumsum last, open", DT_F32, DT_F32, DIMS(2, 21, -1), 2);
     add_rows(r, "rows", DIMS(6, 100));
     add_rows(r, "rows short", DIMS(3, 5, 9));
     add_rows(r, "rows of two vectors", DIMS(21, 37));

@@ -450,7 +450,7 @@ def top_k(g):
 
 @recipe("CumSum CumProd")
 def cumulative(g):
-    shape = g.shape(1, 4, 200)
+    shape = g.shape(1, 4, 200) if g.chance(.7) else [g.int(4, 40), g.int(4, 40)]
     t = g.t("T")
     x = g.data(t, shape, -1.5, 1.5)
     axis = g.known(np.array(g.axis(len(shape)), g.one(np.int32, I64)), .8)
