@@ -61,7 +61,7 @@ typedef struct NestStage {
     int vec;        /* loop, or -1 */
     int scan;       /* loop of the scan axis, or -1; the last of the domain */
     int tile;       /* loop next to vec along which some loads are contiguous, or -1 */
-    Map address;    /* const Sx * -> Affine *: LOADs; i64 LT and LE: arg0 - arg1 */
+    Map address;    /* const Sx * -> Affine *: LOADs; nest_compares: arg0 - arg1 */
     Affine **store; /* [n_out] elements from the result's (or local's) start */
     const Sx *
         *value;  /* [n_out] what is stored: StageOut.value, for scatters combined with NEST_OLD */
@@ -107,6 +107,11 @@ bool nest_is_framed(const NestStage *s);
 Dim nest_tasks(Nest *n, const NestStage *s, Dim tasks);
 /* The emitted code will ask for d: it joins abi.dim unless it is constant. */
 void nest_need(Nest *n, Dim d);
+/* Of i64: EQ, NE, LT, LE. */
+static inline bool nest_compares(const Sx *e)
+{
+    return e->op >= SX_EQ && e->op <= SX_LE && e->arg[0]->dtype == DT_I64;
+}
 /* What is placed has no order. */
 static inline bool nest_scatters(const StageOut *o)
 {

@@ -170,7 +170,7 @@ static void walk(Walk *w, const Sx *e)
     for (int i = 0; i < e->n; i++)
         walk(w, e->arg[i]);
     w->address -= e->op == SX_CHECK;
-    if ((e->op == SX_LT || e->op == SX_LE) && e->arg[0]->dtype == DT_I64) {
+    if (nest_compares(e)) {
         Affine *x = affine_new(w->nest);
         DimTable *t = dims_of(w->nest);
 

@@ -456,6 +456,8 @@ static LLVMValueRef cast(CpuFn *f, const Sx *e, LLVMValueRef a)
         if (is_real(from)) return LLVMBuildFCmp(f->b, LLVMRealUNE, a, same(f, a, from, 0), "");
         return LLVMBuildICmp(f->b, LLVMIntNE, a, same(f, a, from, 0), "");
     }
+    if (from == DT_BOOL && is_real(to))
+        return select_of(f, a, same_double(f, a, to, 1), same_double(f, a, to, 0));
     if (int_from && dtype_is_int(to)) return int_to_int(f, from, to, a);
     if (int_from && is_real(to))
         return dtype_is_signed(from) && from != DT_BOOL ? LLVMBuildSIToFP(f->b, a, t, "")

@@ -188,7 +188,46 @@ static LLVMValueRef index_value(CpuFn *f, const Sx *e, int depth, int u)
     return LLVMBuildAdd(f->b, cpu_splat(f, v, f->lanes), cpu_iota(f, f->m->i64, f->lanes), "");
 }
 
-/* a < b of i64 where a - b is +-lane + base: one comparison of narrow lane numbers. */
+/* The deepest level that x depends on, its terms alike in all lanes. */
+static int affine_depth(CpuFn *f, const Affine *x)
+{
+    int depth = 0;
+
+    for (int l = 0; l < f->s->n_loop; l++)
+        if (x->coef[f->s->loop[l].last] && f->loop_level[l] > depth) depth = f->loop_level[l];
+    for (int i = 0; i < x->n_term; i++) {
+        const CpuVal *v = cpu_info(f, x->term[i].e);
+        if (v->depth > depth) depth = v->depth;
+    }
+    return depth;
+}
+
+/* +-index + rest is 0: at one index of the loop of the lanes, or none, which is found in front of
+ * that loop. NULL: indices do not fit in 32 bits. */
+static LLVMValueRef lane_equals(CpuFn *f, const Affine *x, int depth, bool up, int u)
+{
+    const NestLoop *l = &f->s->loop[f->vec];
+    Affine rest = *x;
+    LLVMValueRef at, index;
+
+    if (!dim_is_const(l->extent) || l->extent->value > INT32_MAX) return NULL;
+    rest.coef[l->last] = NULL;
+    at = cpu_offset(f, &rest, 0);
+    cpu_at(f, affine_depth(f, &rest));
+    if (up) at = LLVMBuildNeg(f->b, at, "");
+    at = cpu_call2(f, "llvm.smin", at, cpu_dim(f, l->extent));
+    at = cpu_call2(f, "llvm.smax", at, cpu_i64(f->m, -1));
+    at = cpu_splat(f, LLVMBuildTrunc(f->b, at, f->m->i32, ""), f->lanes);
+    cpu_at(f, depth);
+    index = LLVMBuildTrunc(f->b, f->loop_value[f->vec], f->m->i32, "");
+    index = LLVMBuildAdd(f->b, cpu_splat(f, index, f->lanes), cpu_iota(f, f->m->i32, f->lanes), "");
+    if (u)
+        index =
+            LLVMBuildAdd(f->b, index, cpu_splat_const(cpu_i32(f->m, u * f->lanes), f->lanes), "");
+    return LLVMBuildICmp(f->b, LLVMIntEQ, index, at, "");
+}
+
+/* A comparison of i64 where a - b is +-lane + base: one of narrow lane numbers. */
 static LLVMValueRef lane_compare(CpuFn *f, const Sx *e, const CpuVal *info, int u)
 {
     const Affine *x = map_get(&f->s->address, e);
@@ -202,6 +241,10 @@ static LLVMValueRef lane_compare(CpuFn *f, const Sx *e, const CpuVal *info, int 
         if (cpu_varies(f, x->term[i].e)) return NULL;
     }
     up = dim_is(c, 1);
+    if (e->op == SX_EQ || e->op == SX_NE) {
+        r = lane_equals(f, x, info->depth, up, u);
+        return r && e->op == SX_NE ? LLVMBuildNot(f->b, r, "") : r;
+    }
     base = cpu_offset(f, x, u); /* of lane 0 */
     cpu_at(f, info->depth);
     if (up) { /* lane + base < 0 (<= 0): lane < -base (+1) */
@@ -217,8 +260,8 @@ static LLVMValueRef compute(CpuFn *f, const Sx *e, const CpuVal *info, int u)
 {
     LLVMValueRef a[3];
 
-    if (e->op == SX_LT || e->op == SX_LE) {
-        LLVMValueRef r = e->arg[0]->dtype == DT_I64 ? lane_compare(f, e, info, u) : NULL;
+    if (nest_compares(e)) {
+        LLVMValueRef r = lane_compare(f, e, info, u);
         if (r) return r;
     }
     if (e->n > 3) {

@@ -278,6 +278,18 @@ static void add_pool(Run *r, const char *name, bool max, int64_t stride)
         build_reduce(&r->b, "pool", 1, &x, 3, out, 2, red, ORDER_CHAIN, acc, DT_F32, NULL));
 }
 
+static void add_lane_compares(Run *r, const char *name, int64_t columns)
+{
+    Dim *d = dims_of(r, 2, (int64_t[]){23, columns});
+    Value *x = run_value(r, DT_I64, 1, (int64_t[]){23});
+    const Sx *data = AT(0, x, I(0)), *hit = sx_eq(T, I(1), data), *e;
+
+    hit = sx_or(T, hit, sx_eq(T, sx_sub(T, K(30), I(1)), I(0)));
+    e = sx_cast(T, sx_op2(T, SX_NE, sx_add(T, I(1), K(7)), data), DT_F32);
+    e = sx_add(T, e, sx_mul(T, sx_cast(T, hit, DT_F32), F(2)));
+    run_add_value(r, name, build_map(&r->b, "compares", 1, &x, DT_F32, 2, d, e));
+}
+
 /* Of two results; computed in `acc_t`. */
 static void add_scan(Run *r, const char *name, DType t, DType acc_t, int rank, Dim *d, int axis)
 {
@@ -505,6 +517,8 @@ static void reductions(Run *r)
     add_scan(r, "cumsum last u8", DT_U8, DT_I32, DIMS(3, 17, 64), 2);
     add_scan(r, "cumsum last of open rows", DT_F32, DT_F32, DIMS(1, -1, 29), 2);
     add_scan(r, "cumsum last, open", DT_F32, DT_F32, DIMS(2, 21, -1), 2);
+    add_lane_compares(r, "indices alike", 45);
+    add_lane_compares(r, "indices alike, open", -1);
     add_rows(r, "rows", DIMS(6, 100));
     add_rows(r, "rows short", DIMS(3, 5, 9));
     add_rows(r, "rows of two vectors", DIMS(21, 37));
