@@ -337,3 +337,29 @@ Status nest_build_grouped(Arena *arena, Module *m, const Node *node, const uint8
     *out = n;
     return OK;
 }
+
+/* ---- contractions taken apart ---- */
+
+Stage nest_side_stage(Arena *a, const Stage *s, const Sx *value)
+{
+    Stage y = {.rank = s->rank + s->n_reduce, .scan_axis = -1, .n_out = 1};
+    StageOut *o = ARENA_NEW(a, StageOut);
+
+    y.extent = ARENA_ARRAY(a, Dim, y.rank);
+    for (int i = 0; i < y.rank; i++)
+        y.extent[i] = extent_of(s, i);
+    *o = (StageOut){.dtype = value->dtype, .value = value, .result = -1};
+    y.out = o;
+    return y;
+}
+
+Stage nest_result_stage(Arena *a, SxTable *t, const Stage *s)
+{
+    Stage y = *s;
+
+    y.n_reduce = 0;
+    y.acc = ARENA_NEW(a, Acc);
+    DType d = s->acc[0].dtype;
+    *y.acc = (Acc){.monoid = MONOID_SUM, .dtype = d, .body = sx_const_bits(t, d, 0)};
+    return y;
+}

@@ -101,6 +101,11 @@ Status nest_build(Arena *arena, Module *m, const Node *n, NestRewrite rewrite, v
 /* The same, keeping indices of different groups apart; see Nest.group. */
 Status nest_build_grouped(Arena *arena, Module *m, const Node *n, const uint8_t *group,
                           NestRewrite rewrite, void *context, Diag *d, Nest **out) MUST_USE;
+/* A contraction's stage s taken apart, with its indices: one that stores `value`, a side of the
+ * product, at each point of domain and reduction; and one that stores the results of a finished
+ * sum. */
+Stage nest_side_stage(Arena *a, const Stage *s, const Sx *value);
+Stage nest_result_stage(Arena *a, SxTable *t, const Stage *s);
 /* Whether some result has a frame around it; which is written even where there is no point: then
  * there is at least one task. */
 bool nest_is_framed(const NestStage *s);

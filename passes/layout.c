@@ -37,6 +37,7 @@ typedef struct Layouts {
     Map order; /* Value * -> Order *, only where it is not plain */
     Copy *copy;
     int n_copy, cap_copy;
+    Map wanted;  /* by layout_wants */
     Map waiting; /* result of a reshape that nobody has read yet -> its node */
     bool changed;
 } Layouts;
@@ -294,14 +295,16 @@ static Status convolution(Layouts *x, Node *n, ConvOrder *c)
 {
     const Order *have = order_of(x, n->in[c->src]);
     Order plain = plain_order(c->data.n);
+    bool alone = !have && !map_get(&x->wanted, n->out[0]);
 
     if (c->few && !have && !c->depthwise) {
         c->data = plain;
         c->reduce = plain_order(c->reduce.n);
+        if (alone && !c->apart) c->out = plain_order(c->out.n);
     }
     /* a matrix product that reads its operand as columns, where that is how they stand */
     if (c->points && !have && !c->depthwise) c->data = plain;
-    if (c->thin || (c->slim && !have)) {
+    if (c->thin || (c->slim && !have) || (c->planes && alone)) {
         c->out = plain_order(c->out.n);
         c->data = plain;
         c->reduce = plain_order(c->reduce.n);
@@ -530,6 +533,7 @@ Status pass_layout(PassContext *cx, Module *m, bool *changed)
 {
     Layouts x = {.cx = cx, .m = m};
 
+    TRY(layout_wants(cx, m, &x.wanted));
     map_init(&x.order, cx->scratch, false);
     map_init(&x.waiting, cx->scratch, false);
     TRY(module_visit(m, layout_node, &x));

@@ -28,8 +28,10 @@ typedef struct ConvOrder {
     int src, weights;
     bool points;    /* windows of one tap */
     bool few;       /* channels of data: rows of them are too short to be worth a transposition */
+    bool apart;     /* windows do not overlap along the innermost axis of the data */
     bool thin;      /* a window for few features: positions fill the lanes better than they do */
     bool slim;      /* depthwise, of few channels: as thin, where they stand so */
+    bool planes;    /* depthwise, and one that can be done plane by plane */
     bool depthwise; /* no index belongs to the weights alone: they are read along the lanes */
     Order weight;   /* depthwise: order wanted of the weights */
 } ConvOrder;
@@ -42,6 +44,9 @@ typedef struct SampleOrder {
     int src;
 } SampleOrder;
 bool layout_samples(const Node *n, SampleOrder *c);
+/* layout_wants.c: the values whose readers gain by channels that are innermost: *wanted, a Value to
+ * itself. */
+Status layout_wants(PassContext *cx, Module *m, Map *wanted) MUST_USE;
 /* Order of the domain that follows from the orders of n's operands; plain when nothing does. */
 Order layout_following(const Node *n, OrderOf order, void *context);
 /* Whether the innermost index of n's reduction, as it stands, runs along memory in every operand

@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#include "ir/planes.h"
+
 enum { FEW_CHANNELS = 4, FEW_FEATURES = 8 };
 
 /* Indices of a kernel's only stage that an expression uses. */
@@ -167,6 +169,23 @@ static bool is_slim(const Stage *s, uint32_t both)
     return channels <= FEW_CHANNELS;
 }
 
+/* Along the last axis a window is no wider than its steps. */
+static bool is_apart(SxTable *t, const Stage *s, const Sx *load)
+{
+    const Sx *at = load->arg[operand_rank(load) - 1], *stride, *rest;
+    int64_t step = 1, wide = 1;
+
+    for (int i = 0; i < s->rank + s->n_reduce; i++) {
+        if (!sx_uses_index(t, at, i) || !sx_linear(t, at, i, &stride, &rest)) continue;
+        if (stride->op != SX_CONST) return false;
+        if (i < s->rank)
+            step = (int64_t)stride->bits;
+        else if (dim_is_const(s->reduce[i - s->rank]))
+            wide += (s->reduce[i - s->rank]->value - 1) * (int64_t)stride->bits;
+    }
+    return wide <= step && step > 1;
+}
+
 static bool is_window(const Stage *s, const uint32_t *uses, int rank)
 {
     for (int i = 0; i < rank; i++)
@@ -179,6 +198,7 @@ bool layout_convolution(const Node *n, ConvOrder *c)
     SxTable *t = &n->parent->module->sx;
     const Stage *s = &n->kernel->stage[0];
     uint32_t uses[MAX_RANK], weight_uses[MAX_RANK], in_data, in_weight;
+    Planes planes;
 
     if (n->kernel->n_stage != 1 || s->n_acc != 1 || s->acc[0].monoid != MONOID_DOT) return false;
     if (s->rank < 3 || s->scan_axis >= 0 || s->order != ORDER_CHAIN) return false;
@@ -207,6 +227,7 @@ bool layout_convolution(const Node *n, ConvOrder *c)
     /* of bytes, four neighbours are one element of the product: rows are worth it always */
     c->few = dtype_is_float(s->acc[0].dtype) &&
              few_channels(s, uses, operand_rank(x.load), in_data & ~in_weight);
+    c->apart = is_apart(t, s, x.load);
     c->points = dtype_is_float(s->acc[0].dtype) && one_tap(s, uses, operand_rank(x.load));
     c->thin = dtype_is_float(s->acc[0].dtype) &&
               is_thin(s, uses, operand_rank(x.load), in_data, in_weight);
@@ -226,6 +247,7 @@ bool layout_convolution(const Node *n, ConvOrder *c)
     } else {
         c->depthwise = false;
     }
+    c->planes = c->depthwise && kernel_planes(t, s, &planes);
     return true;
 }
 

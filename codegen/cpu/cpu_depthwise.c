@@ -50,9 +50,25 @@ static int last_above(const Stage *s, int below)
 
 typedef struct Reads {
     const Nest *n;
-    int channel, nodes;
+    int channel;
     bool yes;
 } Reads;
+
+static void count_node(void *context, const Sx *e)
+{
+    if (e->dtype != DT_I64 && e->dtype != DT_BOOL) ++*(int *)context;
+}
+
+/* As they are before a level writes out what it has no instructions for: all levels take the same
+ * kernels. */
+static bool sides_are_short(SxTable *t, const Stage *s)
+{
+    int body = 0, body2 = 0;
+
+    sx_visit(t, s->acc[0].body, count_node, &body);
+    sx_visit(t, s->acc[0].body2, count_node, &body2);
+    return body <= MOST_NODES && body2 <= MOST_NODES;
+}
 
 /* Elements next to each other along `channel`, each for one channel or for several in a row; or the
  * same for all. No guard asks for the channel. */
@@ -62,7 +78,6 @@ static void reads_channels(void *context, const Sx *e)
     const NestStage *s = &r->n->stage[0];
     const Affine *x = e->op == SX_LOAD && e->src >= 0 ? map_get(&s->address, e) : NULL;
 
-    if (e->dtype != DT_I64 && e->dtype != DT_BOOL) r->nodes++;
     if (e->op == SX_CHECK) r->yes = false;
     if (e->op != SX_LOAD) return;
     if (e->guarded && sx_uses_index(&r->n->module->sx, e->arg[e->n - 1], r->channel))
@@ -75,10 +90,10 @@ static void reads_channels(void *context, const Sx *e)
 
 static bool side_taken(SxTable *t, const Nest *n, const Sx *e, int channel)
 {
-    Reads r = {n, channel, 0, true};
+    Reads r = {n, channel, true};
 
     sx_visit(t, e, reads_channels, &r);
-    return r.yes && r.nodes <= MOST_NODES;
+    return r.yes;
 }
 
 static bool form_taken(SxTable *t, const Nest *n, int channel)
@@ -174,6 +189,7 @@ Status cpu_depthwise_prepare(Arena *arena, Nest *n, const CpuIsa *isa, Diag *d, 
 
     *out = NULL;
     if (!isa->vector_bytes || !stage_taken(n)) return OK;
+    if (!sides_are_short(t, &n->node->kernel->stage[0])) return OK;
     channel = last_above(s, s->rank);
     if (channel < 0 || !sx_uses_index(t, s->acc[0].body, channel) ||
         !sx_uses_index(t, s->acc[0].body2, channel))

@@ -90,30 +90,6 @@ static Dim set_size(const CpuGemm *g, DimTable *t, int set)
 
 /* ---- the nest of three stages ---- */
 
-static Stage side_stage(Arena *a, const Stage *s, const Sx *value)
-{
-    Stage y = {.rank = s->rank + s->n_reduce, .scan_axis = -1, .n_out = 1};
-    StageOut *o = ARENA_NEW(a, StageOut);
-
-    y.extent = ARENA_ARRAY(a, Dim, y.rank);
-    for (int i = 0; i < y.rank; i++)
-        y.extent[i] = index_extent(s, i);
-    *o = (StageOut){.dtype = value->dtype, .value = value, .result = -1};
-    y.out = o;
-    return y;
-}
-
-static Stage result_stage(Arena *a, SxTable *t, const Stage *s)
-{
-    Stage y = *s;
-
-    y.n_reduce = 0;
-    y.acc = ARENA_NEW(a, Acc);
-    DType d = s->acc[0].dtype;
-    *y.acc = (Acc){.monoid = MONOID_SUM, .dtype = d, .body = sx_const_bits(t, d, 0)};
-    return y;
-}
-
 static Status build_nest(CpuGemm *g, Arena *a, const Nest *n, const Contraction *c, Diag *d)
 {
     const Stage *s = &n->kernel->stage[0];
@@ -123,9 +99,9 @@ static Status build_nest(CpuGemm *g, Arena *a, const Nest *n, const Contraction 
 
     k->n_stage = GEMM_STAGES;
     k->stage = ARENA_ARRAY(a, Stage, GEMM_STAGES);
-    k->stage[STAGE_A] = side_stage(a, s, c->swapped ? s->acc[0].body2 : s->acc[0].body);
-    k->stage[STAGE_B] = side_stage(a, s, c->swapped ? s->acc[0].body : s->acc[0].body2);
-    k->stage[STAGE_OUT] = result_stage(a, &n->module->sx, s);
+    k->stage[STAGE_A] = nest_side_stage(a, s, c->swapped ? s->acc[0].body2 : s->acc[0].body);
+    k->stage[STAGE_B] = nest_side_stage(a, s, c->swapped ? s->acc[0].body : s->acc[0].body2);
+    k->stage[STAGE_OUT] = nest_result_stage(a, &n->module->sx, s);
     node->kernel = k;
     TRY(nest_build_grouped(a, n->module, node, group, NULL, NULL, d, &g->nest));
     g->nest->abi.tasks = dim_const(&n->module->dims, 1);

@@ -12,12 +12,14 @@
 #include "codegen/cpu/cpu_depthwise.h"
 #include "codegen/cpu/cpu_emit.h"
 #include "codegen/cpu/cpu_gemm.h"
+#include "codegen/cpu/cpu_planes.h"
 
 struct CpuKernel {
     Nest *nest;
     const CpuIsa *isa;
-    CpuGemm *gemm;           /* NULL: another road */
-    CpuDepthwise *depthwise; /* NULL: the generic loops */
+    CpuGemm *gemm; /* NULL: another road */
+    CpuPlanes *planes;
+    CpuDepthwise *depthwise; /* all NULL: the generic loops */
 };
 
 static const Sx *expand(void *context, SxTable *t, const Sx *e)
@@ -48,8 +50,10 @@ Status cpu_kernel_prepare(Arena *arena, Module *m, const Node *n, const CpuIsa *
 
     k->isa = isa;
     TRY(nest_build(arena, m, n, expand, (void *)(uintptr_t)isa, d, &k->nest));
-    TRY(cpu_gemm_prepare(arena, k->nest, isa, tile, lead ? lead->gemm : NULL, d, &k->gemm));
-    if (!k->gemm) TRY(cpu_depthwise_prepare(arena, k->nest, isa, d, &k->depthwise));
+    TRY(cpu_planes_prepare(arena, k->nest, isa, d, &k->planes));
+    if (!k->planes)
+        TRY(cpu_gemm_prepare(arena, k->nest, isa, tile, lead ? lead->gemm : NULL, d, &k->gemm));
+    if (!k->planes && !k->gemm) TRY(cpu_depthwise_prepare(arena, k->nest, isa, d, &k->depthwise));
     if (lead) {
         INVARIANT(d, !lead->gemm == !k->gemm && same_abi(&lead->nest->abi, &k->nest->abi));
     }
@@ -518,6 +522,7 @@ Status cpu_kernel_emit(CpuModule *m, const CpuKernel *k, const char *name)
     LLVMBasicBlockRef leave;
     const NestStage *s;
 
+    if (k->planes) return cpu_planes_emit(m, k->planes, name);
     if (k->gemm) return cpu_gemm_emit(m, k->gemm, name);
     if (k->depthwise) return cpu_depthwise_emit(m, k->depthwise, name);
     cpu_fn_open(f, m, k->nest, name);

@@ -49,13 +49,19 @@ def product(m, n, k, constant=True):
                     weights, [("y", f32)])
 
 
-def window(channels, features, size, kernel, stride=1, group=1, batch=1):
+def window(channels, features, size, kernel, stride=1, group=1, batch=1, before=False):
+    """A convolution with bias and ReLU; before: behind another one, so that channels are innermost."""
     rng, f32 = np.random.default_rng(2), TensorProto.FLOAT
     w = rng.standard_normal((features, channels // group, kernel, kernel), np.float32)
     pad = kernel // 2
     conv = helper.make_node("Conv", ["x", "w", "c"], ["h"], strides=[stride] * 2, pads=[pad] * 4, group=group)
-    return model_of([conv, helper.make_node("Relu", ["h"], ["y"])], [("x", f32, (batch, channels, size, size))],
-                    {"w": w, "c": rng.standard_normal(features, np.float32)}, [("y", f32)])
+    weights = {"w": w, "c": rng.standard_normal(features, np.float32)}
+    nodes = [conv, helper.make_node("Relu", ["h"], ["y"])]
+    if before:
+        weights["v"] = rng.standard_normal((channels, 8, 1, 1), np.float32)
+        conv.input[0] = "g"
+        nodes.insert(0, helper.make_node("Conv", ["x", "v"], ["g"]))
+    return model_of(nodes, [("x", f32, (batch, 8 if before else channels, size, size))], weights, [("y", f32)])
 
 
 def integers(m, n, k, signed, known=True):
@@ -80,8 +86,10 @@ MODELS = {
        for a in ((64, 64, 56, 3), (256, 64, 28, 1), (512, 512, 7, 3), (3, 64, 112, 7, 2), (128, 256, 14, 1, 2),
                  (16, 24, 9, 3), (32, 4, 20, 3), (64, 64, 14, 3, 1, 4), (16, 3, 60, 9), (16, 1, 60, 3),
                  (16, 8, 60, 3))},
-    "depthwise 3": window(96, 96, 28, 3, 1, 96),
-    "depthwise 5": window(40, 40, 15, 5, 2, 40),
+    "depthwise 3": window(96, 96, 28, 3, 1, 96, before=True),
+    "depthwise 5": window(40, 40, 15, 5, 2, 40, before=True),
+    **{f"planes {'x'.join(map(str, a))}": window(a[0], a[0], *a[1:], group=a[0])
+       for a in ((96, 28, 3), (40, 39, 5, 2), (16, 56, 7), (8, 40, 31), (4, 300, 3), (8, "n", 3))},
     **{f"bytes {m}x{n}x{k} {'signed' if s else 'unsigned'}": integers(m, n, k, s)
        for m, n, k in ((1, 256, 64), (13, 96, 160), (64, 48, 63), (70, 100, 200), ("m", 64, 128)) for s in (False, True)},
     "bytes of two inputs": integers(64, 96, 80, False, False),

@@ -11,6 +11,71 @@ static void add_conv(Run *r, const char *name, const char *x, const char *w, con
           x, w, attrs);
 }
 
+/* Depthwise, alone: plane by plane; and behind a product over channels, which are innermost then.
+ */
+static void add_depthwise(Run *r, const char *name, const char *x, const char *product,
+                          const char *w, const char *attrs)
+{
+    add_conv(r, name, x, w, attrs);
+    GRAPH(arena_printf(r->arena, "%s, rows of channels", name),
+          "input %%x : f32[%s]\nconst %%v : f32[%s] {0 ...}\nconst %%w : f32[%s] {0 ...}\n"
+          "%%h = Conv(%%x, %%v)\n%%y = Conv(%%h, %%w) {%s}\noutput %%y",
+          x, product, w, attrs);
+}
+
+static void depthwise(Run *r)
+{
+    add_depthwise(r, "depthwise", "2,12,6,17", "12,12,1,1", "12,1,3,3",
+                  "group=12, pads=ints [1,1,1,1]");
+    add_depthwise(r, "depthwise twice", "1,6,6,17", "6,6,1,1", "12,1,3,3",
+                  "group=6, pads=ints [1,1,1,1]");
+    add_depthwise(r, "depthwise four times", "1,5,6,7", "5,5,1,1", "20,1,3,3",
+                  "group=5, pads=ints [1,1,1,1]");
+    add_depthwise(r, "depthwise by 2", "1,40,9,11", "40,40,1,1", "40,1,3,3",
+                  "group=40, pads=ints [1,1,1,1], strides=ints [2,2]");
+    add_depthwise(r, "depthwise 5x5", "2,24,8,7", "24,24,1,1", "24,1,5,5",
+                  "group=24, pads=ints [2,2,2,2]");
+    add_depthwise(r, "depthwise open", "b,24,m,n", "24,24,1,1", "24,1,3,3",
+                  "group=24, pads=ints [1,1,1,1]");
+    add_depthwise(r, "depthwise 1d", "2,20,33", "20,20,1", "20,1,7", "group=20, pads=ints [3,3]");
+    add_depthwise(r, "depthwise 9x9", "1,17,11,12", "17,17,1,1", "17,1,9,9", "group=17");
+    add_depthwise(r, "depthwise one point", "1,33,3,3", "33,33,1,1", "33,1,3,3", "group=33");
+    add_depthwise(r, "depthwise 3d", "1,6,4,5,9", "6,6,1,1,1", "6,1,3,3,3",
+                  "group=6, pads=ints [1,1,1,1,1,1]");
+    add_conv(r, "planes by 3 and 4", "1,5,23,45", "5,1,5,6",
+             "group=5, pads=ints [2,3,1,2], strides=ints [3,4]");
+    add_conv(r, "planes by 5 and 2", "1,5,23,45", "5,1,3,2", "group=5, strides=ints [5,2]");
+    add_conv(r, "planes by 2 of one tap", "1,5,9,20", "5,1,1,1", "group=5, strides=ints [2,2]");
+    add_conv(r, "planes, dilated", "1,5,30,50", "5,1,3,3",
+             "group=5, pads=ints [4,6,4,6], dilations=ints [4,6]");
+    add_conv(r, "planes, dilated in steps", "1,5,20,33", "5,1,3,3",
+             "group=5, pads=ints [2,2,2,2], strides=ints [2,2], dilations=ints [2,2]");
+    add_conv(r, "planes of wide rows", "1,2,5,1100", "2,1,3,3", "group=2, pads=ints [1,1,1,1]");
+    add_conv(r, "planes of many rows", "1,2,150,40", "2,1,7,7", "group=2, pads=ints [3,3,3,3]");
+    add_conv(r, "planes, wide padding", "1,3,3,4", "3,1,3,3", "group=3, pads=ints [20,37,5,18]");
+    add_conv(r, "planes of many taps", "1,3,20,37", "3,1,11,12", "group=3, pads=ints [5,6,5,5]");
+    add_conv(r, "planes of many taps by 2", "1,3,24,37", "3,1,9,11",
+             "group=3, pads=ints [4,5,4,5], strides=ints [2,2]");
+    add_conv(r, "planes of many taps, open", "b,3,m,n", "3,1,9,9", "group=3, pads=ints [4,4,4,4]");
+    add_conv(r, "planes by 2, open", "b,3,m,n", "3,1,5,5",
+             "group=3, pads=ints [2,2,2,2], strides=ints [2,2]");
+    add_conv(r, "lines of many taps", "3,5,190", "5,1,70", "group=5, pads=ints [35,34]");
+    add_conv(r, "lines, causal, open", "b,5,n", "5,1,4", "group=5, pads=ints [3,0]");
+    add_conv(r, "planes of columns", "1,5,40,19", "5,1,7,1", "group=5, pads=ints [3,0,3,0]");
+    add_conv(r, "planes of rows", "2,5,9,40", "5,1,1,7", "group=5, pads=ints [0,3,0,3]");
+    add_conv(r, "planes one row high", "1,5,3,40", "5,1,3,3", "group=5, pads=ints [0,1,0,1]");
+    GRAPH("planes of inputs, with residual",
+          "input %%x : f32[2,5,9,21]\ninput %%w : f32[5,1,3,3]\ninput %%b : f32[5]\n"
+          "%%h = Conv(%%x, %%w, %%b) {group=5, pads=ints [1,1,1,1]}\n%%i = Add(%%h, %%x)\n"
+          "%%y = Relu(%%i)\noutput %%y");
+    GRAPH("planes of f16", "input %%x : f16[1,5,9,21]\nconst %%w : f16[5,1,3,3] {0 ...}\n"
+                           "%%y = Conv(%%x, %%w) {group=5, pads=ints [1,1,1,1]}\noutput %%y");
+    GRAPH("planes of planes",
+          "input %%x : f32[1,5,9,21]\nconst %%v : f32[5,1,3,3] {0 ...}\n"
+          "const %%w : f32[5,1,5,5] {0 ...}\n%%h = Conv(%%x, %%v) {group=5, pads=ints [1,1,1,1]}\n"
+          "%%i = Relu(%%h)\n%%y = Conv(%%i, %%w) {group=5, pads=ints [2,2,2,2]}\noutput %%y");
+}
+
 static void convolutions(Run *r)
 {
     add_conv(r, "1x1", "2,16,7,9", "24,16,1,1", "");
@@ -34,18 +99,10 @@ static void convolutions(Run *r)
     add_conv(r, "dilated", "1,4,12,13", "6,4,3,3", "pads=ints [2,2,2,2], dilations=ints [2,2]");
     add_conv(r, "same", "1,4,12,13", "6,4,3,3", "auto_pad=\"SAME_UPPER\", strides=ints [2,3]");
     add_conv(r, "groups", "2,12,6,7", "8,3,3,3", "group=4, pads=ints [1,1,1,1]");
-    add_conv(r, "depthwise", "2,12,6,17", "12,1,3,3", "group=12, pads=ints [1,1,1,1]");
-    add_conv(r, "depthwise twice", "1,6,6,17", "12,1,3,3", "group=6, pads=ints [1,1,1,1]");
-    add_conv(r, "depthwise four times", "1,5,6,7", "20,1,3,3", "group=5, pads=ints [1,1,1,1]");
-    add_conv(r, "depthwise by 2", "1,40,9,11", "40,1,3,3",
-             "group=40, pads=ints [1,1,1,1], strides=ints [2,2]");
-    add_conv(r, "depthwise 5x5", "2,24,8,7", "24,1,5,5", "group=24, pads=ints [2,2,2,2]");
-    add_conv(r, "depthwise open", "b,24,m,n", "24,1,3,3", "group=24, pads=ints [1,1,1,1]");
-    add_conv(r, "depthwise 1d", "2,20,33", "20,1,7", "group=20, pads=ints [3,3]");
-    add_conv(r, "depthwise 9x9", "1,17,11,12", "17,1,9,9", "group=17");
-    add_conv(r, "depthwise one point", "1,33,3,3", "33,1,3,3", "group=33");
     add_conv(r, "one feature a group", "1,12,6,17", "4,3,3,3", "group=4");
     add_conv(r, "1d", "2,4,40", "9,4,5", "pads=ints [2,2]");
+    add_conv(r, "1d of one channel by 5", "2,1,300", "40,1,10", "strides=ints [5]");
+    add_conv(r, "patches of two channels", "1,2,24,40", "33,2,8,8", "strides=ints [8,8]");
     add_conv(r, "1d by 3", "2,4,40", "9,4,5", "pads=ints [2,2], strides=ints [3]");
     add_conv(r, "3d", "1,2,4,5,6", "9,2,2,3,2", "pads=ints [1,1,0,0,1,1]");
     add_conv(r, "open batch", "b,5,9,11", "7,5,3,3", "pads=ints [1,1,1,1]");
@@ -188,10 +245,10 @@ static void normalisations(Run *r)
 
 int main(void)
 {
-    static void (*const groups[])(Run *) = {convolutions, byte_convolutions, transposed};
+    static void (*const groups[])(Run *) = {convolutions, depthwise, byte_convolutions, transposed};
     static void (*const inexact[])(Run *) = {normalisations};
 
     graph_run_groups(1, inexact, 16, false);
-    graph_run_groups(3, groups, 34, true);
+    graph_run_groups(4, groups, 34, true);
     return check_result();
 }
