@@ -171,6 +171,22 @@ static Status check_dtype(const Node *n, int k, const PortDef *p, Diag *d)
     return OK;
 }
 
+static Status check_rank(const Node *n, int k, const PortDef *p, Diag *d)
+{
+    const Type *t = in_type(n, k);
+    char allowed[4 * MAX_RANK + 8] = "";
+
+    if (!p->ranks || t->kind != TYPE_TENSOR || t->rank == RANK_UNKNOWN) return OK;
+    if (p->ranks >> t->rank & 1) return OK;
+    for (int r = 0; r <= MAX_RANK; r++)
+        if (p->ranks >> r & 1) {
+            size_t at = strlen(allowed);
+            snprintf(allowed + at, sizeof allowed - at, at ? " or %d" : "%d", r);
+        }
+    return op_error(n, d, p->name, "%s: input %d has rank %d, expected %s", n->op->name, k, t->rank,
+                    allowed);
+}
+
 static Status check_same_var(const Node *n, int k, const PortDef *p, Diag *d)
 {
     for (int i = 0; i < k && p->var; i++) {
@@ -203,6 +219,7 @@ Status op_check(Node *n, Diag *d)
             continue;
         }
         TRY(check_dtype(n, k, p, d));
+        TRY(check_rank(n, k, p, d));
         TRY(check_same_var(n, k, p, d));
     }
     for (const AttrDef *a = op->attr; a && a->name; a++)

@@ -81,8 +81,11 @@ typedef struct PortDef {
     unsigned types;  /* DT_BIT set; 0: not a tensor (sequence, optional): infer checks it itself */
     const char *var; /* type variable "T", or NULL */
     bool optional;
-    bool variadic; /* the last one only: any number, at least one unless optional */
+    bool variadic;  /* the last one only: any number, at least one unless optional */
+    unsigned ranks; /* RANK set accepted, 0: any; an unknown rank passes */
 } PortDef;
+
+#define RANK(k) (1u << (k))
 
 /* What infer may use. Types and contents of inputs are set before infer runs (a NULL input has
  * none). */

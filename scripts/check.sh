@@ -61,6 +61,7 @@ hostile-bin | counts | 10 | hostile models through the command: 25 of each kind
 hostile-dat | counts |  5 | hostile data through executables
 hostile-img | counts |  5 | damaged image files through executables that decode them
 hostile-mut | counts |  5 | node tests with attributes, types, operands, constants changed, under ASan and UBSan: 1,000
+hostile-opr | counts |  8 | every operator with operands of other ranks, extents and types, under ASan and UBSan
 random      | counts |  5 | random graphs against the onnx package, 8 levels, targets and selections of passes: 60, seeded
 operators   | counts |  5 | every operator in 5 random configurations: evaluator against ONNX Runtime and onnx, code against the evaluator
 contrib     | counts |  5 | operators of com.microsoft against ONNX Runtime: 4 rounds, seeded
@@ -449,6 +450,16 @@ step_hostile-mut()
     rm -rf $out
     ninja -C build/asan hostile_run && $PYTHON tests/hostile/mutate_models.py $out "$data" \
         --count "$([ -n "$FULL" ] && echo 60000 || echo 1000)" && build/asan/tests/hostile_run $out
+}
+
+step_hostile-opr()
+{
+    local out=build/hostile-operands
+    need_python
+    rm -rf $out
+    ninja -C build/asan hostile_run &&
+        $PYTHON -W ignore tests/hostile/mutate_operands.py $out --count "$([ -n "$FULL" ] && echo 5 || echo 1)" &&
+        build/asan/tests/hostile_run $out
 }
 
 step_random()

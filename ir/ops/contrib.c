@@ -166,12 +166,24 @@ static void layer_norm(Build *b, const Node *n, Value *x, Value *gamma, Value *b
         out[k] = y->out[k];
 }
 
+/* x + skip + bias: narrow floats are summed, and what is wanted of the sum is computed, in f32. */
+static Value *skip_sum(Build *b, const Node *n, int bias)
+{
+    DType wide = compute_dtype(in_type(n, 0)->dtype);
+    Value *sum = make_add(b, make_cast(b, n->in[0], wide), make_cast(b, n->in[1], wide));
+
+    return has_in(n, bias) ? make_add(b, sum, make_cast(b, n->in[bias], wide)) : sum;
+}
+
 static Status lower_skip_norm(Build *b, const Node *n, Value **out)
 {
-    Value *sum = make_plus(b, make_add(b, n->in[0], n->in[1]), in_value(n, 4));
+    DType type = in_type(n, 0)->dtype, wide = compute_dtype(type);
+    Value *sum = skip_sum(b, n, 4), *gamma = make_cast(b, n->in[2], wide), *beta = NULL;
 
-    layer_norm(b, n, sum, n->in[2], in_value(n, 3), out);
-    if (has_out(n, 3)) out[3] = sum;
+    if (has_in(n, 3)) beta = make_cast(b, n->in[3], wide);
+    layer_norm(b, n, sum, gamma, beta, out);
+    out[0] = make_cast(b, out[0], type);
+    if (has_out(n, 3)) out[3] = make_cast(b, sum, type);
     return b->status;
 }
 
@@ -199,12 +211,13 @@ static Value *rms_norm(Build *b, const Node *n, Value *x, Value *gamma, int64_t 
 
 static Status lower_skip_simple(Build *b, const Node *n, Value **out)
 {
-    Value *sum = make_plus(b, make_add(b, n->in[0], n->in[1]), in_value(n, 3));
+    DType type = in_type(n, 0)->dtype, wide = compute_dtype(type);
+    Value *sum = skip_sum(b, n, 3);
 
-    out[0] = rms_norm(b, n, sum, n->in[2], -1);
+    out[0] = make_cast(b, rms_norm(b, n, sum, make_cast(b, n->in[2], wide), -1), type);
     if (has_out(n, 1)) return op_unsupported(n, b->diag, "the output \"mean\"");
     if (has_out(n, 2)) out[2] = inverse_rms(b, n, sum, -1);
-    if (has_out(n, 3)) out[3] = sum;
+    if (has_out(n, 3)) out[3] = make_cast(b, sum, type);
     return b->status;
 }
 
@@ -233,8 +246,6 @@ static Status lower_embed(Build *b, const Node *n, Value **out)
     Value *sum, *place, *norm[3] = {NULL}, *zero;
     int64_t kind = attr_int(n, "mask_index_type", 1);
 
-    if (ids->rank != 2)
-        return op_error(n, b->diag, "input_ids", "%s: rank %d, expected 2", n->op->name, ids->rank);
     place = has_in(n, 8) ? n->in[8] : positions(b, ids->dim[1]);
     sum = make_gather(b, n->in[2], n->in[0], 0);
     sum = make_add(b, sum, make_gather(b, n->in[3], place, 0));
@@ -369,16 +380,19 @@ const OpDef contrib_ops[] = {
      MICROSOFT_ROW(lower_quick_gelu)},
     {.name = "SkipLayerNormalization",
      .about = "LayerNormalization(input + skip + bias)",
-     ROW_IN({"input", T_FLOAT, "T"}, {"skip", T_FLOAT, "T"}, {"gamma", T_FLOAT, "T"},
-            {"beta", T_FLOAT, "T", true}, {"bias", T_FLOAT, "T", true}),
+     ROW_IN({"input", T_FLOAT, "T", .ranks = RANK(2) | RANK(3)}, {"skip", T_FLOAT, "T"},
+            {"gamma", T_FLOAT, "T", .ranks = RANK(1)},
+            {"beta", T_FLOAT, "T", true, .ranks = RANK(1)},
+            {"bias", T_FLOAT, "T", true, .ranks = RANK(1)}),
      ROW_OUT({"output", T_FLOAT, "T"}, {"mean", T_FLOAT, "U", true},
              {"inv_std_var", T_FLOAT, "U", true}, {"input_skip_bias_sum", T_FLOAT, "T", true}),
      ROW_ATTRS(ATTR_F("epsilon", (double)1e-12f)),
      MICROSOFT_ROW(lower_skip_norm)},
     {.name = "SkipSimplifiedLayerNormalization",
      .about = "RMSNormalization(input + skip + bias)",
-     ROW_IN({"input", T_FLOAT, "T"}, {"skip", T_FLOAT, "T"}, {"gamma", T_FLOAT, "T"},
-            {"bias", T_FLOAT, "T", true}),
+     ROW_IN({"input", T_FLOAT, "T", .ranks = RANK(2) | RANK(3)}, {"skip", T_FLOAT, "T"},
+            {"gamma", T_FLOAT, "T", .ranks = RANK(1)},
+            {"bias", T_FLOAT, "T", true, .ranks = RANK(1)}),
      ROW_OUT({"output", T_FLOAT, "T"}, {"mean", T_FLOAT, "U", true},
              {"inv_std_var", T_FLOAT, "U", true}, {"input_skip_bias_sum", T_FLOAT, "T", true}),
      ROW_ATTRS(ATTR_F("epsilon", (double)1e-12f)),
@@ -401,11 +415,14 @@ const OpDef contrib_ops[] = {
      .lower = lower_simple_norm},
     {.name = "EmbedLayerNormalization",
      .about = "LayerNormalization of the sum of word, position and segment embeddings",
-     ROW_IN({"input_ids", T_IDS, "T1"}, {"segment_ids", T_IDS, "T1", true},
-            {"word_embedding", T_FLOAT, "T"}, {"position_embedding", T_FLOAT, "T"},
-            {"segment_embedding", T_FLOAT, "T", true}, {"gamma", T_FLOAT, "T"},
-            {"beta", T_FLOAT, "T"}, {"mask", DT_BIT(DT_I32), NULL, true},
-            {"position_ids", T_IDS, NULL, true}),
+     ROW_IN({"input_ids", T_IDS, "T1", .ranks = RANK(2)},
+            {"segment_ids", T_IDS, "T1", true, .ranks = RANK(2)},
+            {"word_embedding", T_FLOAT, "T", .ranks = RANK(2)},
+            {"position_embedding", T_FLOAT, "T", .ranks = RANK(2)},
+            {"segment_embedding", T_FLOAT, "T", true, .ranks = RANK(2)},
+            {"gamma", T_FLOAT, "T", .ranks = RANK(1)}, {"beta", T_FLOAT, "T", .ranks = RANK(1)},
+            {"mask", DT_BIT(DT_I32), NULL, true, .ranks = RANK(2)},
+            {"position_ids", T_IDS, NULL, true, .ranks = RANK(2)}),
      ROW_OUT({"output", T_FLOAT, "T"}, {"mask_index", DT_BIT(DT_I32), NULL, true},
              {"embedding_sum", T_FLOAT, "T", true}),
      ROW_ATTRS(ATTR_F("epsilon", (double)1e-12f), ATTR_I("mask_index_type", 1)),

@@ -256,9 +256,6 @@ static Status lower_words(Build *b, const Node *n, Value **out)
     int64_t window;
     Infer cx = {.module = b->module, .build = b, .diag = b->diag};
 
-    if (x->rank != 2 || w->rank != 4 || in_type(n, 3)->rank != 2)
-        return op_error(n, b->diag, "Sequence", "WordConvEmbedding: ranks %d, %d and %d", x->rank,
-                        w->rank, in_type(n, 3)->rank);
     if (!dim_is_const(w->dim[2]) || !dim_is(w->dim[1], 1) || w->dim[2]->value < 1)
         return op_unsupported(n, b->diag, "weights of this shape");
     TRY(infer_vector(&cx, (Node *)(uintptr_t)n, 2, w->dim[0]));
@@ -338,8 +335,6 @@ static Status lower_blob(Build *b, const Node *n, Value **out)
         return op_error(n, b->diag, "B_shape", "MatMulFpQ4: %d numbers, expected rows and columns",
                         count);
     blocks = (shape[0] + 31) / 32;
-    if (blob->rank != 1)
-        return op_error(n, b->diag, "B", "MatMulFpQ4: rank %d, expected 1", blob->rank);
     build_require_equal(b, blob->dim[0],
                         dim_mul(b->dims, dim_const(b->dims, blocks * shape[1]),
                                 dim_const(b->dims, (kind == 1 ? 5 : 4) + 16)));
@@ -369,15 +364,17 @@ const OpDef contrib_delta_ops[] = {
      MICROSOFT_ROW(lower_delta)},
     {.name = "WordConvEmbedding",
      .about = "words as the largest features of their letters",
-     ROW_IN({"Sequence", DT_BIT(DT_I32), "T"}, {"W", T_F32, "T1"}, {"B", T_F32, "T1"},
-            {"C", T_F32, "T1"}),
+     ROW_IN({"Sequence", DT_BIT(DT_I32), "T", .ranks = RANK(2)},
+            {"W", T_F32, "T1", .ranks = RANK(4)}, {"B", T_F32, "T1", .ranks = RANK(1)},
+            {"C", T_F32, "T1", .ranks = RANK(2)}),
      ROW_OUT({"Y", T_F32, "T1"}),
      ROW_ATTRS(ATTR_OPT("char_embedding_size", ATTR_INT), ATTR_OPT("conv_window_size", ATTR_INT),
                ATTR_OPT("embedding_size", ATTR_INT)),
      MICROSOFT_ROW(lower_words)},
     {.name = "MatMulFpQ4",
      .about = "product with a blob of 4-bit weights",
-     ROW_IN({"A", T_F32, "T1"}, {"B", DT_BIT(DT_U8), "T2"}, {"B_shape", DT_BIT(DT_I64), "T3"}),
+     ROW_IN({"A", T_F32, "T1"}, {"B", DT_BIT(DT_U8), "T2", .ranks = RANK(1)},
+            {"B_shape", DT_BIT(DT_I64), "T3", .ranks = RANK(1)}),
      ROW_OUT({"Y", T_F32, "T1"}),
      ROW_ATTRS(ATTR_I("blk_quant_type", 1)),
      MICROSOFT_ROW(lower_blob)},

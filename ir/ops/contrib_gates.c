@@ -147,9 +147,7 @@ static Status lower_gated_norm(Build *b, const Node *n, Value **out)
     if (!sigmoid && strcmp(act, "silu") != 0 && strcmp(act, "swish") != 0)
         return op_error(n, b->diag, "activation",
                         "GatedRMSNorm: found \"%s\", expected silu, swish or sigmoid", act);
-    if (scale->rank != 1 || !dim_is_const(scale->dim[0]))
-        return op_error(n, b->diag, "scale", "GatedRMSNorm: rank %d, expected 1 and a known size",
-                        scale->rank);
+    if (!dim_is_const(scale->dim[0])) return op_unsupported(n, b->diag, "a scale of an open size");
     x = split_last(b, n, as_f32(b, n->in[0]), 0, scale->dim[0]->value);
     x = make_mul(b, rms(b, n, x), as_f32(b, n->in[1]));
     gate = sigmoid ? make_unary(b, "Sigmoid", gate) : silu(b, gate);
@@ -178,9 +176,6 @@ static Status lower_engram(Build *b, const Node *n, Value **out)
     const Type *x = in_type(n, 0);
     Value *v = NULL, *size, *gate;
 
-    if (x->rank != 4 || in_type(n, 2)->rank != 3)
-        return op_error(n, b->diag, "key", "EngramGate: ranks %d and %d, expected 4 and 3", x->rank,
-                        in_type(n, 2)->rank);
     for (int k = 0; k < 2; k++) {
         Value *part = make_mul(b, rms(b, n, as_f32(b, n->in[k])), as_f32(b, n->in[3 + k]));
         v = v ? make_mul(b, v, part) : part;
@@ -278,7 +273,7 @@ const OpDef contrib_gates_ops[] = {
      MICROSOFT_ROW(lower_branch_norm)},
     {.name = "GatedRMSNorm",
      .about = "RMS normalisation of groups, times the activation of a gate",
-     ROW_IN({"X", T_GATES, "T"}, {"scale", T_GATES, "T"}, {"gate", T_GATES, "T"}),
+     ROW_IN({"X", T_GATES, "T"}, {"scale", T_GATES, "T", .ranks = RANK(1)}, {"gate", T_GATES, "T"}),
      ROW_OUT({"Y", T_GATES, "T"}),
      ROW_ATTRS(ATTR_S("activation", "silu"), ATTR_F("epsilon", (double)1e-5f)),
      MICROSOFT_ROW(lower_gated_norm)},
@@ -290,9 +285,9 @@ const OpDef contrib_gates_ops[] = {
      MICROSOFT_ROW(lower_attention_gate)},
     {.name = "EngramGate",
      .about = "value, as much as key and query agree",
-     ROW_IN({"key", T_GATES, "T"}, {"query", T_GATES, "T"}, {"value", T_GATES, "T"},
-            {"key_norm_scale", T_GATES, "T"}, {"query_norm_scale", T_GATES, "T"},
-            {"conv_norm_scale", T_GATES, "T", true}),
+     ROW_IN({"key", T_GATES, "T", .ranks = RANK(4)}, {"query", T_GATES, "T", .ranks = RANK(4)},
+            {"value", T_GATES, "T", .ranks = RANK(3)}, {"key_norm_scale", T_GATES, "T"},
+            {"query_norm_scale", T_GATES, "T"}, {"conv_norm_scale", T_GATES, "T", true}),
      ROW_OUT({"output", T_GATES, "T"}, {"gated_value_normed", T_GATES, "T", true}),
      ROW_ATTRS(ATTR_F("epsilon", (double)1e-5f)),
      MICROSOFT_ROW(lower_engram)},

@@ -172,9 +172,6 @@ static Status route(Build *b, Moe *m, Value *weights, bool among)
     Value *logits = make_cast(b, n->in[1], DT_F32), *v;
     Node *top;
 
-    if (in_type(n, 1)->rank != 2)
-        return op_error(n, b->diag, "router_probs", "%s: rank %d, expected 2", n->op->name,
-                        in_type(n, 1)->rank);
     m->chosen = dim_const(b->dims, k);
     top = build_op_node(b, NULL, "TopK", 2, (Value *[]){logits, build_i64(b, 1, &k)}, 2, 0, NULL);
     if (!top) return b->status;
@@ -197,8 +194,6 @@ static Status moe_read(Build *b, const Node *n, Moe *m)
     Dim dims[2];
 
     *m = (Moe){.n = n};
-    if (x->rank != 2 && x->rank != 3)
-        return op_error(n, b->diag, "input", "%s: rank %d, expected 2 or 3", n->op->name, x->rank);
     if (attr_int(n, "use_sparse_mixer", 0)) return op_unsupported(n, b->diag, "use_sparse_mixer");
     if (attr_int(n, "swiglu_limit_after_activation", 0))
         return op_unsupported(n, b->diag, "swiglu_limit_after_activation");
@@ -416,24 +411,32 @@ static Status lower_group_router(Build *b, const Node *n, Value **out)
 const OpDef contrib_moe_ops[] = {
     {.name = "MoE",
      .about = "mixture of experts: each token goes through the k best",
-     ROW_IN({"input", T_GATES, "T"}, {"router_probs", T_GATES, "T"},
-            {"fc1_experts_weights", T_GATES, "T"}, {"fc1_experts_bias", T_GATES, "T", true},
-            {"fc2_experts_weights", T_GATES, "T"}, {"fc2_experts_bias", T_GATES, "T", true},
-            {"fc3_experts_weights", T_GATES, "T", true}, {"fc3_experts_bias", T_GATES, "T", true}),
+     ROW_IN({"input", T_GATES, "T", .ranks = RANK(2) | RANK(3)},
+            {"router_probs", T_GATES, "T", .ranks = RANK(2)},
+            {"fc1_experts_weights", T_GATES, "T", .ranks = RANK(3)},
+            {"fc1_experts_bias", T_GATES, "T", true, .ranks = RANK(2)},
+            {"fc2_experts_weights", T_GATES, "T", .ranks = RANK(3)},
+            {"fc2_experts_bias", T_GATES, "T", true, .ranks = RANK(2)},
+            {"fc3_experts_weights", T_GATES, "T", true, .ranks = RANK(3)},
+            {"fc3_experts_bias", T_GATES, "T", true, .ranks = RANK(2)}),
      ROW_OUT({"output", T_GATES, "T"}),
      ROW_ATTRS(MOE_ATTRS),
      MICROSOFT_ROW(lower_moe)},
     {.name = "QMoE",
      .about = "mixture of experts with weights of 2, 4 or 8 bits",
-     ROW_IN({"input", T_GATES, "T"}, {"router_probs", T_GATES, "T"},
-            {"fc1_experts_weights", DT_BIT(DT_U8), "T1"}, {"fc1_scales", T_GATES, "T2"},
-            {"fc1_experts_bias", T_GATES, "T", true}, {"fc2_experts_weights", DT_BIT(DT_U8), "T1"},
-            {"fc2_scales", T_GATES, "T2"}, {"fc2_experts_bias", T_GATES, "T", true},
-            {"fc3_experts_weights", DT_BIT(DT_U8), "T1", true}, {"fc3_scales", T_GATES, "T2", true},
-            {"fc3_experts_bias", T_GATES, "T", true},
-            {"fc1_zero_points", DT_BIT(DT_U8), "T1", true},
-            {"fc2_zero_points", DT_BIT(DT_U8), "T1", true},
-            {"fc3_zero_points", DT_BIT(DT_U8), "T1", true}, {"router_weights", T_GATES, "T", true}),
+     ROW_IN(
+         {"input", T_GATES, "T", .ranks = RANK(2) | RANK(3)},
+         {"router_probs", T_GATES, "T", .ranks = RANK(2)},
+         {"fc1_experts_weights", DT_BIT(DT_U8), "T1", .ranks = RANK(3)},
+         {"fc1_scales", T_GATES, "T2"}, {"fc1_experts_bias", T_GATES, "T", true, .ranks = RANK(2)},
+         {"fc2_experts_weights", DT_BIT(DT_U8), "T1", .ranks = RANK(3)},
+         {"fc2_scales", T_GATES, "T2"}, {"fc2_experts_bias", T_GATES, "T", true, .ranks = RANK(2)},
+         {"fc3_experts_weights", DT_BIT(DT_U8), "T1", true, .ranks = RANK(3)},
+         {"fc3_scales", T_GATES, "T2", true},
+         {"fc3_experts_bias", T_GATES, "T", true, .ranks = RANK(2)},
+         {"fc1_zero_points", DT_BIT(DT_U8), "T1", true},
+         {"fc2_zero_points", DT_BIT(DT_U8), "T1", true},
+         {"fc3_zero_points", DT_BIT(DT_U8), "T1", true}, {"router_weights", T_GATES, "T", true}),
      ROW_OUT({"output", T_GATES, "T"}),
      ROW_ATTRS(MOE_ATTRS, ATTR_S("quant_type", "int"), ATTR_I("expert_weight_bits", 4),
                ATTR_OPT("fc1_expert_weight_bits", ATTR_INT),

@@ -551,8 +551,6 @@ static Status lower_ngrams(Build *b, const Node *n, Value **out)
     if (most < 2 || most > 64 || heads < 1 || heads > 4096)
         return op_error(n, b->diag, "max_ngram_size", "%s: %lld heads for n-grams up to %lld",
                         n->op->name, (long long)heads, (long long)most);
-    if (ids->rank != 2 || (past && past->type.rank != 2))
-        return op_error(n, b->diag, "input_ids", "%s: rank %d, expected 2", n->op->name, ids->rank);
     build_require_equal(b, in_type(n, 2)->dim[0], dim_const(b->dims, (most - 1) * heads));
     build_require_least(b, in_type(n, 1)->dim[0], most);
     if (past) build_require_equal(b, past->type.dim[1], dim_const(b->dims, most - 1));
@@ -651,8 +649,9 @@ const OpDef contrib_more_ops[] = {
      MICROSOFT_ROW(lower_gemm8)},
     {.name = "MatMulBlockQuantizedFp8Weight",
      .about = "product with weights of 8-bit floats, a scale for each block",
-     ROW_IN({"A", T_GATES, "T"}, {"B", DT_BIT(DT_F8E4M3FN)}, {"b_scale", T_F32},
-            {"a_scale", T_F32, NULL, true}, {"bias", T_GATES, "T", true}),
+     ROW_IN({"A", T_GATES, "T"}, {"B", DT_BIT(DT_F8E4M3FN), .ranks = RANK(2)},
+            {"b_scale", T_F32, .ranks = RANK(2)}, {"a_scale", T_F32, NULL, true},
+            {"bias", T_GATES, "T", true, .ranks = RANK(1)}),
      ROW_OUT({"Y", T_GATES, "T"}),
      ROW_ATTRS(ATTR_I("block_size", 128)),
      MICROSOFT_ROW(lower_fp8_weight)},
@@ -696,9 +695,11 @@ const OpDef contrib_more_ops[] = {
      MICROSOFT_ROW(lower_nbits_mlp)},
     {.name = "LinearAttention",
      .about = "attention by a state that the sequence updates",
-     ROW_IN({"query", T_GATES, "T"}, {"key", T_GATES, "T"}, {"value", T_GATES, "T"},
-            {"past_state", T_GATES, "S", true}, {"decay", T_GATES, "T", true},
-            {"beta", T_GATES, "T", true}),
+     ROW_IN({"query", T_GATES, "T", .ranks = RANK(3)}, {"key", T_GATES, "T", .ranks = RANK(3)},
+            {"value", T_GATES, "T", .ranks = RANK(3)},
+            {"past_state", T_GATES, "S", true, .ranks = RANK(4)},
+            {"decay", T_GATES, "T", true, .ranks = RANK(3)},
+            {"beta", T_GATES, "T", true, .ranks = RANK(3)}),
      ROW_OUT({"output", T_GATES, "T"}, {"present_state", T_GATES, "S"}),
      ROW_ATTRS(ATTR_I("chunk_size", 64), ATTR_REQ("kv_num_heads", ATTR_INT),
                ATTR_REQ("q_num_heads", ATTR_INT), ATTR_F("scale", 0), ATTR_I("state_window", 0),
@@ -706,8 +707,10 @@ const OpDef contrib_more_ops[] = {
      MICROSOFT_ROW(lower_linear_attention)},
     {.name = "CausalConvWithState",
      .about = "depthwise convolution that sees the past only",
-     ROW_IN({"input", T_GATES, "T"}, {"weight", T_GATES, "T"}, {"bias", T_GATES, "T", true},
-            {"past_state", T_GATES, "T", true}),
+     ROW_IN({"input", T_GATES, "T", .ranks = RANK(3) | RANK(4) | RANK(5)},
+            {"weight", T_GATES, "T", .ranks = RANK(3) | RANK(4) | RANK(5)},
+            {"bias", T_GATES, "T", true, .ranks = RANK(1)},
+            {"past_state", T_GATES, "T", true, .ranks = RANK(3) | RANK(4) | RANK(5)}),
      ROW_OUT({"output", T_GATES, "T"}, {"present_state", T_GATES, "T"},
              {"state_update", T_GATES, "T", true}),
      ROW_ATTRS(ATTR_S("activation", "none"), ATTR_I("ndim", 1), ATTR_I("dilation", 1),
@@ -718,8 +721,11 @@ const OpDef contrib_more_ops[] = {
      MICROSOFT_ROW(lower_causal_conv)},
     {.name = "NGramHashMapping",
      .about = "hashes of the n-grams that end at each position",
-     ROW_IN({"input_ids", T_IDS, "M"}, {"multipliers", T_IDS, "M"}, {"vocab_sizes", T_IDS, "M"},
-            {"past_ids", T_IDS, "M", true}, {"head_offsets", T_IDS, "M", true},
+     ROW_IN({"input_ids", T_IDS, "M", .ranks = RANK(2)},
+            {"multipliers", T_IDS, "M", .ranks = RANK(1)},
+            {"vocab_sizes", T_IDS, "M", .ranks = RANK(1)},
+            {"past_ids", T_IDS, "M", true, .ranks = RANK(2)},
+            {"head_offsets", T_IDS, "M", true, .ranks = RANK(1)},
             {"eos_token_id", T_IDS, "M", true}, {"segment_ids", T_I32, NULL, true}),
      ROW_OUT({"hash_ids", T_IDS, "M"}, {"present_ids", T_IDS, "M", true}),
      ROW_ATTRS(ATTR_REQ("max_ngram_size", ATTR_INT), ATTR_REQ("n_head_per_ngram", ATTR_INT),

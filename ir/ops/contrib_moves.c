@@ -58,10 +58,6 @@ static Status crop_read(Infer *cx, Node *n, Crop *c)
                         "CropAndResize: found \"%s\", expected bilinear or nearest", mode);
     for (int k = 0; k < 4; k++)
         TRY(infer_ranked(cx, n, k));
-    if (in_type(n, 0)->rank != 4 || in_type(n, 1)->rank != 2 || in_type(n, 2)->rank != 1)
-        return op_error(n, cx->diag, "rois",
-                        "CropAndResize: ranks %d, %d and %d, expected 4, 2 and 1",
-                        in_type(n, 0)->rank, in_type(n, 1)->rank, in_type(n, 2)->rank);
     if (dim_is_const(in_type(n, 1)->dim[1]) && in_type(n, 1)->dim[1]->value != 4)
         return op_error(n, cx->diag, "rois", "CropAndResize: %lld numbers a box, expected 4",
                         (long long)in_type(n, 1)->dim[1]->value);
@@ -193,18 +189,17 @@ static Value *lstm_weights(Build *b, const Node *n, int w, int scale)
 {
     Value *part[2] = {n->in[scale], n->in[scale + 1]}, *v;
 
-    if (in_type(n, w)->rank != 3) {
-        build_fail(b, op_error(n, b->diag, n->op->in[w].name, "%s: rank %d, expected 3",
-                               n->op->name, in_type(n, w)->rank));
-        return NULL;
-    }
     for (int i = 0; i < 2; i++) {
         part[i] = make_cast(b, part[i], DT_F32);
         if (part[i] && part[i]->type.rank == 1) part[i] = make_unsqueeze(b, part[i], 1);
         if (part[i] && part[i]->type.rank == 2) part[i] = make_unsqueeze(b, part[i], 1);
     }
     v = make_mul(b, make_sub(b, make_cast(b, n->in[w], DT_F32), part[1]), part[0]);
-    return v ? build_transpose(b, v, (const int[]){0, 2, 1}) : NULL;
+    if (v && v->type.rank != 3) /* scales of several rows */
+        build_fail(b, op_error(n, b->diag, n->op->in[scale].name,
+                               "%s: scales that are not [directions] or [directions, columns]",
+                               n->op->name));
+    return v && b->status == OK ? build_transpose(b, v, (const int[]){0, 2, 1}) : NULL;
 }
 
 /* The input sequence is rounded to bytes by its range, as the name says; the state is not. */
@@ -245,9 +240,6 @@ static Status lower_repeat_block(Build *b, const Node *n, Value **out)
     const Sx *row = sx_index(t, 0), *at = sx_index(t, 1), *last, *same, *e;
     Value *places, *v;
 
-    if (ids->rank != 2 || in_type(n, 1)->rank != 2)
-        return op_error(n, b->diag, "input_ids", "NGramRepeatBlock: ranks %d and %d, expected 2",
-                        ids->rank, in_type(n, 1)->rank);
     if (size < 1 || size > 4096)
         return op_error(n, b->diag, "ngram_size",
                         "NGramRepeatBlock: found %lld, expected 1 or more", (long long)size);
@@ -280,9 +272,8 @@ static Status position_read(Infer *cx, Node *n, Position *p)
     const Type *table = in_type(n, 0);
 
     TRY(infer_ranked(cx, n, 0));
-    if (table->rank != 2 || !dim_is_const(table->dim[0]) || !dim_is_const(table->dim[1]))
-        return op_error(n, cx->diag, "bias_table", "%s: rank %d, expected 2 and known sizes",
-                        n->op->name, table->rank);
+    if (!dim_is_const(table->dim[0]) || !dim_is_const(table->dim[1]))
+        return op_unsupported(n, cx->diag, "a table of open sizes");
     *p = (Position){.buckets = table->dim[0]->value,
                     .heads = table->dim[1]->value,
                     .most = attr_int(n, "max_distance", 0),
@@ -383,8 +374,7 @@ static Status lower_mrotary(Build *b, const Node *n, Value **out)
     if (!section || count != 3 || section[0] < 0 || section[1] < 0 || section[2] < 0)
         return op_error(n, b->diag, "mrope_section", "%s: %d numbers, expected 3", n->op->name,
                         count);
-    if ((x->rank != 3 && x->rank != 4) || place->rank != 3 || cache->rank != 2 ||
-        in_type(n, 3)->rank != 2 || !dim_is_const(cache->dim[1]) ||
+    if (!dim_is_const(cache->dim[1]) ||
         section[0] + section[1] + section[2] != cache->dim[1]->value)
         return op_error(n, b->diag, "cos_cache", "%s: caches that are not [positions, %lld]",
                         n->op->name, (long long)(section[0] + section[1] + section[2]));
@@ -441,8 +431,8 @@ const OpDef contrib_moves_ops[] = {
      .domain = "com.microsoft",
      .since = 1,
      .about = "boxes of images, at one size",
-     ROW_IN({"X", T_FLOAT, "T1"}, {"rois", T_FLOAT, "T1"}, {"batch_indices", T_I32},
-            {"crop_size", T_I32}),
+     ROW_IN({"X", T_FLOAT, "T1", .ranks = RANK(4)}, {"rois", T_FLOAT, "T1", .ranks = RANK(2)},
+            {"batch_indices", T_I32, .ranks = RANK(1)}, {"crop_size", T_I32, .ranks = RANK(1)}),
      ROW_OUT({"Y", T_FLOAT, "T1"}),
      ROW_ATTRS(ATTR_S("mode", "bilinear"), ATTR_F("extrapolation_value", 0)),
      .traits = OP_PURE,
@@ -466,10 +456,16 @@ const OpDef contrib_moves_ops[] = {
      MICROSOFT_ROW(lower_dynamic_pads)},
     {.name = "DynamicQuantizeLSTM",
      .about = "LSTM with quantised weights, of a sequence quantised by its range",
-     ROW_IN({"X", T_F32}, {"W", T_BYTE, "T2"}, {"R", T_BYTE, "T2"}, {"B", T_F32, NULL, true},
-            {"sequence_lens", T_I32, NULL, true}, {"initial_h", T_F32, NULL, true},
-            {"initial_c", T_F32, NULL, true}, {"P", T_F32, NULL, true}, {"W_scale", T_F32},
-            {"W_zero_point", T_BYTE, "T2"}, {"R_scale", T_F32}, {"R_zero_point", T_BYTE, "T2"}),
+     ROW_IN({"X", T_F32, .ranks = RANK(3)}, {"W", T_BYTE, "T2", .ranks = RANK(3)},
+            {"R", T_BYTE, "T2", .ranks = RANK(3)}, {"B", T_F32, NULL, true, .ranks = RANK(2)},
+            {"sequence_lens", T_I32, NULL, true, .ranks = RANK(1)},
+            {"initial_h", T_F32, NULL, true, .ranks = RANK(3)},
+            {"initial_c", T_F32, NULL, true, .ranks = RANK(3)},
+            {"P", T_F32, NULL, true, .ranks = RANK(2)},
+            {"W_scale", T_F32, .ranks = RANK(1) | RANK(2)},
+            {"W_zero_point", T_BYTE, "T2", .ranks = RANK(1) | RANK(2)},
+            {"R_scale", T_F32, .ranks = RANK(1) | RANK(2)},
+            {"R_zero_point", T_BYTE, "T2", .ranks = RANK(1) | RANK(2)}),
      ROW_OUT({"Y", T_F32, NULL, true}, {"Y_h", T_F32, NULL, true}, {"Y_c", T_F32, NULL, true}),
      ROW_ATTRS(ATTR_OPT("activation_alpha", ATTR_FLOATS), ATTR_OPT("activation_beta", ATTR_FLOATS),
                ATTR_OPT("activations", ATTR_STRINGS), ATTR_OPT("clip", ATTR_FLOAT),
@@ -478,7 +474,7 @@ const OpDef contrib_moves_ops[] = {
      MICROSOFT_ROW(lower_quantised_lstm)},
     {.name = "NGramRepeatBlock",
      .about = "scores, -infinity for tokens that would repeat an n-gram",
-     ROW_IN({"input_ids", DT_BIT(DT_I64)}, {"scores", T_F32}),
+     ROW_IN({"input_ids", DT_BIT(DT_I64), .ranks = RANK(2)}, {"scores", T_F32, .ranks = RANK(2)}),
      ROW_OUT({"scores_out", T_F32}),
      ROW_ATTRS(ATTR_REQ("ngram_size", ATTR_INT)),
      MICROSOFT_ROW(lower_repeat_block)},
@@ -486,8 +482,9 @@ const OpDef contrib_moves_ops[] = {
      .domain = "com.microsoft",
      .since = 1,
      .about = "the position bias of T5: a number for each bucket of distances",
-     ROW_IN({"bias_table", T_FLOAT, "T"}, {"query_length", DT_BIT(DT_I64)},
-            {"key_length", DT_BIT(DT_I64)}),
+     ROW_IN({"bias_table", T_FLOAT, "T", .ranks = RANK(2)},
+            {"query_length", DT_BIT(DT_I64), .ranks = RANK(0) | RANK(1)},
+            {"key_length", DT_BIT(DT_I64), .ranks = RANK(0) | RANK(1)}),
      ROW_OUT({"output", T_FLOAT, "T"}),
      ROW_ATTRS(ATTR_REQ("max_distance", ATTR_INT), ATTR_I("is_bidirectional", 0)),
      .traits = OP_PURE,
@@ -496,8 +493,10 @@ const OpDef contrib_moves_ops[] = {
      .lower = lower_position},
     {.name = "MRotaryEmbedding",
      .about = "RotaryEmbedding by positions in time, height and width",
-     ROW_IN({"input", T_FLOAT, "T"}, {"position_ids", DT_BIT(DT_I64)}, {"cos_cache", T_FLOAT, "T"},
-            {"sin_cache", T_FLOAT, "T"}),
+     ROW_IN({"input", T_FLOAT, "T", .ranks = RANK(3) | RANK(4)},
+            {"position_ids", DT_BIT(DT_I64), .ranks = RANK(3)},
+            {"cos_cache", T_FLOAT, "T", .ranks = RANK(2)},
+            {"sin_cache", T_FLOAT, "T", .ranks = RANK(2)}),
      ROW_OUT({"output", T_FLOAT, "T"}),
      ROW_ATTRS(ATTR_REQ("mrope_section", ATTR_INTS), ATTR_I("mrope_layout", 0),
                ATTR_I("interleaved", 0), ATTR_I("is_packed_batching", 0), ATTR_I("num_heads", 0),

@@ -16,9 +16,6 @@ static Status lower_cdist(Build *b, const Node *n, Value **out)
     if (!squared && strcmp(metric, "euclidean") != 0)
         return op_error(n, b->diag, "metric",
                         "CDist: found \"%s\", expected euclidean or sqeuclidean", metric);
-    if (in_type(n, 0)->rank != 2 || in_type(n, 1)->rank != 2)
-        return op_error(n, b->diag, "A", "CDist: ranks %d and %d, expected 2", in_type(n, 0)->rank,
-                        in_type(n, 1)->rank);
     d = make_sub(b, make_unsqueeze(b, n->in[0], 1), make_unsqueeze(b, n->in[1], 0));
     out[0] = make_reduce(b, squared ? "ReduceSumSquare" : "ReduceL2", d, 2, false);
     return b->status;
@@ -177,7 +174,7 @@ static Status lower_gather_blocks(Build *b, const Node *n, Value **out)
 const OpDef contrib_plain_ops[] = {
     {.name = "CDist",
      .about = "distances of the rows of A to the rows of B",
-     ROW_IN({"A", T_FLOAT, "T"}, {"B", T_FLOAT, "T"}),
+     ROW_IN({"A", T_FLOAT, "T", .ranks = RANK(2)}, {"B", T_FLOAT, "T", .ranks = RANK(2)}),
      ROW_OUT({"C", T_FLOAT, "T"}),
      ROW_ATTRS(ATTR_S("metric", "sqeuclidean")),
      MICROSOFT_ROW(lower_cdist)},
@@ -204,10 +201,10 @@ const OpDef contrib_plain_ops[] = {
      MICROSOFT_ROW(lower_qwhere)},
     {.name = "QGemm",
      .about = "Gemm of quantised A and B, quantised or as floats",
-     ROW_IN({"A", T_BYTE, "TA"}, {"a_scale", T_F32}, {"a_zero_point", T_BYTE, "TA"},
-            {"B", T_BYTE, "TB"}, {"b_scale", T_F32}, {"b_zero_point", T_BYTE, "TB"},
-            {"C", DT_BIT(DT_I32), NULL, true}, {"y_scale", T_F32, NULL, true},
-            {"y_zero_point", T_BYTE, NULL, true}),
+     ROW_IN({"A", T_BYTE, "TA", .ranks = RANK(2)}, {"a_scale", T_F32},
+            {"a_zero_point", T_BYTE, "TA"}, {"B", T_BYTE, "TB", .ranks = RANK(2)},
+            {"b_scale", T_F32}, {"b_zero_point", T_BYTE, "TB"}, {"C", DT_BIT(DT_I32), NULL, true},
+            {"y_scale", T_F32, NULL, true}, {"y_zero_point", T_BYTE, NULL, true}),
      ROW_OUT({"Y", T_BYTE | T_F32}),
      ROW_ATTRS(ATTR_F("alpha", 1), ATTR_I("transA", 0), ATTR_I("transB", 0)),
      MICROSOFT_ROW(lower_qgemm)},

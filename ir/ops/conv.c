@@ -369,6 +369,10 @@ static Status eval_conv_integer(Eval *cx, const Node *n, const Tensor *const *in
     TRY(conv_eval_start(cx, n, in[0], in[1], &c));
     c.zero_x = n->n_in > 2 ? in[2] : NULL;
     c.zero_w = n->n_in > 3 ? in[3] : NULL;
+    if ((c.zero_x && c.zero_x->count != 1) ||
+        (c.zero_w && c.zero_w->count != 1 && c.zero_w->count != in[1]->dim[0]))
+        return op_error(n, cx->diag, NULL, "%s: zero points: one of x, one or %lld of w expected",
+                        node_op_name(n), (long long)in[1]->dim[0]);
     return eval_conv_all(cx, n, &c, DT_I32, NULL, &out[0]);
 }
 

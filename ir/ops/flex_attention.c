@@ -20,9 +20,6 @@ static Status flex_read(const Node *n, Diag *d, Flex *f)
     const Type *q = in_type(n, 0), *k = in_type(n, 1), *v = in_type(n, 2);
     int64_t precision = attr_int(n, "softmax_precision", 0);
 
-    if (q->rank != 4 || k->rank != 4 || v->rank != 4)
-        return op_error(n, d, "Q", "FlexAttention: ranks %d, %d and %d, expected 4", q->rank,
-                        k->rank, v->rank);
     f->wide = q->dtype == DT_F64 ? DT_F64 : DT_F32;
     if (precision) f->wide = dtype_from_onnx((int)precision);
     if (!(T_FLOAT & DT_BIT(f->wide)))
@@ -235,7 +232,8 @@ const OpDef flex_attention_ops[] = {
      .domain = "ai.onnx.preview",
      .since = 1,
      .about = "scaled dot product attention with graphs that change its scores",
-     ROW_IN({"Q", T_FLOAT, "T"}, {"K", T_FLOAT, "T"}, {"V", T_FLOAT, "T"}),
+     ROW_IN({"Q", T_FLOAT, "T", .ranks = RANK(4)}, {"K", T_FLOAT, "T", .ranks = RANK(4)},
+            {"V", T_FLOAT, "T", .ranks = RANK(4)}),
      ROW_OUT({"Y", T_FLOAT, "T"}),
      ROW_ATTRS(ATTR_OPT("scale", ATTR_FLOAT), ATTR_OPT("softmax_precision", ATTR_INT),
                ATTR_OPT("score_mod", ATTR_REGION), ATTR_OPT("prob_mod", ATTR_REGION)),

@@ -11,15 +11,10 @@
 
 static Status sparse_check(const Node *n, Diag *d)
 {
-    const Type *q = in_type(n, 0), *past = in_type(n, 3), *row = in_type(n, 5),
-               *col = in_type(n, 6);
+    const Type *past = in_type(n, 3);
     int64_t heads = attr_int(n, "num_heads", 0), kv = attr_int(n, "kv_num_heads", 0);
     int64_t size = attr_int(n, "sparse_block_size", 0);
 
-    if (q->rank != 3 || past->rank != 4 || in_type(n, 4)->rank != 4 || row->rank != 2 ||
-        col->rank != 2 || in_type(n, 8)->rank != 1)
-        return op_error(n, d, "query", "%s: ranks %d, %d, %d and %d, expected 3, 4, 2 and 2",
-                        n->op->name, q->rank, past->rank, row->rank, col->rank);
     if (heads < 1 || kv < 1 || heads % kv)
         return op_error(n, d, "kv_num_heads", "%s: %lld heads do not share %lld", n->op->name,
                         (long long)heads, (long long)kv);
@@ -145,11 +140,17 @@ const OpDef sparse_attention_ops[] = {
      .domain = "com.microsoft",
      .since = 1,
      .about = "GroupQueryAttention to the blocks of keys that a table shows",
-     ROW_IN({"query", T_FLOAT, "T"}, {"key", T_FLOAT, "T", true}, {"value", T_FLOAT, "T", true},
-            {"past_key", T_FLOAT, "T"}, {"past_value", T_FLOAT, "T"},
-            {"block_row_indices", T_I32, "M"}, {"block_col_indices", T_I32, "M"},
-            {"total_sequence_length", T_I32, "M"}, {"key_total_sequence_lengths", T_I32, "M"},
-            {"cos_cache", T_FLOAT, "T", true}, {"sin_cache", T_FLOAT, "T", true}),
+     ROW_IN({"query", T_FLOAT, "T", .ranks = RANK(3)},
+            {"key", T_FLOAT, "T", true, .ranks = RANK(3)},
+            {"value", T_FLOAT, "T", true, .ranks = RANK(3)},
+            {"past_key", T_FLOAT, "T", .ranks = RANK(4)},
+            {"past_value", T_FLOAT, "T", .ranks = RANK(4)},
+            {"block_row_indices", T_I32, "M", .ranks = RANK(2)},
+            {"block_col_indices", T_I32, "M", .ranks = RANK(2)},
+            {"total_sequence_length", T_I32, "M", .ranks = RANK(0) | RANK(1)},
+            {"key_total_sequence_lengths", T_I32, "M", .ranks = RANK(1)},
+            {"cos_cache", T_FLOAT, "T", true, .ranks = RANK(2)},
+            {"sin_cache", T_FLOAT, "T", true, .ranks = RANK(2)}),
      ROW_OUT({"output", T_FLOAT, "T"}, {"present_key", T_FLOAT, "T"},
              {"present_value", T_FLOAT, "T"}),
      ROW_ATTRS(ATTR_REQ("num_heads", ATTR_INT), ATTR_REQ("kv_num_heads", ATTR_INT),

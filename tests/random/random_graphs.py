@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Random graphs, valid by construction, through generated code at several levels, targets and pass selections.
 
-    python tests/random/random_graphs.py INGOT OUT [--count N] [--seed S] [--nodes N]
+    python tests/random/random_graphs.py INGOT OUT [--count N] [--seed S] [--nodes N] [--blocks P]
 
 Each seed gives one model: nodes from the table below on values that are there; every node is at once evaluated by the
 reference evaluator of the onnx package on recorded inputs, and is dropped where that fails or where a result is not a
@@ -24,9 +24,12 @@ import onnx
 from onnx import helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
+from graph_blocks import BLOCKS
+
 OPSET = 21
 CONFIGURATIONS = ["", "-O0", "-O3 --no-fold --verify-each", "--target x86-64-v3", "--target x86-64-v2 --skip-pass fuse",
-                  "--target scalar -O1", "--skip-pass cse,simplify,fold", "--eval"]
+                  "--target scalar -O1", "--skip-pass cse,simplify,fold", "--eval", "-O3 --threads 2",
+                  "--skip-pass layout,halo,concat", "-O1 --skip-pass qdq,widen --target x86-64-v3"]
 FLOATS = (np.float32, np.float32, np.float32, np.float64, np.float16)
 INTS = (np.int32, np.int64, np.uint8, np.int8)
 
@@ -82,11 +85,13 @@ class Graph:
 
     # ---- nodes
 
-    def add(self, op, inputs, outputs=1, keeps=False, **attrs):
+    def add(self, op, inputs, outputs=1, keeps=False, captures=(), **attrs):
         """keeps: exact operands give an exact result, where it is still a small multiple of 1/1024."""
+        if any(v is None for v in inputs[:1]) and op != "Loop":
+            return None
         names = [f"{op}_{len(self.nodes)}_{i}" for i in range(outputs)]
         node = helper.make_node(op, [v.name if v else "" for v in inputs], names, name=f"{op}_{len(self.nodes)}", **attrs)
-        given = [v for v in inputs if v]
+        given = [v for v in inputs if v] + list(captures)
         graph = helper.make_graph([node], "g", [info(v.name, v.array) for v in unique(given)],
                                   [helper.make_empty_tensor_value_info(n) for n in names])
         try:
@@ -131,6 +136,10 @@ def on_grid(a):
 
 def info(name, array, dims=None):
     return helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(array.dtype), dims or array.shape)
+
+
+def captured(node):
+    return [name for a in node.attribute if a.type == onnx.AttributeProto.GRAPH for n in a.g.node for name in n.input]
 
 
 def model_of(graph):
@@ -437,37 +446,45 @@ ROWS = [smooth, plain, jump, guarded, binary, binary, binary, integers, compare,
 
 # ---- a model and its folder
 
-def generate(seed, nodes):
+def generate(seed, nodes, blocks=.3):
+    """blocks: the chance of a row of graph_blocks.py."""
     g = Graph(seed)
     for _ in range(g.r.randint(1, 3)):
         g.fresh(np.dtype(g.r.choice(FLOATS + INTS[:2])), g.shape(1), False)
     for _ in range(nodes * 4):
         if len(g.nodes) >= nodes:
             break
-        g.r.choice(ROWS)(g)
+        g.r.choice(BLOCKS if g.r.random() < blocks else ROWS)(g)
     return g
 
 
 def results_of(g):
     made = {v.name for v in g.values} - {v.name for v in g.inputs}
     leaves = [v for v in g.values if v.name in made and v.name not in g.used]
-    return leaves[:12]
+    inner = [v for v in g.values if v.name in made and v.name in g.used]
+    return leaves[:12] + g.r.sample(inner, min(len(inner), g.r.choice((0, 0, 1, 3))))
 
 
 def write_folder(g, folder):
     outputs = results_of(g)
-    read = {name for n in g.nodes for name in n.input}
+    read = {name for n in g.nodes for name in n.input} | {v for n in g.nodes for v in captured(n)}
     inputs = [v for v in g.inputs if v.name in read]
     if not outputs or not inputs:
         return False
 
+    same = g.r.random() < .3  # dims of one extent are one symbol
+
     def open_dims(v):
-        return [f"{v.name}_{i}" if g.r.random() < 0.3 and not v.fixed else d for i, d in enumerate(v.array.shape)]
+        return [(f"n{d}" if same else f"{v.name}_{i}") if g.r.random() < 0.3 and not v.fixed else d
+                for i, d in enumerate(v.array.shape)]
+    constants = [v for v in unique(g.constants) if v.name in read]
+    defaults = [v for v in constants if g.r.random() < .1] if g.r.random() < .2 else []  # inputs that nobody gives
     graph = helper.make_graph(
-        g.nodes, "random", [info(v.name, v.array, open_dims(v)) for v in inputs],
+        g.nodes, "random", [info(v.name, v.array, open_dims(v)) for v in inputs]
+        + [info(v.name, v.array) for v in defaults],
         [helper.make_tensor_value_info(v.name, helper.np_dtype_to_tensor_dtype(v.array.dtype),
                                        [f"{v.name}_{i}" for i in range(v.array.ndim)]) for v in outputs],
-        [numpy_helper.from_array(v.array, v.name) for v in unique(g.constants) if v.name in read])
+        [numpy_helper.from_array(v.array, v.name) for v in constants])
     data = folder / "test_data_set_0"
     data.mkdir(parents=True)
     onnx.save(model_of(graph), folder / "model.onnx")
@@ -486,9 +503,10 @@ def main():
     p.add_argument("--count", type=int, default=60)
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--nodes", type=int, default=12)
+    p.add_argument("--blocks", type=float, default=.3, help="chance of several nodes at once (graph_blocks.py)")
     a = p.parse_args()
     shutil.rmtree(a.out, ignore_errors=True)
-    made = sum(write_folder(generate(s, a.nodes), a.out / f"seed_{s}") for s in range(a.seed, a.seed + a.count))
+    made = sum(write_folder(generate(s, a.nodes, a.blocks), a.out / f"seed_{s}") for s in range(a.seed, a.seed + a.count))
     print(f"{made} models of up to {a.nodes} nodes and more")
     passed = failed = 0
     for options in CONFIGURATIONS:

@@ -399,6 +399,8 @@ def resize(g):
             if axes is None:
                 more["axes"] = list(moved)
                 sizes = [sizes[a] for a in moved]
+            if min(more["axes"]) < 0:
+                g.wrong = g.wrong + ["ONNX Runtime"]  # changes another extent
         tail = [None, g.known(ints(*sizes), .3)]
     if g.version < 13:
         roi = roi or g.known(np.array([], np.float32), 1)
