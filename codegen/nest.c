@@ -73,6 +73,56 @@ static void copy_stage(Copy *c, Stage *s)
         copy_out(c, &s->out[i]);
 }
 
+/* ---- Long rows in the memory of the result ---- */
+
+enum { LONG_ROW = 1 << 15 }; /* bytes: of locals that would not stay in L1 */
+
+typedef struct PointLoads {
+    int src, rank;
+    bool other; /* a load away from the point */
+} PointLoads;
+
+static void point_load(void *context, const Sx *e)
+{
+    PointLoads *x = context;
+
+    if (e->op != SX_LOAD || e->src != x->src) return;
+    if (e->flat || e->guarded || e->n != x->rank) x->other = true;
+    for (int i = 0; i < e->n; i++)
+        x->other |= e->arg[i]->op != SX_INDEX || e->arg[i]->index != i;
+}
+
+/* Of the last stage, one result at each point of the same domain, whose old value may stand in its
+ * place: all stages before it have read it. */
+static bool may_share(const Nest *n, const Kernel *k, int i)
+{
+    const Stage *s = &k->stage[i], *last = &k->stage[k->n_stage - 1];
+    PointLoads x = {.src = ~i, .rank = s->rank};
+    int64_t row = dtype_bytes(s->out[0].dtype);
+
+    if (i >= k->n_stage - 1 || s->n_out != 1 || s->out[0].result >= 0) return false;
+    if (last->n_out != 1 || last->out[0].dst || last->out[0].before || last->n_reduce) return false;
+    if (last->out[0].dtype != s->out[0].dtype || last->rank != s->rank) return false;
+    for (int a = 0; a < s->rank; a++) {
+        if (last->extent[a] != s->extent[a]) return false;
+        if (a < k->n_outer) continue;
+        if (!dim_is_const(s->extent[a]) || __builtin_mul_overflow(row, s->extent[a]->value, &row))
+            return false;
+    }
+    sx_visit(&n->module->sx, last->out[0].value, point_load, &x);
+    return row >= LONG_ROW && !x.other;
+}
+
+/* One local at most: the memory of the result is there once. */
+static void share_result(const Nest *n, Kernel *k)
+{
+    for (int i = 0; i < k->n_stage; i++) {
+        if (!may_share(n, k, i)) continue;
+        k->stage[i].out[0].result = k->stage[k->n_stage - 1].out[0].result;
+        return;
+    }
+}
+
 static Kernel *copy_kernel(Copy *c, const Kernel *from)
 {
     Kernel *k = arena_copy(c->n->arena, from, sizeof *from);
@@ -80,6 +130,7 @@ static Kernel *copy_kernel(Copy *c, const Kernel *from)
     k->stage = arena_copy(c->n->arena, from->stage, sizeof(Stage) * (size_t)from->n_stage);
     for (int i = 0; i < k->n_stage; i++)
         copy_stage(c, &k->stage[i]);
+    share_result(c->n, k);
     return k;
 }
 

@@ -2,8 +2,8 @@
  *
  *     x[n, c, y(p), x(p)] of domain [n, c, p]     ->     x[n, y(p), x(p), c] of domain [n, p, c]
  *
- * Found by their form: an operand is read at several places, which come from data, and one axis of
- * it by a loop index that is in no place. Of few channels the lanes would stay empty. */
+ * Found by their form: an operand is read at several places a point, which come from data, and one
+ * axis of it by a loop index that is in no place. Of few channels the lanes would stay empty. */
 #include "passes/layout.h"
 
 enum {
@@ -113,7 +113,7 @@ bool layout_samples(const Node *n, SampleOrder *c)
         if (s->out[j].dst) return false;
         sx_visit(x.t, s->out[j].value, note_load, &x);
     }
-    if (x.src < 0 || x.differ || x.loads < 2 || !reads_enough(&x)) return false;
+    if (x.src < 0 || x.differ || x.loads + s->n_reduce < 2 || !reads_enough(&x)) return false;
     channels = s->extent[x.index];
     if (!dim_is_const(channels) || channels->value < MANY_CHANNELS) return false;
     c->src = x.src;

@@ -45,7 +45,8 @@ typedef struct CpuFn {
     const NestStage *s;
     LLVMValueRef row; /* of Nest.rows; NULL: one row at a time */
     int row_level;
-    int stage_level; /* where the stage begins: locals of earlier stages are ready */
+    const NestStage *maker; /* of what the stage reduces, made on the way; or NULL */
+    int stage_level;        /* where the stage begins: locals of earlier stages are ready */
     LLVMValueRef loop_value[NEST_INDICES];
     int loop_level[NEST_INDICES];
     LLVMValueRef from[NEST_INDICES], to[NEST_INDICES]; /* bounds of loops that tasks have cut */
@@ -150,6 +151,8 @@ void cpu_carry_publish(CpuFn *f, LLVMValueRef *carry); /* ACC is this from now o
 void cpu_reduce(CpuFn *f);
 /* ---- cpu_lanes.c: a reduction along its innermost index in 64 lanes */
 void cpu_reduce_lanes(CpuFn *f);
+/* Whether stage i has only what stage i + 1 sums up along its rows. */
+bool cpu_makes_sums(const CpuFn *f, int i);
 /* ---- cpu_tile.c: two loops together, for loads that are contiguous along w where lanes run along
  * v (nest_transposes). */
 typedef struct CpuTileLoops {

@@ -369,6 +369,10 @@ static void stages(CpuFn *f, int first_loop, LLVMValueRef first, LLVMValueRef ro
         const NestStage *s = &f->nest->stage[i];
         CpuLoop loop;
 
+        if (cpu_makes_sums(f, i)) { /* with the next one */
+            f->maker = s;
+            continue;
+        }
         f->s = s;
         if (rows) loop = rows_open(f, first, rows);
         f->stage_level = f->level;
@@ -379,6 +383,7 @@ static void stages(CpuFn *f, int first_loop, LLVMValueRef first, LLVMValueRef ro
         domain_loop(f, first_loop);
         if (rows) cpu_loop_close(f, &loop, NULL);
         f->row = NULL;
+        f->maker = NULL;
     }
 }
 

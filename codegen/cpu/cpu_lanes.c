@@ -4,7 +4,10 @@
  *
  * The rest of a row (its length modulo 64) is masked; where the ISA has no masks for it, the
  * accumulators go through a buffer of 64 and the rest is done one by one. Without vectors all of it
- * is done in the buffer. */
+ * is done in the buffer.
+ *
+ * Where the stage before it makes the row that is summed up (the exponentials of a softmax), one
+ * loop does both: the row is stored for later stages, and not read again here. */
 #include "codegen/cpu/cpu_emit.h"
 
 enum { LANES = 64 };
@@ -113,6 +116,83 @@ static void reload(CpuFn *f, LLVMValueRef *buffer, LLVMValueRef *carry)
                             buffer_at(f, s->acc[a].dtype, buffer[a], lane_number(f, u)), f->lanes);
 }
 
+/* ---- Of what another stage makes */
+
+static bool is_rows(const Nest *n, const NestStage *s)
+{
+    return s->n_loop == n->n_outer + 1 && s->vec == n->n_outer && s->tile < 0 && s->scan < 0;
+}
+
+/* Whether `load` of the stage behind is the row along the reduction. */
+static bool is_row(const CpuFn *f, const NestStage *s, const Affine *x)
+{
+    for (int l = 0; l < s->n_loop; l++)
+        if (l >= f->nest->n_outer && !affine_is_coef(x, s->loop[l].last, 1)) return false;
+    return !x->n_term && dim_is(x->base, 0);
+}
+
+bool cpu_makes_sums(const CpuFn *f, int i)
+{
+    const Nest *n = f->nest;
+    const NestStage *s = &n->stage[i], *sum = s + 1;
+    CpuFn own = {.m = f->m, .s = s}, next = {.m = f->m, .s = sum};
+    bool found = false;
+    size_t at = 0;
+    const void *key;
+    void *x;
+
+    if (i + 1 >= n->kernel->n_stage || n->rows > 1 || !is_rows(n, s) || !is_rows(n, sum))
+        return false;
+    if (s->n_domain != n->n_outer + 1 || s->stage->n_acc || s->stage->n_out != 1) return false;
+    if (!sum->lanes || sum->n_domain != n->n_outer || s->local == LOCAL_REGISTER) return false;
+    if (s->loop[n->n_outer].extent != sum->loop[n->n_outer].extent) return false;
+    if (!cpu_can_mask(&own) || !cpu_can_mask(&next)) return false;
+    if (cpu_native_lanes(&own) != cpu_native_lanes(&next) || cpu_native_lanes(&own) < 2)
+        return false;
+    while (map_next(&sum->address, &at, &key, &x)) {
+        const Sx *e = key;
+        if (e->op != SX_LOAD || e->src != ~i) continue;
+        if (found || e->guarded || !is_row(f, sum, x)) return false;
+        found = true;
+    }
+    return found;
+}
+
+/* The points of the maker under all sub-vectors, stored, and as what the sum loads. Its values are
+ * its own: indices of the two stages have other meanings. */
+static void make_row(CpuFn *f)
+{
+    const NestStage *sum = f->s, *maker = f->maker;
+    Map vals = f->vals, own;
+    LLVMValueRef v[CPU_UNROLL];
+    size_t at = 0;
+    const void *key;
+    void *x;
+
+    if (!maker) return;
+    map_init(&own, f->arena, false);
+    f->vals = own;
+    f->s = maker;
+    cpu_restamp(f);
+    for (int u = 0; u < f->active; u++)
+        v[u] = cpu_vector(f, maker->value[0], u);
+    for (int u = 0; u < f->active; u++)
+        cpu_store(f, 0, v[u], u);
+    f->s = sum;
+    f->vals = vals;
+    cpu_restamp(f);
+    while (map_next(&sum->address, &at, &key, &x)) {
+        const Sx *e = key;
+        CpuVal *info;
+
+        if (e->op != SX_LOAD || e->src != ~(int)(maker - f->nest->stage)) continue;
+        info = cpu_info(f, e);
+        for (int u = 0; u < f->active; u++)
+            info->v[u] = v[u];
+        info->level = info->depth;
+    }
+}
+
 /* ---- In registers */
 
 static void whole(CpuFn *f, LLVMValueRef to, LLVMValueRef *carry)
@@ -123,6 +203,7 @@ static void whole(CpuFn *f, LLVMValueRef to, LLVMValueRef *carry)
     at_index(f, f->s->n_loop - 1, loop.index);
     for (int i = 0; i < n; i++)
         carry[i] = loop.carry[i];
+    make_row(f);
     cpu_carry_add(f, carry);
     cpu_loop_close(f, &loop, carry);
     for (int i = 0; i < n; i++)
@@ -149,6 +230,7 @@ static void rest_known(CpuFn *f, int64_t from, int64_t to, LLVMValueRef *carry)
     f->active = (int)((rest + f->lanes - 1) / f->lanes);
     cpu_at(f, f->level);
     if (rest % f->lanes) f->mask[f->active - 1] = cpu_lane_limit(f, cpu_i64(f->m, rest % f->lanes));
+    make_row(f);
     cpu_carry_add(f, carry);
     no_masks(f);
     cpu_turn_close(f);
@@ -169,6 +251,7 @@ static void rest_open(CpuFn *f, LLVMValueRef from, LLVMValueRef to, LLVMValueRef
     }
     for (int i = 0; i < n; i++)
         carry[i] = loop.carry[i];
+    make_row(f);
     cpu_carry_add(f, carry);
     no_masks(f);
     cpu_loop_close(f, &loop, carry);

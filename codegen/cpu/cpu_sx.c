@@ -412,6 +412,10 @@ static LLVMValueRef real_to_int(CpuFn *f, DType from, DType to, LLVMValueRef a)
     uint64_t most = is_signed ? (UINT64_C(1) << (bits - 1)) - 1
                               : (bits == 64 ? UINT64_MAX : (UINT64_C(1) << bits) - 1);
     LLVMValueRef high = same_double(f, a, from, top), least = same_double(f, a, from, low);
+    LLVMTypeRef types[] = {cpu_type(f->m, to), LLVMTypeOf(a)};
+    bool scalar = LLVMGetTypeKind(types[1]) != LLVMVectorTypeKind;
+
+    if (is_signed && scalar) return cpu_intrinsic(f->m, "llvm.fptosi.sat", 2, types, 1, &a);
     LLVMValueRef under = LLVMBuildFCmp(f->b, LLVMRealOLT, a, high, "");
     LLVMValueRef over = LLVMBuildFCmp(f->b, LLVMRealOGE, a, high, "");
     LLVMValueRef x = select_of(f, under, a, same(f, a, from, 0)), r;

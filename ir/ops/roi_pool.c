@@ -168,7 +168,8 @@ static Cell cell_sx(Build *b, const RoiPool *r, const Value *rois, int axis, Dim
     return c;
 }
 
-/* The most pixels that a cell has along an axis, over all boxes: the extent of the reduction. */
+/* The most pixels that a cell has along an axis, over all boxes, at least 1: the extent of the
+ * reduction. */
 static Dim most_pixels(Build *b, const RoiPool *r, Value *rois, int axis, Dim extent)
 {
     SxTable *t = b->sx;
@@ -176,13 +177,15 @@ static Dim most_pixels(Build *b, const RoiPool *r, Value *rois, int axis, Dim ex
     Dim all = rois->type.dim[0];
     Acc acc = {.monoid = MONOID_MAX, .dtype = DT_I64, .body = sx_max(t, count, sx_i64(b, 0))};
     Value *most;
+    int64_t hi = extent->hi > 1 ? extent->hi : 1;
 
     least = sx_max(t, sx_acc(t, 0, DT_I64), sx_i64(b, 0));
     least =
         sx_min(t, sx_add(t, sx_min(t, least, sx_dim(t, extent)), sx_i64(b, 1)), sx_dim(t, extent));
+    least = sx_max(t, least, sx_i64(b, 1));
     most = build_reduce(b, "cell", 2, (Value *[]){rois, rois}, 0, NULL, 1, &all, ORDER_CHAIN, acc,
                         DT_I64, least);
-    return build_bind(b, most, 0, "cell", 0, extent->hi);
+    return build_bind(b, most, 0, "cell", 1, hi);
 }
 
 static Status lower_roi_pool(Build *b, const Node *n, Value **out)
@@ -208,7 +211,8 @@ static Status lower_roi_pool(Build *b, const Node *n, Value **out)
     idx[1] = sx_index(t, 1);
     idx[2] = sx_add(t, cell[0].begin, sx_index(t, 4));
     idx[3] = sx_add(t, cell[1].begin, sx_index(t, 5));
-    live = sx_and(t, sx_lt(t, idx[2], cell[0].end), sx_lt(t, idx[3], cell[1].end));
+    live = sx_and(t, sx_lt(t, sx_index(t, 4), sx_sub(t, cell[0].end, cell[0].begin)),
+                  sx_lt(t, sx_index(t, 5), sx_sub(t, cell[1].end, cell[1].begin)));
     v = sx_compute(b, sx_at_guarded(b, 0, n->in[0], idx, sx_and(t, guard, live)));
     v = sx_select(t, live, v, sx_const(t, type, -INFINITY));
     Acc acc = {.monoid = MONOID_MAX, .dtype = type, .body = v};

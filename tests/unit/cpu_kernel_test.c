@@ -520,6 +520,7 @@ static void reductions(Run *r)
     add_lane_compares(r, "indices alike", 45);
     add_lane_compares(r, "indices alike, open", -1);
     add_rows(r, "rows", DIMS(6, 100));
+    add_rows(r, "rows long", DIMS(3, 8203));
     add_rows(r, "rows short", DIMS(3, 5, 9));
     add_rows(r, "rows of two vectors", DIMS(21, 37));
     add_rows(r, "rows of an open number", DIMS(-1, 20));
