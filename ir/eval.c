@@ -399,6 +399,7 @@ Status eval_node(const Node *n, Arena *arena, const Tensor *const *in, Tensor **
     Status s;
 
     TRY(start(&x, n->parent->module, arena, NULL, d));
+    x.eval.bounded = true;
     s = op_eval(&x.eval, n, in, out);
     arena_free(x.arena);
     return s;

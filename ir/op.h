@@ -101,6 +101,7 @@ typedef struct Eval Eval;
 struct Eval {
     Arena *arena;
     Diag *diag;
+    bool bounded; /* ERR_LIMIT for a formula that makes far more than it is given and gives */
     /* evaluate a region on arguments: for If, Loop, Scan */
     Status (*region)(Eval *cx, const Region *r, Tensor *const *arg, Tensor **result);
     void *context;

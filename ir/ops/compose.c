@@ -25,6 +25,54 @@ static Node *node_copy(Region *r, const Node *n, const Tensor *const *in)
     return copy;
 }
 
+enum { WORK_FREE = 1 << 20, WORK_EACH = 64 }; /* points: always, and for each element in and out */
+
+/* Elements of what can be told of v. */
+static double elements_of(const Value *v)
+{
+    double count = 1;
+
+    for (int i = 0; v && v->type.kind == TYPE_TENSOR && i < v->type.rank; i++)
+        if (dim_is_const(v->type.dim[i])) count *= (double)v->type.dim[i]->value;
+    return v ? count : 0;
+}
+
+static double points_of(const Node *n)
+{
+    double count = 0;
+
+    for (int k = 0; k < n->n_out; k++)
+        count += elements_of(n->out[k]);
+    for (int k = 0; n->kernel && k < n->kernel->n_stage; k++) {
+        const Stage *s = &n->kernel->stage[k];
+        double points = 1;
+        for (int i = 0; i < s->rank + s->n_reduce; i++) {
+            Dim d = i < s->rank ? s->extent[i] : s->reduce[i - s->rank];
+            if (dim_is_const(d)) points *= (double)d->value;
+        }
+        count += points;
+    }
+    return count;
+}
+
+/* A pooled image of four elements may say that its windows lie 2^24 apart: what folds constants
+ * leaves such a formula to the run. */
+static Status within_bounds(Eval *cx, const Node *n, const Region *formula)
+{
+    double most = WORK_FREE, work = 0;
+
+    if (!cx->bounded) return OK;
+    for (int k = 0; k < n->n_in; k++)
+        most += WORK_EACH * elements_of(n->in[k]);
+    for (int k = 0; k < n->n_out; k++)
+        most += WORK_EACH * elements_of(n->out[k]);
+    for (const Node *f = formula->first; f; f = f->next)
+        work += points_of(f);
+    if (work <= most) return OK;
+    return diag(cx->diag, ERR_LIMIT, node_where(n), "%s: a formula of %.0f points for %.0f",
+                node_op_name(n), work, most);
+}
+
 Status compose_eval(Eval *cx, const Node *n, const Tensor *const *in, Tensor **out)
 {
     Module *m = module_new(cx->arena, n->parent->module->file);
@@ -38,6 +86,7 @@ Status compose_eval(Eval *cx, const Node *n, const Tensor *const *in, Tensor **o
     TRY(op_infer(&infer, copy));
     TRY(op_lower(&b, copy, value));
     node_unlink(copy);
+    TRY(within_bounds(cx, copy, m->main));
     for (int k = 0; k < n->n_out; k++)
         if (n->out[k]) region_add_result(m->main, value[k]);
     TRY(eval_module(m, cx->arena, NULL, NULL, result, cx->diag));
