@@ -20,7 +20,6 @@ static const char compiled[] =
     "it holds a model compiled for one accelerator: compile the model that it was made from";
 static const char inner[] = "it was made for one model of its authors, and its schema does not say "
                             "what it does";
-static const char sparse[] = "ingot has no sparse tensors: export the weights as a dense tensor";
 
 static const struct {
     const char *op, *why;
@@ -38,7 +37,6 @@ static const struct {
     {"GatedDeltaNetStateReplay", serving},
     {"GatherPacked", packed},
     {"GreedySearch", decoding},
-    {"HyperConnectionLowRankMix", gpu},
     {"Mamba2Verify", serving},
     {"MatMulPacked", packed},
     {"MaxpoolWithMask", inner},
@@ -54,12 +52,10 @@ static const struct {
     {"QuantizeBFP", gpu},
     {"QuantizeWithOrder", gpu},
     {"RMSNormRotary", gpu},
-    {"RouterGateUpProj", gpu},
     {"Sampling", decoding},
     {"Snpe", compiled},
     {"SparseAttentionIndexer", serving},
     {"SparsePagedAttention", serving},
-    {"SparseToDenseMatMul", sparse},
     {"SpeculativePrefixCommit", serving},
     {"WhisperBeamSearch", decoding},
 };

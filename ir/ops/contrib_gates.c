@@ -241,6 +241,96 @@ static Status lower_post_mix(Build *b, const Node *n, Value **out)
     return b->status;
 }
 
+/* v rounded to the type of the input, as f32 again */
+static Value *rounded(Build *b, const Node *n, Value *v)
+{
+    return as_f32(b, make_cast(b, v, in_type(n, 0)->dtype));
+}
+
+static Value *product(Build *b, const Node *n, Value *x, Value *w)
+{
+    return rounded(b, n, build_op2(b, "MatMul", x, as_f32(b, w)));
+}
+
+/* hn g summed over the branches, g = sigmoid(silu(hn down) up) */
+static Value *low_rank_mix(Build *b, const Node *n, Value *hn)
+{
+    Value *z = product(b, n, hn, n->in[2]), *g;
+
+    z = rounded(b, n, make_mul(b, z, make_scalar(b, z, attr_float(n, "silu_alpha", 1))));
+    z = rounded(b, n, make_mul(b, z, rounded(b, n, make_unary(b, "Sigmoid", z))));
+    g = rounded(b, n, make_unary(b, "Sigmoid", product(b, n, z, n->in[3])));
+    g = make_mul(b, branched(b, n, hn), branched(b, n, g));
+    g = make_reduce(b, "ReduceSum", g, -2, false);
+    return make_mul(b, g, make_scalar(b, g, attr_float(n, "reduction_scale", 1)));
+}
+
+/* The gates of the next call, from the normalised streams. */
+static Value *next_gate(Build *b, const Node *n, Value *hn)
+{
+    Value *v = product(b, n, hn, n->in[4]);
+
+    v = rounded(b, n, make_div(b, v, make_scalar(b, v, attr_float(n, "gate_div", 1))));
+    v = rounded(b, n, make_unary(b, "Sigmoid", v));
+    return make_mul(b, v, make_scalar(b, v, attr_float(n, "gate_mul", 1)));
+}
+
+static Status lower_low_rank(Build *b, const Node *n, Value **out)
+{
+    const Type *x = in_type(n, 0);
+    Value *s = as_f32(b, n->in[0]), *hn;
+
+    if (has_in(n, 5) != has_in(n, 6))
+        return op_error(n, b->diag, "prev_post_gate",
+                        "%s: prev_block_output and prev_post_gate "
+                        "are given together",
+                        n->op->name);
+    if (has_in(n, 5)) {
+        hn = make_mul(b, make_unsqueeze(b, as_f32(b, n->in[6]), -1),
+                      make_unsqueeze(b, as_f32(b, n->in[5]), -2));
+        s = rounded(b, n, like_input(b, n, make_add(b, branched(b, n, s), hn)));
+    }
+    hn = make_reshape(b, rms(b, n, branched(b, n, s)), x->rank, x->dim);
+    hn = rounded(b, n, make_mul(b, hn, as_f32(b, n->in[1])));
+    out[0] = make_cast(b, low_rank_mix(b, n, hn), x->dtype);
+    out[1] = make_cast(b, next_gate(b, n, hn), x->dtype);
+    if (has_out(n, 2)) out[2] = make_cast(b, s, x->dtype);
+    return b->status;
+}
+
+/* ---- the first product of a mixture of experts with a shared one ---- */
+
+static Status lower_router_gate_up(Build *b, const Node *n, Value **out)
+{
+    static const char *const names[] = {"limit", "activation_alpha", "activation_beta"};
+    const Type *w = in_type(n, 1);
+    int64_t logits = attr_int(n, "router_size", 0), width;
+    const char *act = attr_string(n, "activation", "swiglu");
+    Value *y = build_op2(b, "MatMul", n->in[0], n->in[1]), *half[2];
+    Attr attr[3];
+    int last, count = 0;
+    Node *g;
+
+    if (!y) return b->status;
+    last = y->type.rank - 1;
+    if (strcmp(act, "swiglu") != 0)
+        return op_error(n, b->diag, "activation", "%s: found \"%s\", expected swiglu", n->op->name,
+                        act);
+    if (!dim_is_const(w->dim[1])) return op_unsupported(n, b->diag, "weights of an open width");
+    width = w->dim[1]->value;
+    if (logits < 0 || logits > width || (width - logits) % 2)
+        return op_error(n, b->diag, "router_size", "%s: %lld of %lld columns", n->op->name,
+                        (long long)logits, (long long)width);
+    out[0] = make_slice(b, y, last, 0, logits, 1);
+    half[0] = make_slice(b, y, last, logits, logits + (width - logits) / 2, 1);
+    half[1] = make_slice(b, y, last, logits + (width - logits) / 2, width, 1);
+    for (int i = 0; i < 3; i++)
+        if (attr_find(n, names[i])) attr[count++] = *attr_find(n, names[i]);
+    g = build_op_node(b, "com.microsoft", "SwiGLU", 2, half, 1, count, attr);
+    out[1] = g ? g->out[0] : NULL;
+    return b->status;
+}
+
 /* ---- the table ---- */
 
 #define T_GATES (T_F32 | DT_BIT(DT_F16) | DT_BIT(DT_BF16))
@@ -304,5 +394,25 @@ const OpDef contrib_gates_ops[] = {
      ROW_OUT({"output", T_GATES, "T"}),
      ROW_ATTRS(ATTR_I("num_branches", 0)),
      MICROSOFT_ROW(lower_post_mix)},
+    {.name = "HyperConnectionLowRankMix",
+     .about = "a block between branches: normalised, gated by a product of low rank, summed",
+     ROW_IN({"streams", T_GATES, "T"}, {"norm_scale", T_GATES, "T", .ranks = RANK(1)},
+            {"down_weight", T_GATES, "T", .ranks = RANK(2)},
+            {"up_weight", T_GATES, "T", .ranks = RANK(2)},
+            {"inject_weight", T_GATES, "T", .ranks = RANK(2)},
+            {"prev_block_output", T_GATES, "T", true}, {"prev_post_gate", T_GATES, "T", true}),
+     ROW_OUT({"pre_output", T_GATES, "T"}, {"post_gate", T_GATES, "T"},
+             {"streams_out", T_GATES, "T", true}),
+     ROW_ATTRS(ATTR_F("epsilon", (double)1e-5f), ATTR_F("gate_div", 1), ATTR_F("gate_mul", 1),
+               ATTR_REQ("num_branches", ATTR_INT), ATTR_F("reduction_scale", 1),
+               ATTR_F("silu_alpha", 1)),
+     MICROSOFT_ROW(lower_low_rank)},
+    {.name = "RouterGateUpProj",
+     .about = "one product: logits of a router, and SwiGLU of a shared expert's halves",
+     ROW_IN({"X", T_GATES, "T"}, {"W", T_GATES, "T", .ranks = RANK(2)}),
+     ROW_OUT({"router", T_GATES, "T"}, {"activated", T_GATES, "T"}),
+     ROW_ATTRS(ATTR_S("activation", "swiglu"), ATTR_F("activation_alpha", 1),
+               ATTR_F("activation_beta", 0), ATTR_F("limit", 0), ATTR_REQ("router_size", ATTR_INT)),
+     MICROSOFT_ROW(lower_router_gate_up)},
     {0},
 };

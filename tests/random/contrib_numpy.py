@@ -26,7 +26,30 @@ def attend(q, k, v, heads, shown, scale=None):
     return (softmax(s + shown) @ v).transpose(1, 0, 2).reshape(q.shape[1], -1)
 
 
+def gated_products(c):
+    m, h, branches, low, inter = (int(v) for v in c.rng.integers(1, 6, 5))
+    x, w = c.floats(2, m, h), c.floats(h, low + 2 * inter)
+    y = x @ w
+    gate, up = np.minimum(y[..., low:low + inter], .7), np.clip(y[..., low + inter:], -.7, .7)
+    c.add("RouterGateUpProj", [x, w], 2, want=[y[..., :low], gate * sigmoid(1.5 * gate) * (up + .5)], router_size=low,
+          limit=.7, activation_alpha=1.5, activation_beta=.5)
+    s, scale = c.floats(m, branches * h), c.floats(branches * h)
+    down, into, inject = c.floats(branches * h, low), c.floats(low, branches * h), c.floats(branches * h, branches)
+    before, gates = c.floats(m, h), c.floats(m, branches)
+    for more in ([], [before, gates]):
+        t = s.reshape(m, branches, h) + (gates[..., None] * before[:, None] if more else 0)
+        hn = (t / np.sqrt((t * t).mean(-1, keepdims=True) + 1e-3)).reshape(m, -1) * scale
+        z = 1.25 * (hn @ down)
+        g = sigmoid((z * sigmoid(z)) @ into)
+        want = [.5 * (hn * g).reshape(m, branches, h).sum(1), 2 * sigmoid(hn @ inject / 3), t.reshape(m, -1).astype(F32)]
+        c.add("HyperConnectionLowRankMix", [s, scale, down, into, inject] + more, 3, want=[w.astype(F32) for w in want],
+              num_branches=branches, epsilon=1e-3, silu_alpha=1.25, reduction_scale=.5, gate_div=3., gate_mul=2.)
+    a, b = c.floats(m, h), c.floats(low, h)
+    c.add("SparseToDenseMatMul", [a, b], constants=(0,), want=[2 * (a @ b.T)], alpha=2., transB=1)
+
+
 def formulas(c):
+    gated_products(c)
     n, m = (int(v) for v in c.rng.integers(1, 7, 2))
     gate, up = c.floats(m, 2 * n), c.floats(m, 2 * n)
     g, l = np.minimum(gate, .5), np.clip(up, -.5, .5)
