@@ -147,6 +147,13 @@ typedef struct NestPeriod {
 } NestPeriod;
 NestPeriod nest_period(const Nest *n, const NestStage *s, int index, const Sx *load,
                        const Affine *x);
+/* A load at (i + shift) / by, `apart` further for each (i + shift) % by, along index i, and nowhere
+ * else dependent on it: `by` rows, an element of each in turn; `by` 0: it is none. */
+typedef struct NestLace {
+    int64_t by, shift;
+    Dim apart;
+} NestLace;
+NestLace nest_lace(const Nest *n, int index, const Sx *load, const Affine *x);
 /* Whether a load can be read along loop w and transposed in tiles, where lanes run along loop v. */
 bool nest_transposes(const NestStage *s, const Sx *load, int v, int w);
 

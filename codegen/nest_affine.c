@@ -260,3 +260,40 @@ void nest_addresses(Nest *n, int stage, bool *bare)
         s->store[j] = store_address(&w, j);
     }
 }
+
+/* i + a constant, of index i. */
+static bool is_shifted(const Sx *e, int index, int64_t *shift)
+{
+    *shift = 0;
+    if (e->op == SX_ADD && e->arg[1]->op == SX_CONST) {
+        *shift = (int64_t)e->arg[1]->bits;
+        e = e->arg[0];
+    }
+    return e->op == SX_INDEX && e->index == index && *shift >= 0;
+}
+
+NestLace nest_lace(const Nest *n, int index, const Sx *load, const Affine *x)
+{
+    const Sx *quotient = NULL, *rest = NULL;
+    NestLace r = {0};
+
+    if (load->op != SX_LOAD || load->guarded || x->coef[index]) return r;
+    for (int i = 0; i < x->n_term; i++) {
+        const Sx *e = x->term[i].e;
+        if (!sx_uses_index(&n->module->sx, e, index)) continue;
+        if (e->op == SX_DIV && !quotient && dim_is(x->term[i].coef, 1)) {
+            quotient = e;
+        } else if (e->op == SX_REM && !rest) {
+            rest = e;
+            r.apart = x->term[i].coef;
+        } else {
+            return (NestLace){0};
+        }
+    }
+    if (!quotient || !rest || quotient->arg[0] != rest->arg[0] || quotient->arg[1] != rest->arg[1])
+        return (NestLace){0};
+    if (!is_shifted(rest->arg[0], index, &r.shift) || rest->arg[1]->op != SX_CONST)
+        return (NestLace){0};
+    r.by = (int64_t)rest->arg[1]->bits > 1 ? (int64_t)rest->arg[1]->bits : 0;
+    return r;
+}

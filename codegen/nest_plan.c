@@ -18,6 +18,7 @@ enum {
     SUM_LONG = 1024,
     BLOCK_UNIT_LONG = 64,  /* where each point is long work, and blocks of a tile loop */
     TILE_LEAST = 3,        /* loops shorter than this are not tiled */
+    LACE_COST = 32,        /* of rows of which each has an element in turn, as in access_cost */
     TILE_COST = 48,        /* of a load of a tile, as in access_cost */
     TILE_SHORT = 64,       /* tiled loops that a task does in one go */
     TILE_NODES = 400,      /* expressions at most in a tiled body */
@@ -100,7 +101,10 @@ static int64_t lanes_cost(Nest *n, const NestStage *s, int index)
 
     while (map_next(&s->address, &i, &key, &x)) {
         NestPeriod p = nest_period(n, s, index, key, x);
-        if (p.by && (p.by % LANES_GUESS == 0 || LANES_GUESS % p.by == 0))
+        NestLace lace = nest_lace(n, index, key, x);
+        if (lace.by && LANES_GUESS % lace.by == 0)
+            cost += LACE_COST;
+        else if (p.by && (p.by % LANES_GUESS == 0 || LANES_GUESS % p.by == 0))
             cost += 24;
         else if (tile_of_load(n, s, key, s->loop_of[index]) >= 0)
             cost += TILE_COST;

@@ -303,7 +303,10 @@ static Status convolution(Layouts *x, Node *n, ConvOrder *c)
         if (alone && !c->apart) c->out = plain_order(c->out.n);
     }
     /* a matrix product that reads its operand as columns, where that is how they stand */
-    if (c->points && !have && !c->depthwise) c->data = plain;
+    if (c->points && !have && !c->depthwise) {
+        c->data = plain;
+        if (alone && c->phased) c->out = plain_order(c->out.n); /* whose rows are laced */
+    }
     if (c->thin || (c->slim && !have) || (c->planes && alone)) {
         c->out = plain_order(c->out.n);
         c->data = plain;

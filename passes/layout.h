@@ -27,6 +27,7 @@ typedef struct ConvOrder {
     Order out, data, reduce;
     int src, weights;
     bool points;    /* windows of one tap */
+    bool phased;    /* features of several indices: phases of a transposed convolution */
     bool few;       /* channels of data: rows of them are too short to be worth a transposition */
     bool apart;     /* windows do not overlap along the innermost axis of the data */
     bool thin;      /* a window for few features: positions fill the lanes better than they do */

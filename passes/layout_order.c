@@ -169,6 +169,16 @@ static bool is_slim(const Stage *s, uint32_t both)
     return channels <= FEW_CHANNELS;
 }
 
+/* Indices of more than one point. */
+static bool several(const Stage *s, uint32_t mask)
+{
+    int n = 0;
+
+    for (int i = 0; i < s->rank; i++)
+        n += (mask >> i & 1) && !dim_is(s->extent[i], 1);
+    return n > 1;
+}
+
 /* Along the last axis a window is no wider than its steps. */
 static bool is_apart(SxTable *t, const Stage *s, const Sx *load)
 {
@@ -227,6 +237,7 @@ bool layout_convolution(const Node *n, ConvOrder *c)
     /* of bytes, four neighbours are one element of the product: rows are worth it always */
     c->few = dtype_is_float(s->acc[0].dtype) &&
              few_channels(s, uses, operand_rank(x.load), in_data & ~in_weight);
+    c->phased = several(s, in_weight & ~in_data);
     c->apart = is_apart(t, s, x.load);
     c->points = dtype_is_float(s->acc[0].dtype) && one_tap(s, uses, operand_rank(x.load));
     c->thin = dtype_is_float(s->acc[0].dtype) &&

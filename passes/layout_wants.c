@@ -103,8 +103,10 @@ static void note_wanted(Wants *w, const Node *n)
     }
     if (n->kind == NODE_KERNEL && layout_samples(n, &at)) add(w->wanted, n->in[at.src]);
     if (n->kind == NODE_KERNEL) note_transposition(w, n);
-    if (any_in(w->wanted, n->out, n->n_out) || any_in(&w->last, n->in, n->n_in))
-        add_all(w->wanted, n->in, n->n_in);
+    if (any_in(w->wanted, n->out, n->n_out)) add_all(w->wanted, n->in, n->n_in);
+    for (int i = 0; i < n->n_in; i++)
+        for (int k = 0; k < n->n_in && is_in(&w->last, n->in[i]); k++)
+            if (n->in[k] != n->in[i]) add(w->wanted, n->in[k]);
 }
 
 static void walk(Wants *w, const Region *r)

@@ -439,6 +439,65 @@ static LLVMValueRef period_load(CpuFn *f, const Sx *e, const Affine *x, int u, L
     return cpu_from_mem(f, e->dtype, n == f->lanes ? v : spread(f, v, &period));
 }
 
+/* Rows that give an element in turn: lane l is element (shift + l) / by of row (shift + l) % by. L
+ * a multiple of `by`, of each row as many contiguous ones. */
+static bool has_lace(const CpuFn *f, const Sx *e, const Affine *x)
+{
+    NestLace lace = nest_lace(f->nest, f->s->loop[f->vec].last, e, x);
+
+    return lace.by && lace.by < f->lanes && f->lanes % lace.by == 0;
+}
+
+/* What a row gives to lanes first, first + by, ... of `to`. */
+static LLVMValueRef laced(CpuFn *f, LLVMValueRef to, LLVMValueRef row, int first, int by)
+{
+    LLVMValueRef pick[64], wide;
+
+    for (int i = 0; i < f->lanes; i++)
+        pick[i] = cpu_i32(f->m, i < f->lanes / by ? i : 0);
+    wide = LLVMBuildShuffleVector(f->b, row, LLVMGetPoison(LLVMTypeOf(row)),
+                                  LLVMConstVector(pick, (unsigned)f->lanes), "");
+    for (int i = 0; i < f->lanes; i++)
+        pick[i] = cpu_i32(f->m, i % by == first ? f->lanes + i / by : i);
+    return LLVMBuildShuffleVector(f->b, to ? to : wide, wide,
+                                  LLVMConstVector(pick, (unsigned)f->lanes), "");
+}
+
+static LLVMValueRef lace_mask(CpuFn *f, LLVMValueRef mask, int first, int by)
+{
+    LLVMValueRef pick[64];
+    int n = f->lanes / by;
+
+    for (int i = 0; i < n; i++)
+        pick[i] = cpu_i32(f->m, first + i * by);
+    return LLVMBuildShuffleVector(f->b, mask, LLVMGetPoison(LLVMTypeOf(mask)),
+                                  LLVMConstVector(pick, (unsigned)n), "");
+}
+
+static LLVMValueRef lace_load(CpuFn *f, const Sx *e, const Affine *x, int u, LLVMValueRef mask,
+                              int depth)
+{
+    NestLace lace = nest_lace(f->nest, f->s->loop[f->vec].last, e, x);
+    LLVMValueRef base = cpu_operand(f, e->src), at = cpu_offset(f, x, u), i, r = NULL, p, v;
+    LLVMValueRef apart = cpu_dim(f, lace.apart);
+    int by = (int)lace.by, turn = (int)(lace.shift % by);
+
+    cpu_at(f, depth);
+    i = LLVMBuildAdd(f->b, f->loop_value[f->vec], cpu_i64(f->m, (int64_t)u * f->lanes), "");
+    i = LLVMBuildUDiv(f->b, i, cpu_i64(f->m, by), "");
+    at = LLVMBuildAdd(f->b, LLVMBuildAdd(f->b, at, i, ""), cpu_i64(f->m, lace.shift / by), "");
+    for (int k = 0; k < by; k++) {
+        int first = (k - turn + by) % by;
+        p = LLVMBuildMul(f->b, apart, cpu_i64(f->m, k), "");
+        p = LLVMBuildAdd(f->b, p, cpu_i64(f->m, (turn + first) / by), "");
+        p = cpu_element(f, e->dtype, base, LLVMBuildAdd(f->b, at, p, ""));
+        v = mask ? cpu_masked_load(f, e->dtype, p, lace_mask(f, mask, first, by))
+                 : plain_load(f, e->dtype, p, f->lanes / by);
+        r = laced(f, r, v, first, by);
+    }
+    return cpu_from_mem(f, e->dtype, r);
+}
+
 LLVMValueRef cpu_load(CpuFn *f, const Sx *e, int u)
 {
     const Affine *x = map_get(&f->s->address, e);
@@ -461,6 +520,7 @@ LLVMValueRef cpu_load(CpuFn *f, const Sx *e, int u)
         return contiguous_load(f, e, x, u, guard, mask, depth);
     if (!terms_vary(f, x) && short_stride(f, e, x->coef[along]))
         return strided_load(f, e, x, u, guard, mask, short_stride(f, e, x->coef[along]), depth);
+    if (has_lace(f, e, x)) return lace_load(f, e, x, u, mask, depth);
     if (has_period(f, e, x)) return period_load(f, e, x, u, mask, depth);
     return gather_load(f, e, x, u, guard, mask, depth);
 }

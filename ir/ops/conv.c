@@ -1,9 +1,11 @@
-/* conv.c: convolution and its transpose, float and integer.
+/* conv.c: convolution, float and integer.
  *
  * All are contractions: out[n, g, c, o...] = sum over (ci, r...) of x[n, g, ci, position] * w[g, c,
  * ci, r...]. Where there are several groups of several channels each, the group is a domain index
  * of its own, so that the contraction shows which index belongs to which operand; one channel a
  * group (depthwise) needs none. */
+#include "ir/ops/conv.h"
+
 #include <string.h>
 
 #include "ir/ops/compose.h"
@@ -14,14 +16,7 @@
 
 /* ---- shapes ---- */
 
-typedef struct Conv {
-    Window w;
-    int64_t group;
-    Dim batch, channels;     /* of the input */
-    int64_t features, depth; /* output channels; input channels of one group */
-} Conv;
-
-static Status weight_dims(const Node *n, int input, int rank, Diag *d, int64_t *out)
+Status conv_weight_dims(const Node *n, int input, int rank, Diag *d, int64_t *out)
 {
     const Type *t = in_type(n, input);
 
@@ -35,7 +30,7 @@ static Status weight_dims(const Node *n, int input, int rank, Diag *d, int64_t *
     return OK;
 }
 
-static Status check_kernel_attr(const Node *n, Diag *d, int spatial, const int64_t *kernel)
+Status conv_check_kernel(const Node *n, Diag *d, int spatial, const int64_t *kernel)
 {
     int count;
     const int64_t *k = attr_ints(n, "kernel_shape", &count);
@@ -59,8 +54,8 @@ static Status conv_read(Module *m, const Node *n, int x_in, int w_in, Diag *d, C
     if (x->rank < 3)
         return op_error(n, d, "X", "%s: the input has rank %d, at least 3 is needed",
                         node_op_name(n), x->rank);
-    TRY(weight_dims(n, w_in, x->rank, d, w));
-    TRY(check_kernel_attr(n, d, x->rank - 2, w + 2));
+    TRY(conv_weight_dims(n, w_in, x->rank, d, w));
+    TRY(conv_check_kernel(n, d, x->rank - 2, w + 2));
     c->group = attr_int(n, "group", 1);
     c->batch = x->dim[0];
     c->channels = x->dim[1];
@@ -102,18 +97,7 @@ static Status infer_conv_integer(Infer *cx, Node *n)
 
 /* ---- lowering ---- */
 
-/* Index layout of the contraction's domain. */
-typedef struct Layout {
-    bool split; /* the group is an index of its own */
-    int rank;   /* of the domain */
-    Dim dims[MAX_RANK + 1];
-    Dim reduce[MAX_RANK];
-    const Sx *group, *feature, *out_channel, *in_channel; /* expressions */
-    const Sx *o[MAX_RANK], *r[MAX_RANK];
-    Dim extents[2 * MAX_RANK]; /* of all indices, for bounds */
-} Layout;
-
-static void conv_layout(Build *b, const Conv *c, Layout *y)
+void conv_layout(Build *b, const Conv *c, ConvLayout *y)
 {
     SxTable *t = b->sx;
     int64_t per_group = c->features / c->group;
@@ -148,7 +132,7 @@ static void conv_layout(Build *b, const Conv *c, Layout *y)
 }
 
 /* x at (n, channel, position...), 0 outside. */
-static const Sx *conv_input(Build *b, const Conv *c, const Layout *y, int src, const Value *x)
+static const Sx *conv_input(Build *b, const Conv *c, const ConvLayout *y, int src, const Value *x)
 {
     const Sx *idx[MAX_RANK] = {sx_index(b->sx, 0), y->in_channel}, *guard = NULL;
 
@@ -162,7 +146,7 @@ static const Sx *conv_input(Build *b, const Conv *c, const Layout *y, int src, c
     return sx_at_guarded(b, src, x, idx, guard);
 }
 
-static const Sx *conv_weight(Build *b, const Conv *c, const Layout *y, int src, const Value *w)
+static const Sx *conv_weight(Build *b, const Conv *c, const ConvLayout *y, int src, const Value *w)
 {
     const Sx *idx[MAX_RANK] = {y->out_channel, sx_index(b->sx, y->rank)};
 
@@ -171,7 +155,7 @@ static const Sx *conv_weight(Build *b, const Conv *c, const Layout *y, int src, 
     return sx_at(b, src, w, idx);
 }
 
-static Value *join_groups(Build *b, const Node *n, const Layout *y, Value *v)
+Value *conv_join_groups(Build *b, const Node *n, const ConvLayout *y, Value *v)
 {
     const Type *t = &n->out[0]->type;
 
@@ -181,7 +165,7 @@ static Value *join_groups(Build *b, const Node *n, const Layout *y, Value *v)
 static Status lower_conv(Build *b, const Node *n, Value **out)
 {
     Conv c;
-    Layout y;
+    ConvLayout y;
     DType type = n->out[0]->type.dtype;
     Dot d = {.label = "conv", .n_in = has_in(n, 2) ? 3 : 2, .in = n->in, .out = type};
 
@@ -199,7 +183,7 @@ static Status lower_conv(Build *b, const Node *n, Value **out)
         build_require_equal(b, in_type(n, 2)->dim[0], dim_const(b->dims, c.features));
         d.value = sx_cast(b->sx, sx_add(b->sx, acc, sx_cast(b->sx, bias, acc->dtype)), type);
     }
-    out[0] = join_groups(b, n, &y, build_dot(b, &d));
+    out[0] = conv_join_groups(b, n, &y, build_dot(b, &d));
     return b->status;
 }
 
@@ -224,7 +208,7 @@ static const Sx *per_channel(Build *b, int src, const Value *v, const Sx *channe
 static Status lower_conv_integer(Build *b, const Node *n, Value **out)
 {
     Conv c;
-    Layout y;
+    ConvLayout y;
     Value *in[4] = {n->in[0], n->in[1]};
     const Sx *zx = NULL, *zw = NULL;
     Dot d = {.label = "conv", .n_in = 2, .in = in, .out = DT_I32, .acc = DT_I32};
@@ -245,7 +229,7 @@ static Status lower_conv_integer(Build *b, const Node *n, Value **out)
     d.reduce = y.reduce;
     d.a = centred(b, conv_input(b, &c, &y, 0, n->in[0]), zx);
     d.b = centred(b, conv_weight(b, &c, &y, 1, n->in[1]), zw);
-    out[0] = join_groups(b, n, &y, build_dot(b, &d));
+    out[0] = conv_join_groups(b, n, &y, build_dot(b, &d));
     return b->status;
 }
 
@@ -376,351 +360,6 @@ static Status eval_conv_integer(Eval *cx, const Node *n, const Tensor *const *in
     return eval_conv_all(cx, n, &c, DT_I32, NULL, &out[0]);
 }
 
-/* ---- ConvTranspose: the gradient of Conv with respect to its input ---- */
-
-/* out = stride*(in-1) + output_padding + dilation*(k-1) + 1 - pads, or output_shape and pads from
- * it. */
-static Status transposed_axis(Module *m, const Node *n, Diag *d, Window *w, int i,
-                              const int64_t *pads, const int64_t *extra, const int64_t *shape,
-                              const char *auto_pad)
-{
-    DimTable *t = &m->dims;
-    Dim full = dim_add_c(t, dim_mul_c(t, dim_add_c(t, w->in[i], -1), w->stride[i]),
-                         extra[i] + (w->kernel[i] - 1) * w->dilation[i] + 1);
-    bool same = strncmp(auto_pad, "SAME", 4) == 0, valid = strcmp(auto_pad, "VALID") == 0;
-
-    if (shape || same) {
-        Dim want = shape ? dim_const(t, shape[i]) : dim_mul_c(t, w->in[i], w->stride[i]);
-        Dim total = dim_sub(t, full, want), half;
-        total = dim_max(t, total, dim_const(t, 0)); /* what output_shape has more is at the end */
-        half = dim_div(t, total, dim_const(t, 2));
-        w->before[i] = strcmp(auto_pad, "SAME_UPPER") == 0 ? half : dim_sub(t, total, half);
-        w->after[i] = dim_sub(t, total, w->before[i]);
-        w->out[i] = want;
-    } else {
-        w->before[i] = dim_const(t, valid ? 0 : pads[i]);
-        w->after[i] = dim_const(t, valid ? 0 : pads[w->n + i]);
-        w->out[i] = dim_sub(t, full, dim_add(t, w->before[i], w->after[i]));
-    }
-    if (w->out[i]->hi < 0) return op_error(n, d, "pads", "ConvTranspose: the output is empty");
-    return OK;
-}
-
-static Status transposed_read(Module *m, const Node *n, Diag *d, const Type *x, const int64_t *wd,
-                              Conv *c)
-{
-    Window *w = &c->w;
-    int64_t pads[2 * MAX_RANK], extra[MAX_RANK];
-    int n_shape;
-    const int64_t *shape = attr_ints(n, "output_shape", &n_shape);
-
-    memset(w, 0, sizeof *w);
-    w->n = x->rank - 2;
-    TRY(check_kernel_attr(n, d, w->n, wd + 2));
-    TRY(window_ints(n, d, "strides", w->n, 1, 1, w->stride));
-    TRY(window_ints(n, d, "dilations", w->n, 1, 1, w->dilation));
-    TRY(window_ints(n, d, "pads", 2 * w->n, 0, 0, pads));
-    TRY(window_ints(n, d, "output_padding", w->n, 0, 0, extra));
-    if (shape && n_shape == w->n + 2)
-        shape += 2; /* some exporters give the whole shape */
-    else if (shape && n_shape != w->n)
-        return op_error(n, d, "output_shape", "ConvTranspose: %d values, expected %d", n_shape,
-                        w->n);
-    c->group = attr_int(n, "group", 1);
-    c->batch = x->dim[0];
-    c->channels = x->dim[1];
-    if (c->group < 1 || wd[0] % c->group)
-        return op_error(n, d, "group", "ConvTranspose: %lld does not divide %lld channels",
-                        (long long)c->group, (long long)wd[0]);
-    if (dim_is_const(x->dim[1]) && x->dim[1]->value != wd[0])
-        return op_error(n, d, "W", "ConvTranspose: the input has %lld channels, the weights %lld",
-                        (long long)x->dim[1]->value, (long long)wd[0]);
-    c->depth = wd[0] / c->group;
-    c->features = wd[1] * c->group;
-    for (int i = 0; i < w->n; i++) {
-        w->in[i] = x->dim[2 + i];
-        w->kernel[i] = wd[2 + i];
-        TRY(transposed_axis(m, n, d, w, i, pads, extra, shape,
-                            attr_string(n, "auto_pad", "NOTSET")));
-    }
-    return OK;
-}
-
-static Status transposed_of_node(Module *m, const Node *n, Diag *d, Conv *c)
-{
-    const Type *x = in_type(n, 0);
-    int64_t wd[MAX_RANK];
-
-    if (x->rank < 3) return op_error(n, d, "X", "ConvTranspose: the input has rank %d", x->rank);
-    TRY(weight_dims(n, 1, x->rank, d, wd));
-    return transposed_read(m, n, d, x, wd, c);
-}
-
-static Status infer_transposed(Infer *cx, Node *n)
-{
-    Conv c;
-    Dim dims[MAX_RANK];
-
-    TRY(transposed_of_node(cx->module, n, cx->diag, &c));
-    dims[0] = c.batch;
-    dims[1] = dim_const(&cx->module->dims, c.features);
-    memcpy(dims + 2, c.w.out, sizeof(Dim) * (size_t)c.w.n);
-    TRY(infer_vector(cx, n, 2, dims[1]));
-    infer_out(cx, n, 0, in_type(n, 0)->dtype, c.w.n + 2, dims);
-    return OK;
-}
-
-/* Output o gets input p through window element r where p*stride + r*dilation - before = o. */
-static const Sx *transposed_input(Build *b, const Conv *c, const Layout *y, const Value *x)
-{
-    const Sx *idx[MAX_RANK] = {sx_index(b->sx, 0), y->in_channel}, *guard = NULL;
-    SxTable *t = b->sx;
-
-    for (int i = 0; i < c->w.n; i++) {
-        const Sx *q = sx_sub(t, sx_add(t, y->o[i], sx_dim(t, c->w.before[i])),
-                             sx_mul(t, y->r[i], sx_i64(b, c->w.dilation[i])));
-        const Sx *s = sx_i64(b, c->w.stride[i]), *p = q, *g;
-        if (c->w.stride[i] != 1) {
-            p = sx_floor_div(t, q, s);
-            g = sx_eq(t, sx_mul(t, p, s), q);
-            guard = guard ? sx_and(t, guard, g) : g;
-        }
-        g = sx_and(t, sx_le(t, sx_i64(b, 0), p), sx_lt(t, p, sx_dim(t, c->w.in[i])));
-        guard = guard ? sx_and(t, guard, g) : g;
-        idx[2 + i] = p;
-    }
-    return sx_at_guarded(b, 0, x, idx, guard);
-}
-
-/* With strides, an output q = stride*j + phase (q counts from before the padding) only meets the
- * window elements r = stride*t + phase, at inputs j - t. So the phases are output channels of one
- * convolution without strides,
- *
- *     y[n, phase..., c, j...] = sum over (ci, t...) of x[n, ci, j - t] * w[ci, c, stride*t + phase]
- *
- * and the output is y rearranged: stride^axes times fewer products than with guards. The order of
- * each sum is the same. */
-typedef struct Phases {
-    const Conv *c;
-    int rank, n_reduce;
-    Dim dims[MAX_RANK + 1], reduce[MAX_RANK], extents[2 * MAX_RANK + 1];
-} Phases;
-
-static void phases_layout(Build *b, const Conv *c, Phases *p)
-{
-    DimTable *t = b->dims;
-    int n = c->w.n, k = 0;
-
-    p->c = c;
-    p->dims[k++] = c->batch;
-    for (int i = 0; i < n; i++)
-        p->dims[k++] = dim_const(t, c->w.stride[i]);
-    p->dims[k++] = dim_const(t, c->features);
-    for (int i = 0; i < n; i++) {
-        Dim end = dim_add(t, c->w.before[i], c->w.out[i]);
-        p->dims[k++] = dim_ceil_div(t, end, dim_const(t, c->w.stride[i]));
-    }
-    p->rank = k;
-    p->n_reduce = n + 1;
-    p->reduce[0] = dim_const(t, c->depth);
-    for (int i = 0; i < n; i++)
-        p->reduce[1 + i] = dim_const(t, (c->w.kernel[i] + c->w.stride[i] - 1) / c->w.stride[i]);
-    memcpy(p->extents, p->dims, sizeof(Dim) * (size_t)k);
-    memcpy(p->extents + k, p->reduce, sizeof(Dim) * (size_t)(n + 1));
-}
-
-static const Sx *both_guards(Build *b, const Sx *x, const Sx *y)
-{
-    return x && y ? sx_and(b->sx, x, y) : x ? x : y;
-}
-
-static Value *phases_sum(Build *b, const Node *n, const Phases *p)
-{
-    const Conv *c = p->c;
-    SxTable *t = b->sx;
-    int k = c->w.n, total = p->rank + p->n_reduce;
-    DType type = n->out[0]->type.dtype;
-    const Sx *x[MAX_RANK] = {sx_index(t, 0), sx_index(t, p->rank)}, *in_x = NULL, *in_w = NULL;
-    const Sx *w[MAX_RANK] = {sx_index(t, p->rank), sx_index(t, 1 + k)};
-    Dot d = {.label = "conv_transpose",
-             .n_in = has_in(n, 2) ? 3 : 2,
-             .in = n->in,
-             .rank = p->rank,
-             .n_reduce = p->n_reduce,
-             .dims = p->dims,
-             .reduce = p->reduce,
-             .out = type};
-
-    for (int i = 0; i < k; i++) {
-        const Sx *tap = sx_index(t, p->rank + 1 + i);
-        x[2 + i] = sx_sub(t, sx_index(t, 2 + k + i), tap);
-        w[2 + i] = sx_add(t, sx_mul(t, tap, sx_i64(b, c->w.stride[i])), sx_index(t, 1 + i));
-        in_x = both_guards(b, in_x, sx_inside(b, x[2 + i], c->w.in[i], total, p->extents));
-        in_w = both_guards(
-            b, in_w, sx_inside(b, w[2 + i], dim_const(b->dims, c->w.kernel[i]), total, p->extents));
-    }
-    d.a = sx_at_guarded(b, 0, n->in[0], x, in_x);
-    d.b = sx_at_guarded(b, 1, n->in[1], w, in_w);
-    if (has_in(n, 2)) {
-        const Sx *acc = sx_acc(t, 0, dot_dtype(type)), *f = sx_index(t, 1 + k);
-        d.value =
-            sx_cast(t, sx_add(t, acc, sx_cast(t, sx_at(b, 2, n->in[2], &f), acc->dtype)), type);
-    }
-    return build_dot(b, &d);
-}
-
-static Value *phases_in_order(Build *b, const Node *n, const Phases *p, Value *y)
-{
-    const Conv *c = p->c;
-    const Type *o = &n->out[0]->type;
-    int k = c->w.n;
-    const Sx *idx[MAX_RANK];
-
-    if (!y) return NULL;
-    idx[0] = sx_index(b->sx, 0);
-    idx[1 + k] = sx_index(b->sx, 1);
-    for (int i = 0; i < k; i++) {
-        const Sx *q = sx_add(b->sx, sx_index(b->sx, 2 + i), sx_dim(b->sx, c->w.before[i]));
-        const Sx *s = sx_i64(b, c->w.stride[i]);
-        idx[1 + i] = sx_rem(b->sx, q, s);
-        idx[2 + k + i] = sx_div(b->sx, q, s);
-    }
-    return build_map(b, "phases", 1, &y, o->dtype, o->rank, o->dim, sx_at(b, 0, y, idx));
-}
-
-static bool has_phases(const Conv *c)
-{
-    int64_t phases = 1;
-
-    for (int i = 0; i < c->w.n; i++) {
-        phases *= c->w.stride[i];
-        if (c->w.dilation[i] != 1 || c->w.before[i]->lo < 0) return false;
-    }
-    return c->group == 1 && phases > 1 && 3 + 2 * c->w.n <= MAX_RANK;
-}
-
-static Status lower_transposed(Build *b, const Node *n, Value **out)
-{
-    Conv c;
-    Layout y;
-    DType type = n->out[0]->type.dtype;
-    const Sx *w[MAX_RANK];
-    Dot d = {.label = "conv_transpose", .n_in = has_in(n, 2) ? 3 : 2, .in = n->in, .out = type};
-
-    TRY(transposed_of_node(b->module, n, b->diag, &c));
-    build_require_equal(b, c.channels, dim_const(b->dims, c.depth * c.group));
-    if (has_in(n, 2)) build_require_equal(b, in_type(n, 2)->dim[0], dim_const(b->dims, c.features));
-    if (has_phases(&c)) {
-        Phases p;
-        phases_layout(b, &c, &p);
-        out[0] = phases_in_order(b, n, &p, phases_sum(b, n, &p));
-        return b->status;
-    }
-    conv_layout(b, &c, &y);
-    d.rank = y.rank;
-    d.dims = y.dims;
-    d.n_reduce = c.w.n + 1;
-    d.reduce = y.reduce;
-    d.a = transposed_input(b, &c, &y, n->in[0]);
-    /* w[in channel, feature within the group, r...] */
-    w[0] = y.in_channel;
-    w[1] = y.split || c.group == 1 ? y.feature
-                                   : sx_rem(b->sx, y.feature, sx_i64(b, c.features / c.group));
-    for (int i = 0; i < c.w.n; i++)
-        w[2 + i] = y.r[i];
-    d.b = sx_at(b, 1, n->in[1], w);
-    if (has_in(n, 2)) {
-        const Sx *acc = sx_acc(b->sx, 0, dot_dtype(type));
-        const Sx *bias = sx_cast(b->sx, sx_at(b, 2, n->in[2], &y.out_channel), acc->dtype);
-        d.value = sx_cast(b->sx, sx_add(b->sx, acc, bias), type);
-    }
-    out[0] = join_groups(b, n, &y, build_dot(b, &d));
-    return b->status;
-}
-
-static bool no_symbol(void *context, Dim symbol, int64_t *value)
-{
-    (void)context;
-    (void)symbol;
-    (void)value;
-    return false;
-}
-
-/* Scatters each input element times the window. */
-static Status eval_transposed_sum(const Tensor *x, const Tensor *k, const Conv *c,
-                                  const int64_t *dims, const int64_t *before, double *sum)
-{
-    int64_t in_index[MAX_RANK] = {0}, per_group = c->features / c->group, window = 1, e = 0;
-    int64_t plane = 1;
-
-    for (int i = 0; i < c->w.n; i++) {
-        window *= c->w.kernel[i];
-        plane *= dims[2 + i];
-    }
-    if (!x->count) return OK;
-    do {
-        double v = tensor_double(x, e++);
-        int64_t ci = in_index[1], group = ci / c->depth;
-        for (int64_t f = 0; f < per_group; f++)
-            for (int64_t r = 0; r < window; r++) {
-                int64_t at = 0, left = r, q[MAX_RANK];
-                bool inside = true;
-                for (int i = c->w.n - 1; i >= 0; i--) {
-                    q[i] = in_index[2 + i] * c->w.stride[i] +
-                           left % c->w.kernel[i] * c->w.dilation[i] - before[i];
-                    left /= c->w.kernel[i];
-                    inside &= q[i] >= 0 && q[i] < dims[2 + i];
-                }
-                if (!inside) continue;
-                for (int i = 0; i < c->w.n; i++)
-                    at = at * dims[2 + i] + q[i];
-                at += (in_index[0] * c->features + group * per_group + f) * plane;
-                sum[at] += v * tensor_double(k, (ci * per_group + f) * window + r);
-            }
-    } while (eval_next(x->rank, x->dim, in_index));
-    return OK;
-}
-
-static Status eval_transposed(Eval *cx, const Node *n, const Tensor *const *in, Tensor **out)
-{
-    Arena *a = arena_new(0);
-    Module m = {.arena = a};
-    Dim xd[MAX_RANK];
-    Type x = type_tensor(in[0]->dtype, in[0]->rank, xd);
-    Conv c;
-    int64_t dims[MAX_RANK], before[MAX_RANK], plane = 1;
-    double *sum;
-    Status s;
-
-    if (!a) return diag(cx->diag, ERR_LIMIT, node_where(n), "out of memory");
-    dims_init(&m.dims, a);
-    for (int i = 0; i < in[0]->rank; i++)
-        xd[i] = dim_const(&m.dims, in[0]->dim[i]);
-    s = in[0]->rank < 3 || in[1]->rank != in[0]->rank
-            ? op_error(n, cx->diag, NULL, "ConvTranspose: ranks %d and %d", in[0]->rank,
-                       in[1]->rank)
-            : transposed_read(&m, n, cx->diag, &x, in[1]->dim, &c);
-    if (s == OK) {
-        dims[0] = in[0]->dim[0];
-        dims[1] = c.features;
-        for (int i = 0; i < c.w.n; i++) {
-            dim_eval(c.w.out[i], no_symbol, NULL, &dims[2 + i]);
-            dim_eval(c.w.before[i], no_symbol, NULL, &before[i]);
-            plane *= dims[2 + i];
-        }
-        s = eval_out(cx, n, &out[0], in[0]->dtype, in[0]->rank, dims);
-    }
-    sum = s == OK ? arena_try(a, (size_t)out[0]->count + 1, sizeof *sum) : NULL;
-    if (s == OK && !sum) s = diag(cx->diag, ERR_LIMIT, node_where(n), "out of memory");
-    if (s == OK) s = eval_transposed_sum(in[0], in[1], &c, dims, before, sum);
-    for (int64_t e = 0; s == OK && e < out[0]->count; e++) {
-        double bias = n->n_in > 2 && in[2] ? tensor_double(in[2], e / plane % c.features) : 0;
-        tensor_set_double(out[0], e, sum[e] + bias);
-    }
-    arena_free(a);
-    return s;
-}
-
 #define CONV_ATTRS                                                                                 \
     ROW_ATTRS(ATTR_S("auto_pad", "NOTSET"), ATTR_OPT("dilations", ATTR_INTS), ATTR_I("group", 1),  \
               ATTR_OPT("kernel_shape", ATTR_INTS), ATTR_OPT("pads", ATTR_INTS),                    \
@@ -750,19 +389,5 @@ const OpDef conv_ops[] = {
      .infer = infer_conv_integer,
      .eval = eval_conv_integer,
      .lower = lower_conv_integer},
-    {.name = "ConvTranspose",
-     .since = 22,
-     .about = "the transpose of a convolution",
-     ROW_IN({"X", T_FLOAT, "T"}, {"W", T_FLOAT, "T"}, {"B", T_FLOAT, "T", true}),
-     ROW_OUT({"Y", T_FLOAT, "T"}),
-     ROW_ATTRS(ATTR_S("auto_pad", "NOTSET"), ATTR_OPT("dilations", ATTR_INTS), ATTR_I("group", 1),
-               ATTR_OPT("kernel_shape", ATTR_INTS), ATTR_OPT("output_padding", ATTR_INTS),
-               ATTR_OPT("output_shape", ATTR_INTS), ATTR_OPT("pads", ATTR_INTS),
-               ATTR_OPT("strides", ATTR_INTS)),
-     .traits = OP_PURE,
-     .quant = QUANT_CONTRACT,
-     .infer = infer_transposed,
-     .eval = eval_transposed,
-     .lower = lower_transposed},
     {0},
 };

@@ -198,6 +198,22 @@ static void add_transposed(Run *r, const char *name, const char *x, const char *
 
 static void transposed(Run *r)
 {
+    add_transposed(r, "transposed by 2, odd window", "1,5,7,9", "5,6,3,3",
+                   "strides=ints [2,2], pads=ints [1,1,1,1], output_padding=ints [1,1]");
+    add_transposed(r, "transposed by 2, odd window, groups", "2,6,5,8", "6,4,3,5",
+                   "group=2, strides=ints [2,2], pads=ints [1,2,0,2]");
+    add_transposed(r, "transposed by 2, groups, open", "b,6,m,n", "6,4,4,4",
+                   "group=2, strides=ints [2,2], pads=ints [1,1,1,1]");
+    add_transposed(r, "transposed by 2 of two taps", "1,5,7,19", "5,6,2,2", "strides=ints [2,2]");
+    add_transposed(r, "transposed by 4, open", "b,5,n", "5,6,8",
+                   "strides=ints [4], pads=ints [2,2]");
+    add_transposed(r, "transposed by 3 and 2, uneven", "1,5,4,6", "5,6,7,5",
+                   "strides=ints [3,2], pads=ints [2,1,2,1]");
+    add_transposed(r, "transposed of a point", "3,20,1,1", "20,9,4,4", "");
+    add_transposed(r, "transposed of a point, open", "b,20,1,n", "20,9,3,4",
+                   "pads=ints [1,0,0,1], output_padding=ints [0,0]");
+    add_transposed(r, "transposed of a line, padded output", "1,6,1,5", "6,5,3,3",
+                   "strides=ints [2,2], output_padding=ints [1,1]");
     add_transposed(r, "transposed 2x2", "1,5,6,7", "5,9,2,2", "strides=ints [2,2]");
     add_transposed(r, "transposed 3x3", "2,5,6,7", "5,9,3,3",
                    "strides=ints [2,2], pads=ints [1,1,1,1], output_padding=ints [1,1]");
@@ -245,10 +261,12 @@ static void normalisations(Run *r)
 
 int main(void)
 {
-    static void (*const groups[])(Run *) = {convolutions, depthwise, byte_convolutions, transposed};
+    static void (*const groups[])(Run *) = {convolutions, byte_convolutions};
+    static void (*const more[])(Run *) = {depthwise, transposed};
     static void (*const inexact[])(Run *) = {normalisations};
 
     graph_run_groups(1, inexact, 16, false);
-    graph_run_groups(4, groups, 34, true);
+    graph_run_groups(2, groups, 34, true);
+    graph_run_groups(2, more, 20, true);
     return check_result();
 }

@@ -1,0 +1,437 @@
+/* conv_transpose.c: the transpose of a convolution, the gradient of Conv with respect to its input.
+ */
+#include "ir/ops/conv.h"
+
+#include <string.h>
+
+#include "ir/ops/compose.h"
+#include "ir/ops/dot.h"
+#include "ir/ops/family.h"
+#include "ir/ops/ops_common.h"
+
+/* out = stride*(in-1) + output_padding + dilation*(k-1) + 1 - pads, or output_shape and pads from
+ * it. */
+static Status transposed_axis(Module *m, const Node *n, Diag *d, Window *w, int i,
+                              const int64_t *pads, const int64_t *extra, const int64_t *shape,
+                              const char *auto_pad)
+{
+    DimTable *t = &m->dims;
+    Dim full = dim_add_c(t, dim_mul_c(t, dim_add_c(t, w->in[i], -1), w->stride[i]),
+                         extra[i] + (w->kernel[i] - 1) * w->dilation[i] + 1);
+    bool same = strncmp(auto_pad, "SAME", 4) == 0, valid = strcmp(auto_pad, "VALID") == 0;
+
+    if (shape || same) {
+        Dim want = shape ? dim_const(t, shape[i]) : dim_mul_c(t, w->in[i], w->stride[i]);
+        Dim total = dim_sub(t, full, want), half;
+        total = dim_max(t, total, dim_const(t, 0)); /* what output_shape has more is at the end */
+        half = dim_div(t, total, dim_const(t, 2));
+        w->before[i] = strcmp(auto_pad, "SAME_UPPER") == 0 ? half : dim_sub(t, total, half);
+        w->after[i] = dim_sub(t, total, w->before[i]);
+        w->out[i] = want;
+    } else {
+        w->before[i] = dim_const(t, valid ? 0 : pads[i]);
+        w->after[i] = dim_const(t, valid ? 0 : pads[w->n + i]);
+        w->out[i] = dim_sub(t, full, dim_add(t, w->before[i], w->after[i]));
+    }
+    if (w->out[i]->hi < 0) return op_error(n, d, "pads", "ConvTranspose: the output is empty");
+    return OK;
+}
+
+static Status transposed_read(Module *m, const Node *n, Diag *d, const Type *x, const int64_t *wd,
+                              Conv *c)
+{
+    Window *w = &c->w;
+    int64_t pads[2 * MAX_RANK], extra[MAX_RANK];
+    int n_shape;
+    const int64_t *shape = attr_ints(n, "output_shape", &n_shape);
+
+    memset(w, 0, sizeof *w);
+    w->n = x->rank - 2;
+    TRY(conv_check_kernel(n, d, w->n, wd + 2));
+    TRY(window_ints(n, d, "strides", w->n, 1, 1, w->stride));
+    TRY(window_ints(n, d, "dilations", w->n, 1, 1, w->dilation));
+    TRY(window_ints(n, d, "pads", 2 * w->n, 0, 0, pads));
+    TRY(window_ints(n, d, "output_padding", w->n, 0, 0, extra));
+    if (shape && n_shape == w->n + 2)
+        shape += 2; /* some exporters give the whole shape */
+    else if (shape && n_shape != w->n)
+        return op_error(n, d, "output_shape", "ConvTranspose: %d values, expected %d", n_shape,
+                        w->n);
+    c->group = attr_int(n, "group", 1);
+    c->batch = x->dim[0];
+    c->channels = x->dim[1];
+    if (c->group < 1 || wd[0] % c->group)
+        return op_error(n, d, "group", "ConvTranspose: %lld does not divide %lld channels",
+                        (long long)c->group, (long long)wd[0]);
+    if (dim_is_const(x->dim[1]) && x->dim[1]->value != wd[0])
+        return op_error(n, d, "W", "ConvTranspose: the input has %lld channels, the weights %lld",
+                        (long long)x->dim[1]->value, (long long)wd[0]);
+    c->depth = wd[0] / c->group;
+    c->features = wd[1] * c->group;
+    for (int i = 0; i < w->n; i++) {
+        w->in[i] = x->dim[2 + i];
+        w->kernel[i] = wd[2 + i];
+        TRY(transposed_axis(m, n, d, w, i, pads, extra, shape,
+                            attr_string(n, "auto_pad", "NOTSET")));
+        /* of one point, steps are any: as long as the window, for the fewest taps */
+        if (dim_is(w->in[i], 1) && w->dilation[i] == 1) w->stride[i] = w->kernel[i];
+    }
+    return OK;
+}
+
+static Status transposed_of_node(Module *m, const Node *n, Diag *d, Conv *c)
+{
+    const Type *x = in_type(n, 0);
+    int64_t wd[MAX_RANK];
+
+    if (x->rank < 3) return op_error(n, d, "X", "ConvTranspose: the input has rank %d", x->rank);
+    TRY(conv_weight_dims(n, 1, x->rank, d, wd));
+    return transposed_read(m, n, d, x, wd, c);
+}
+
+static Status infer_transposed(Infer *cx, Node *n)
+{
+    Conv c;
+    Dim dims[MAX_RANK];
+
+    TRY(transposed_of_node(cx->module, n, cx->diag, &c));
+    dims[0] = c.batch;
+    dims[1] = dim_const(&cx->module->dims, c.features);
+    memcpy(dims + 2, c.w.out, sizeof(Dim) * (size_t)c.w.n);
+    TRY(infer_vector(cx, n, 2, dims[1]));
+    infer_out(cx, n, 0, in_type(n, 0)->dtype, c.w.n + 2, dims);
+    return OK;
+}
+
+/* Output o gets input p through window element r where p*stride + r*dilation - before = o. */
+static const Sx *transposed_input(Build *b, const Conv *c, const ConvLayout *y, const Value *x)
+{
+    const Sx *idx[MAX_RANK] = {sx_index(b->sx, 0), y->in_channel}, *guard = NULL;
+    SxTable *t = b->sx;
+
+    for (int i = 0; i < c->w.n; i++) {
+        const Sx *q = sx_sub(t, sx_add(t, y->o[i], sx_dim(t, c->w.before[i])),
+                             sx_mul(t, y->r[i], sx_i64(b, c->w.dilation[i])));
+        const Sx *s = sx_i64(b, c->w.stride[i]), *p = q, *g;
+        if (c->w.stride[i] != 1) {
+            p = sx_floor_div(t, q, s);
+            g = sx_eq(t, sx_mul(t, p, s), q);
+            guard = guard ? sx_and(t, guard, g) : g;
+        }
+        g = sx_and(t, sx_le(t, sx_i64(b, 0), p), sx_lt(t, p, sx_dim(t, c->w.in[i])));
+        guard = guard ? sx_and(t, guard, g) : g;
+        idx[2 + i] = p;
+    }
+    return sx_at_guarded(b, 0, x, idx, guard);
+}
+
+/* With strides, an output q = stride*j + phase (q counts from before the padding) only meets the
+ * window elements r = stride*t + phase, at inputs j - t. So the phases are output channels of one
+ * convolution without strides,
+ *
+ *     y[n, phase..., c, j...] = sum over (ci, t...) of x[n, ci, j - t] * w[ci, c, stride*t + phase]
+ *
+ * and the output is y rearranged: stride^axes times fewer products than with guards. Where phases
+ * have different numbers of taps, each is a convolution of its own, and y[n, phase, ...] joins
+ * them. The order of each sum is the same. */
+enum { MOST_APART = 8 }; /* phases that are convolutions of their own */
+
+typedef struct Phases {
+    const Conv *c;
+    bool split; /* groups of several channels: an index of their own */
+    bool apart; /* one phase, `phase`, whose index has one point */
+    int64_t phase[MAX_RANK];
+    int rank, n_reduce, group, feature, spatial; /* numbers of indices */
+    Dim dims[MAX_RANK + 1], reduce[MAX_RANK], extents[2 * MAX_RANK + 1];
+} Phases;
+
+static void phases_layout(Build *b, const Conv *c, Phases *p)
+{
+    DimTable *t = b->dims;
+    int n = c->w.n, k = 0;
+
+    p->c = c;
+    p->split = c->group > 1;
+    p->dims[k++] = c->batch;
+    for (int i = 0; i < n && !p->apart; i++)
+        p->dims[k++] = dim_const(t, c->w.stride[i]);
+    if (p->apart) p->dims[k++] = dim_const(t, 1);
+    p->group = k;
+    if (p->split) p->dims[k++] = dim_const(t, c->group);
+    p->feature = k;
+    p->dims[k++] = dim_const(t, c->features / c->group);
+    p->spatial = k;
+    for (int i = 0; i < n; i++) {
+        Dim end = dim_add(t, c->w.before[i], c->w.out[i]);
+        p->dims[k++] = dim_ceil_div(t, end, dim_const(t, c->w.stride[i]));
+    }
+    p->rank = k;
+    p->n_reduce = n + 1;
+    p->reduce[0] = dim_const(t, c->depth);
+    for (int i = 0; i < n; i++) {
+        int64_t taps = c->w.kernel[i] - (p->apart ? p->phase[i] : 0);
+        p->reduce[1 + i] = dim_const(t, (taps + c->w.stride[i] - 1) / c->w.stride[i]);
+    }
+    memcpy(p->extents, p->dims, sizeof(Dim) * (size_t)k);
+    memcpy(p->extents + k, p->reduce, sizeof(Dim) * (size_t)(n + 1));
+}
+
+static const Sx *both_guards(Build *b, const Sx *x, const Sx *y)
+{
+    return x && y ? sx_and(b->sx, x, y) : x ? x : y;
+}
+
+/* Channel `at` of the group that the point belongs to. */
+static const Sx *of_group(Build *b, const Phases *p, int64_t size, const Sx *at)
+{
+    if (!p->split) return at;
+    return sx_add(b->sx, sx_mul(b->sx, sx_index(b->sx, p->group), sx_i64(b, size)), at);
+}
+
+static Value *phases_sum(Build *b, const Node *n, const Phases *p)
+{
+    const Conv *c = p->c;
+    SxTable *t = b->sx;
+    int k = c->w.n, total = p->rank + p->n_reduce;
+    DType type = n->out[0]->type.dtype;
+    const Sx *channel = of_group(b, p, c->depth, sx_index(t, p->rank)), *in_x = NULL, *in_w = NULL;
+    const Sx *x[MAX_RANK] = {sx_index(t, 0), channel};
+    const Sx *w[MAX_RANK] = {channel, sx_index(t, p->feature)};
+    Dot d = {.label = "conv_transpose",
+             .n_in = has_in(n, 2) ? 3 : 2,
+             .in = n->in,
+             .rank = p->rank,
+             .n_reduce = p->n_reduce,
+             .dims = p->dims,
+             .reduce = p->reduce,
+             .out = type};
+
+    for (int i = 0; i < k; i++) {
+        const Sx *tap = sx_index(t, p->rank + 1 + i);
+        const Sx *phase = p->apart ? sx_i64(b, p->phase[i]) : sx_index(t, 1 + i);
+        x[2 + i] = sx_sub(t, sx_index(t, p->spatial + i), tap);
+        w[2 + i] = sx_add(t, sx_mul(t, tap, sx_i64(b, c->w.stride[i])), phase);
+        in_x = both_guards(b, in_x, sx_inside(b, x[2 + i], c->w.in[i], total, p->extents));
+        in_w = both_guards(
+            b, in_w, sx_inside(b, w[2 + i], dim_const(b->dims, c->w.kernel[i]), total, p->extents));
+    }
+    d.a = sx_at_guarded(b, 0, n->in[0], x, in_x);
+    d.b = sx_at_guarded(b, 1, n->in[1], w, in_w);
+    if (has_in(n, 2)) {
+        const Sx *acc = sx_acc(t, 0, dot_dtype(type));
+        const Sx *f = of_group(b, p, c->features / c->group, sx_index(t, p->feature));
+        d.value =
+            sx_cast(t, sx_add(t, acc, sx_cast(t, sx_at(b, 2, n->in[2], &f), acc->dtype)), type);
+    }
+    return build_dot(b, &d);
+}
+
+/* y[n, phase, ...] of phases that have taps of their own. */
+static Value *phases_apart(Build *b, const Node *n, const Conv *c, Phases *p)
+{
+    Value *part[MOST_APART];
+    int count = 1;
+
+    for (int i = 0; i < c->w.n; i++)
+        count *= (int)c->w.stride[i];
+    for (int k = 0; k < count; k++) {
+        int left = k;
+        for (int i = c->w.n - 1; i >= 0; i--) {
+            p->phase[i] = left % c->w.stride[i];
+            left /= (int)c->w.stride[i];
+        }
+        phases_layout(b, c, p);
+        part[k] = phases_sum(b, n, p);
+        if (!part[k]) return NULL;
+    }
+    return build_concat(b, count, part, 1);
+}
+
+static Value *phases_in_order(Build *b, const Node *n, const Phases *p, Value *y)
+{
+    const Conv *c = p->c;
+    const Type *o = &n->out[0]->type;
+    const Sx *idx[MAX_RANK], *phase = NULL, *channel = sx_index(b->sx, 1);
+    const Sx *per_group = sx_i64(b, c->features / c->group);
+
+    if (!y) return NULL;
+    idx[0] = sx_index(b->sx, 0);
+    idx[p->feature] = p->split ? sx_rem(b->sx, channel, per_group) : channel;
+    if (p->split) idx[p->group] = sx_div(b->sx, channel, per_group);
+    for (int i = 0; i < c->w.n; i++) {
+        const Sx *q = sx_add(b->sx, sx_index(b->sx, 2 + i), sx_dim(b->sx, c->w.before[i]));
+        const Sx *s = sx_i64(b, c->w.stride[i]), *rem = sx_rem(b->sx, q, s);
+        phase = phase ? sx_add(b->sx, sx_mul(b->sx, phase, s), rem) : rem;
+        if (!p->apart) idx[1 + i] = rem;
+        idx[p->spatial + i] = sx_div(b->sx, q, s);
+    }
+    if (p->apart) idx[1] = phase;
+    return build_map(b, "phases", 1, &y, o->dtype, o->rank, o->dim, sx_at(b, 0, y, idx));
+}
+
+static bool has_phases(const Conv *c)
+{
+    int64_t phases = 1;
+
+    for (int i = 0; i < c->w.n; i++) {
+        phases *= c->w.stride[i];
+        if (c->w.dilation[i] != 1 || c->w.before[i]->lo < 0) return false;
+    }
+    if (c->group > 1 && (c->depth == 1 || c->features == c->group)) return false;
+    return phases > 1 && 4 + 2 * c->w.n <= MAX_RANK;
+}
+
+/* Some phases have more taps than others, and all have one. */
+static bool are_apart(const Conv *c)
+{
+    int64_t phases = 1;
+    bool even = true;
+
+    for (int i = 0; i < c->w.n; i++) {
+        phases *= c->w.stride[i];
+        even = even && c->w.kernel[i] % c->w.stride[i] == 0;
+        if (c->w.kernel[i] < c->w.stride[i]) return false;
+    }
+    return !even && phases <= MOST_APART;
+}
+
+static Status lower_transposed(Build *b, const Node *n, Value **out)
+{
+    Conv c;
+    ConvLayout y;
+    DType type = n->out[0]->type.dtype;
+    const Sx *w[MAX_RANK];
+    Dot d = {.label = "conv_transpose", .n_in = has_in(n, 2) ? 3 : 2, .in = n->in, .out = type};
+
+    TRY(transposed_of_node(b->module, n, b->diag, &c));
+    build_require_equal(b, c.channels, dim_const(b->dims, c.depth * c.group));
+    if (has_in(n, 2)) build_require_equal(b, in_type(n, 2)->dim[0], dim_const(b->dims, c.features));
+    if (has_phases(&c)) {
+        Phases p = {.apart = are_apart(&c)};
+        if (!p.apart) phases_layout(b, &c, &p);
+        Value *y = p.apart ? phases_apart(b, n, &c, &p) : phases_sum(b, n, &p);
+        out[0] = phases_in_order(b, n, &p, y);
+        return b->status;
+    }
+    conv_layout(b, &c, &y);
+    d.rank = y.rank;
+    d.dims = y.dims;
+    d.n_reduce = c.w.n + 1;
+    d.reduce = y.reduce;
+    d.a = transposed_input(b, &c, &y, n->in[0]);
+    /* w[in channel, feature within the group, r...] */
+    w[0] = y.in_channel;
+    w[1] = y.split || c.group == 1 ? y.feature
+                                   : sx_rem(b->sx, y.feature, sx_i64(b, c.features / c.group));
+    for (int i = 0; i < c.w.n; i++)
+        w[2 + i] = y.r[i];
+    d.b = sx_at(b, 1, n->in[1], w);
+    if (has_in(n, 2)) {
+        const Sx *acc = sx_acc(b->sx, 0, dot_dtype(type));
+        const Sx *bias = sx_cast(b->sx, sx_at(b, 2, n->in[2], &y.out_channel), acc->dtype);
+        d.value = sx_cast(b->sx, sx_add(b->sx, acc, bias), type);
+    }
+    out[0] = conv_join_groups(b, n, &y, build_dot(b, &d));
+    return b->status;
+}
+
+static bool no_symbol(void *context, Dim symbol, int64_t *value)
+{
+    (void)context;
+    (void)symbol;
+    (void)value;
+    return false;
+}
+
+/* Scatters each input element times the window. */
+static Status eval_transposed_sum(const Tensor *x, const Tensor *k, const Conv *c,
+                                  const int64_t *dims, const int64_t *before, double *sum)
+{
+    int64_t in_index[MAX_RANK] = {0}, per_group = c->features / c->group, window = 1, e = 0;
+    int64_t plane = 1;
+
+    for (int i = 0; i < c->w.n; i++) {
+        window *= c->w.kernel[i];
+        plane *= dims[2 + i];
+    }
+    if (!x->count) return OK;
+    do {
+        double v = tensor_double(x, e++);
+        int64_t ci = in_index[1], group = ci / c->depth;
+        for (int64_t f = 0; f < per_group; f++)
+            for (int64_t r = 0; r < window; r++) {
+                int64_t at = 0, left = r, q[MAX_RANK];
+                bool inside = true;
+                for (int i = c->w.n - 1; i >= 0; i--) {
+                    q[i] = in_index[2 + i] * c->w.stride[i] +
+                           left % c->w.kernel[i] * c->w.dilation[i] - before[i];
+                    left /= c->w.kernel[i];
+                    inside &= q[i] >= 0 && q[i] < dims[2 + i];
+                }
+                if (!inside) continue;
+                for (int i = 0; i < c->w.n; i++)
+                    at = at * dims[2 + i] + q[i];
+                at += (in_index[0] * c->features + group * per_group + f) * plane;
+                sum[at] += v * tensor_double(k, (ci * per_group + f) * window + r);
+            }
+    } while (eval_next(x->rank, x->dim, in_index));
+    return OK;
+}
+
+static Status eval_transposed(Eval *cx, const Node *n, const Tensor *const *in, Tensor **out)
+{
+    Arena *a = arena_new(0);
+    Module m = {.arena = a};
+    Dim xd[MAX_RANK];
+    Type x = type_tensor(in[0]->dtype, in[0]->rank, xd);
+    Conv c;
+    int64_t dims[MAX_RANK], before[MAX_RANK], plane = 1;
+    double *sum;
+    Status s;
+
+    if (!a) return diag(cx->diag, ERR_LIMIT, node_where(n), "out of memory");
+    dims_init(&m.dims, a);
+    for (int i = 0; i < in[0]->rank; i++)
+        xd[i] = dim_const(&m.dims, in[0]->dim[i]);
+    s = in[0]->rank < 3 || in[1]->rank != in[0]->rank
+            ? op_error(n, cx->diag, NULL, "ConvTranspose: ranks %d and %d", in[0]->rank,
+                       in[1]->rank)
+            : transposed_read(&m, n, cx->diag, &x, in[1]->dim, &c);
+    if (s == OK) {
+        dims[0] = in[0]->dim[0];
+        dims[1] = c.features;
+        for (int i = 0; i < c.w.n; i++) {
+            dim_eval(c.w.out[i], no_symbol, NULL, &dims[2 + i]);
+            dim_eval(c.w.before[i], no_symbol, NULL, &before[i]);
+            plane *= dims[2 + i];
+        }
+        s = eval_out(cx, n, &out[0], in[0]->dtype, in[0]->rank, dims);
+    }
+    sum = s == OK ? arena_try(a, (size_t)out[0]->count + 1, sizeof *sum) : NULL;
+    if (s == OK && !sum) s = diag(cx->diag, ERR_LIMIT, node_where(n), "out of memory");
+    if (s == OK) s = eval_transposed_sum(in[0], in[1], &c, dims, before, sum);
+    for (int64_t e = 0; s == OK && e < out[0]->count; e++) {
+        double bias = n->n_in > 2 && in[2] ? tensor_double(in[2], e / plane % c.features) : 0;
+        tensor_set_double(out[0], e, sum[e] + bias);
+    }
+    arena_free(a);
+    return s;
+}
+
+const OpDef conv_transpose_ops[] = {
+    {.name = "ConvTranspose",
+     .since = 22,
+     .about = "the transpose of a convolution",
+     ROW_IN({"X", T_FLOAT, "T"}, {"W", T_FLOAT, "T"}, {"B", T_FLOAT, "T", true}),
+     ROW_OUT({"Y", T_FLOAT, "T"}),
+     ROW_ATTRS(ATTR_S("auto_pad", "NOTSET"), ATTR_OPT("dilations", ATTR_INTS), ATTR_I("group", 1),
+               ATTR_OPT("kernel_shape", ATTR_INTS), ATTR_OPT("output_padding", ATTR_INTS),
+               ATTR_OPT("output_shape", ATTR_INTS), ATTR_OPT("pads", ATTR_INTS),
+               ATTR_OPT("strides", ATTR_INTS)),
+     .traits = OP_PURE,
+     .quant = QUANT_CONTRACT,
+     .infer = infer_transposed,
+     .eval = eval_transposed,
+     .lower = lower_transposed},
+    {0},
+};
