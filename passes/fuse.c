@@ -57,7 +57,7 @@ typedef struct Reads {
     bool window;        /* an index mixes domain and reduction */
     bool last_in_order; /* last index is a loop index plus a constant, or constant */
     bool data;          /* an index comes from memory */
-    bool turned;        /* last index is not the last one of the domain */
+    bool turned;        /* last index is not along the last one of the domain */
 } Reads;
 
 static void load_in_index(void *context, const Sx *e)
@@ -71,6 +71,13 @@ static bool in_order(const Sx *e)
     if (e->op == SX_ADD || e->op == SX_SUB)
         return in_order(e->arg[0]) && (e->arg[1]->op == SX_CONST || e->arg[1]->op == SX_DIM);
     return false;
+}
+
+/* The last index of the domain, or a sum with it. */
+static bool along_last(const Sx *e, int rank)
+{
+    if (e->op == SX_ADD) return along_last(e->arg[0], rank) || along_last(e->arg[1], rank);
+    return e->op == SX_INDEX && e->index == rank - 1;
 }
 
 static void note_read(void *context, const Sx *e)
@@ -98,8 +105,7 @@ static void note_read(void *context, const Sx *e)
         sx_visit(r->t, e->arg[i], load_in_index, &r->data);
     }
     if (n && !in_order(e->arg[n - 1])) r->last_in_order = false;
-    if (n && (e->arg[n - 1]->op != SX_INDEX || e->arg[n - 1]->index != r->s->rank - 1))
-        r->turned = true;
+    if (n && !along_last(e->arg[n - 1], r->s->rank)) r->turned = true;
 }
 
 static Reads reads_of(SxTable *t, const Node *n, int src)
@@ -272,7 +278,7 @@ static void row_of_data(void *context, const Sx *e)
     bool data = false;
 
     if (e->op != SX_LOAD || e->flat || n < 2) return;
-    if (e->arg[n - 1]->op != SX_INDEX || e->arg[n - 1]->index != x->rank - 1) return;
+    if (!along_last(e->arg[n - 1], x->rank)) return;
     for (int i = 0; i < n - 1; i++)
         sx_visit(x->t, e->arg[i], load_in_index, &data);
     x->loads += data;

@@ -8,7 +8,8 @@
 
 enum {
     MANY_CHANNELS = 8,
-    WORTH_A_COPY = 4 /* samples for every so many elements of the image, at least */
+    MANY_OF_SUMS = 4, /* of places that are summed up, each is more work to find */
+    WORTH_A_COPY = 4  /* samples for every so many elements of the image, at least */
 };
 
 typedef struct Samples {
@@ -115,7 +116,8 @@ bool layout_samples(const Node *n, SampleOrder *c)
     }
     if (x.src < 0 || x.differ || x.loads + s->n_reduce < 2 || !reads_enough(&x)) return false;
     channels = s->extent[x.index];
-    if (!dim_is_const(channels) || channels->value < MANY_CHANNELS) return false;
+    if (!dim_is_const(channels) || channels->value < (s->n_reduce ? MANY_OF_SUMS : MANY_CHANNELS))
+        return false;
     c->src = x.src;
     put_last(&c->out, s->rank, x.index);
     put_last(&c->data, n->in[x.src]->type.rank, x.axis);
