@@ -195,13 +195,19 @@ static Status eval_pow(Eval *cx, const Node *n, const Tensor *const *in, Tensor 
 {
     int64_t index[MAX_RANK] = {0};
     Tensor *r;
-    bool ints = !dtype_is_float(in[0]->dtype);
+    bool ints = !dtype_is_float(in[0]->dtype), whole = !ints && dtype_is_int(in[1]->dtype);
 
     TRY(eval_broadcast(cx, n, 2, in, in[0]->dtype, &r));
     for (int64_t o = 0; o < r->count; o++, eval_next(r->rank, r->dim, index)) {
+        int64_t at = eval_offset(in[1], r->rank, index);
         double x = tensor_double(in[0], eval_offset(in[0], r->rank, index));
-        double y = tensor_double(in[1], eval_offset(in[1], r->rank, index));
-        tensor_set_double(r, o, ints ? pow_int(x, y) : mathd_pow(x, y));
+        double y = tensor_double(in[1], at);
+        if (whole) { /* the sign goes by the integer, which a double need not hold */
+            double p = mathd_pow(__builtin_fabs(x), y);
+            tensor_set_double(r, o, tensor_int(in[1], at) & 1 ? __builtin_copysign(p, x) : p);
+        } else {
+            tensor_set_double(r, o, ints ? pow_int(x, y) : mathd_pow(x, y));
+        }
     }
     out[0] = r;
     return OK;
@@ -238,7 +244,7 @@ static bool exponents_fit(const Value *y)
     return y->data != NULL;
 }
 
-/* A base of f32, exponents beyond 2^24: the sign comes from the integer. */
+/* Exponents beyond 2^24: the sign comes from the integer. */
 static const Sx *pow_far(SxTable *t, const Sx *x, const Sx *y)
 {
     const Sx *one = sx_const_int(t, y->dtype, 1), *p;
@@ -264,7 +270,7 @@ static Status lower_pow(Build *b, const Node *n, Value **out)
     const Sx *e = dtype_is_float(x->dtype) ? pow_constant(b, n, x) : NULL;
     int count = e ? 1 : 2;
 
-    if (!e && x->dtype == DT_F32 && !exponents_fit(n->in[1]))
+    if (!e && dtype_is_float(x->dtype) && !exponents_fit(n->in[1]))
         e = pow_far(t, x, y);
     else if (!e && dtype_is_float(x->dtype))
         e = sx_pow(t, x, sx_cast(t, y, x->dtype));

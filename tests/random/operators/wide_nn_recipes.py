@@ -509,7 +509,7 @@ def windows(g):
     if t:
         g.oracle = t in ("float", "double")
         g.tolerance = 2e-2 if t == "bfloat16" else 2e-3 if t == "float16" else 0
-        g.node([g.known(np.array(g.int(0, 20), g.one(np.int32, I64)), .4)], periodic=g.one(None, 0, 1), output_datatype=code_of(t))
+        g.node([g.known(np.array(g.one(0, g.int(2, 20)), g.one(np.int32, I64)), .4)], periodic=g.one(None, 0, 1), output_datatype=code_of(t))
         return
     it, ft = DTYPE[g.t("T1")], DTYPE[g.t("T2")]
     to = g.one(None, 1, 10, 11, 6)

@@ -429,6 +429,8 @@ def sequences(g):
             lengths = g.known(np.array(g.int(1, n), position), .4) if g.chance(.5) else g.known(
                 np.array([1] * (n - 1) + [1], position), .4)
         s = base(g, "SplitToSequence", [g.operand(g.data(t, shape), fixed=lengths is None), lengths], axis=axis, keepdims=keep)[0]
+        if lengths and keep == 0:
+            g.wrong = ["ONNX Runtime"]  # heeds keepdims, which lengths make void
         flat = lengths is None and keep == 0
         count = None if lengths else n
     else:
@@ -449,7 +451,7 @@ def sequences(g):
         base(g, "ConcatFromSequence", [s], axis=axis, new_axis=0)
     if g.op not in [n.op_type for n in g.nodes]:
         raise Invalid
-    g.wrong = ["onnx"]
+    g.wrong = g.wrong + ["onnx"]
 
 
 @wide("Optional OptionalGetElement OptionalHasElement")
