@@ -22,6 +22,7 @@ enum {
     SOME_ROWS = 6,            /* enough for a tile */
     MOST_PANELS = 3,          /* of a line whose ends are told apart */
     MIN_COLUMNS = 8,
+    LONG_SUM = 256,        /* points: of fewer columns, rows hide each other's latency */
     ROWS_IN_PLACE = 8,     /* at most, of a tile that reads B where it lies, */
     COLUMNS_IN_LINE = 16,  /* and columns at least */
     WEIGHT_COST = 4,       /* multiply-adds in the time that one weight takes to arrive from L2 */
@@ -428,7 +429,8 @@ static bool shape_taken(const CpuGemm *g, bool constant_b, int last)
     int64_t m = nest_guess(g->size_m), n = nest_guess(g->size_n);
 
     if (dim_is(g->size_n, 0)) return false; /* no tile to be cut */
-    if (!constant_b && dim_is_const(g->size_n) && n < MIN_COLUMNS) return false;
+    bool longs = nest_guess(g->size_k) >= LONG_SUM && dim_is_const(g->size_k) && m > 2 && n > 1;
+    if (!constant_b && dim_is_const(g->size_n) && n < MIN_COLUMNS && !longs) return false;
     if (!constant_b && m < 3 && !reads_lines(g, last) && !gemm_columns_are_turned(g)) return false;
     return true;
 }

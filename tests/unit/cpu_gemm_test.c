@@ -38,6 +38,16 @@ static void matmuls(Run *r)
 
 static void batches(Run *r)
 {
+    /* fewer columns than a tile wants, of long sums */
+    GRAPH("long sums", "input %%a : f32[4,300]\ninput %%b : f32[300,4]\n%%y = MatMul(%%a, %%b)\n"
+                       "output %%y");
+    GRAPH("long sums of open rows",
+          "input %%a : f32[m,300]\ninput %%b : f32[300,3]\n%%y = MatMul(%%a, %%b)\noutput %%y");
+    GRAPH("long sums of turned operands",
+          "input %%a : f32[300,5]\ninput %%b : f32[7,300]\ninput %%c : f32[7]\n"
+          "%%y = Gemm(%%a, %%b, %%c) {transA=1, transB=1}\noutput %%y");
+    GRAPH("long sums, batch",
+          "input %%a : f32[3,9,260]\ninput %%b : f32[3,260,2]\n%%y = MatMul(%%a, %%b)\noutput %%y");
     GRAPH("batch", "input %%a : f32[3,9,12]\ninput %%b : f32[3,12,20]\n%%y = MatMul(%%a, %%b)\n"
                    "output %%y");
     GRAPH("batch of a", "input %%a : f32[5,2,9,12]\ninput %%b : f32[12,20]\n"
