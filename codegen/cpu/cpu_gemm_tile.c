@@ -7,6 +7,8 @@
  * hence the loop touches no memory but A and B. Where A is read in place, k may be several loops
  * (the rows of a window, and what is contiguous within one); their order is that of the sum. What
  * is known not to count, beyond the edges of an image, is left out (cpu_gemm_skip.c). */
+#include <stdio.h>
+
 #include "codegen/cpu/cpu_gemm_impl.h"
 
 enum { LINES_AHEAD = 4 };
@@ -195,6 +197,29 @@ void gemm_emit_tile(CpuFn *f, const CpuGemm *g, const GemmTile *t, LLVMValueRef 
     cpu_at(f, f->level);
 }
 
+/* No value stays in a vector register from before to behind this. Without it LLVM moves the
+ * constants of what follows (a SiLU has nine) out of the loops around, and the sums of the tile
+ * onto the stack to make room; so it loads them anew. */
+static void leave_registers(CpuFn *f, const CpuIsa *isa)
+{
+    LLVMTypeRef type = LLVMFunctionType(LLVMVoidTypeInContext(f->m->cx), NULL, 0, 0);
+    char clobbers[32 * sizeof "~{zmm00},"];
+    size_t n = 0;
+
+    if (isa->vector_bytes == 0) return;
+    for (int i = 0; i < isa->registers; i++) {
+        n += (size_t)snprintf(clobbers + n, sizeof clobbers - n, "%s~{%cmm%d}", i ? "," : "",
+                              isa->vector_bytes == 64   ? 'z'
+                              : isa->vector_bytes == 32 ? 'y'
+                                                        : 'x',
+                              i);
+    }
+    LLVMBuildCall2(
+        f->b, type,
+        LLVMGetInlineAsm(type, "", 0, clobbers, n, true, false, LLVMInlineAsmDialectATT, false),
+        NULL, 0, "");
+}
+
 void gemm_spill_tile(CpuFn *f, const CpuGemm *g, const GemmTile *t, const LLVMValueRef *acc,
                      LLVMValueRef to)
 {
@@ -203,4 +228,5 @@ void gemm_spill_tile(CpuFn *f, const CpuGemm *g, const GemmTile *t, const LLVMVa
         LLVMValueRef p = gemm_float_at(f, to, cpu_i64(f->m, at));
         LLVMSetAlignment(LLVMBuildStore(f->b, acc[i], p), 4);
     }
+    leave_registers(f, f->m->isa);
 }
