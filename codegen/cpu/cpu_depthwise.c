@@ -1,13 +1,15 @@
 /* cpu_depthwise.c: depthwise convolutions.
  *
  *     task = one point of the outer indices (image, row)
+ *     for each group of channels, for each task
  *         for each block of positions along the row, for each vector of channels
  *             for each tap: w = weights[tap][channels]
  *                 for each position of the block: acc = fma(x[position, tap][channels], w, acc)
  *             epilogue and store of each position
  *
  * Taps and positions are written out, so that what neighbouring positions read in common is loaded
- * once, and sums stay in registers from the first tap to the store. Each sum is one chain over the
+ * once, and sums stay in registers from the first tap to the store. The rows that a window spans
+ * stay in L1 for the next row, for as many channels as that holds. Each sum is one chain over the
  * taps in row-major order, as everywhere. */
 #include "codegen/cpu/cpu_depthwise.h"
 
@@ -16,10 +18,13 @@
 enum {
     MOST_TAPS = 64,
     FEW_TAPS = 9,
-    MOST_POSITIONS = 6,   /* written out, with few taps */
-    SOME_POSITIONS = 4,   /* with more */
-    MOST_NODES = 8,       /* of a side: a load, conversions of bytes */
-    WORK_OF_GRAIN = 60000 /* multiply-adds that are worth a thread */
+    MOST_POSITIONS = 8, /* written out, with 32 registers: so many sums hide each other's latency */
+    FEW_POSITIONS = 6,  /* with 16, and few taps */
+    LEAST_POSITIONS = 4,   /* and more taps */
+    MOST_NODES = 8,        /* of a side: a load, conversions of bytes */
+    ROWS_BYTES = 24 << 10, /* of L1, for the rows that a window spans */
+    FEW_CHANNELS = 64,     /* a group has no fewer: what lies next to each other */
+    WORK_OF_GRAIN = 60000  /* multiply-adds that are worth a thread */
 };
 enum { GROUP_OUTER, GROUP_ROW, GROUP_CHANNEL, GROUP_TAP /* and one more for each reduction */ };
 
@@ -30,6 +35,7 @@ struct CpuDepthwise {
     int tap[NEST_INDICES], n_tap; /* loops of the reduction */
     int64_t taps;
     int64_t block[2], n_block[2]; /* positions of a block and how many such blocks: known rows */
+    int64_t group;                /* channels of a group; 0: all are one */
 };
 
 /* ---- which kernels ---- */
@@ -144,11 +150,12 @@ static void find_loops(CpuDepthwise *w, const uint8_t *group)
 }
 
 /* Blocks that differ by one position at most. */
-static void choose_blocks(CpuDepthwise *w)
+static void choose_blocks(CpuDepthwise *w, const CpuIsa *isa)
 {
-    int64_t most = w->taps <= FEW_TAPS ? MOST_POSITIONS : SOME_POSITIONS, n, blocks;
+    int64_t most = w->taps <= FEW_TAPS ? FEW_POSITIONS : LEAST_POSITIONS, n, blocks;
     Dim row = w->row >= 0 ? w->nest->stage[0].loop[w->row].extent : NULL;
 
+    if (isa->registers >= 32) most = MOST_POSITIONS;
     w->block[0] = most;
     w->block[1] = 1;
     if (!row || !dim_is_const(row) || row->value < 1) return;
@@ -158,6 +165,55 @@ static void choose_blocks(CpuDepthwise *w)
     w->block[0] = w->block[1] + 1;
     w->n_block[0] = n % blocks;
     w->n_block[1] = blocks - w->n_block[0];
+}
+
+typedef struct RowReads {
+    const CpuDepthwise *w;
+    int64_t bytes; /* of one row that a row of results reads, a channel */
+    bool shared;   /* at least half of its rows are those of the next row of results, too */
+} RowReads;
+
+static int64_t known_coef(const CpuDepthwise *w, const Affine *x, int l)
+{
+    Dim c = x->coef[w->nest->stage[0].loop[l].last];
+
+    return c && dim_is_const(c) ? c->value : 0;
+}
+
+static void read_of_row(void *context, const Sx *e)
+{
+    RowReads *r = context;
+    const NestStage *s = &r->w->nest->stage[0];
+    const Affine *x = e->op == SX_LOAD && e->src >= 0 ? map_get(&s->address, e) : NULL;
+    int64_t row = s->loop[r->w->row].extent->value, all = s->loop[r->w->channel].extent->value;
+    int next = r->w->outer[r->w->n_outer - 1], tap = r->w->tap[0];
+
+    if (!x) return;
+    r->shared = r->shared || known_coef(r->w, x, next) * 2 <=
+                                 known_coef(r->w, x, tap) * s->loop[tap].extent->value;
+    r->bytes += known_coef(r->w, x, r->w->row) * row / all * (int64_t)dtype_bytes(e->dtype);
+}
+
+/* Groups of equal size, of whole vectors; one where all channels fit, or few rows are read again.
+ */
+static void choose_group(CpuDepthwise *w, int lanes)
+{
+    const NestStage *s = &w->nest->stage[0];
+    Dim row = w->row >= 0 ? s->loop[w->row].extent : NULL, all = s->loop[w->channel].extent;
+    RowReads reads = {w, 0, false};
+    int64_t most, groups;
+
+    if (!row || !dim_is_const(row) || !dim_is_const(all) || w->n_tap < 2 || all->value < 1) return;
+    if (!w->n_outer) return;
+    sx_visit(&w->nest->module->sx, s->stage->acc[0].body, read_of_row, &reads);
+    for (int i = 0; i < w->n_tap - 1; i++)
+        reads.bytes *= s->loop[w->tap[i]].extent->value;
+    if (reads.bytes <= 0 || !reads.shared) return;
+    most = ROWS_BYTES / reads.bytes;
+    if (most < FEW_CHANNELS) most = FEW_CHANNELS;
+    if (most >= all->value) return;
+    groups = (all->value + most - 1) / most;
+    w->group = (all->value + groups * lanes - 1) / (groups * lanes) * lanes;
 }
 
 static void set_abi(CpuDepthwise *w)
@@ -211,7 +267,8 @@ Status cpu_depthwise_prepare(Arena *arena, Nest *n, const CpuIsa *isa, Diag *d, 
         w->taps *= extent_of(s, s->rank + i)->value;
     find_loops(w, group);
     if (w->channel < 0) return OK;
-    choose_blocks(w);
+    choose_blocks(w, isa);
+    choose_group(w, isa->vector_bytes / 4);
     set_abi(w);
     n->abi = w->nest->abi;
     *out = w;
@@ -272,16 +329,23 @@ static void sum_of_taps(CpuFn *f, const CpuDepthwise *w, LLVMValueRef first, int
 static void store_positions(CpuFn *f, const CpuDepthwise *w, LLVMValueRef first, int64_t n,
                             const LLVMValueRef *acc)
 {
+    cpu_turn_open(f);
+    place_position(f, w, first, 0);
     for (int64_t r = 0; r < n; r++) {
-        cpu_turn_open(f);
-        place_position(f, w, first, r);
-        f->acc[0] = acc[r];
-        f->acc_varies = f->lanes > 1;
-        f->acc_level = f->level;
-        cpu_restamp(f);
-        cpu_store_point(f);
-        cpu_turn_close(f);
+        f->acc[r] = acc[r];
+        f->mask[r] = f->mask[0];
     }
+    f->across = w->row;
+    f->unroll = f->active = (int)n;
+    f->acc_varies = f->lanes > 1;
+    f->acc_level = f->level;
+    cpu_restamp(f);
+    cpu_store_point(f);
+    f->across = -1;
+    f->unroll = f->active = 1;
+    for (int64_t r = 1; r < n; r++)
+        f->mask[r] = NULL;
+    cpu_turn_close(f);
 }
 
 /* All channels of n positions, `lanes` at a time within [from, to). */
@@ -308,24 +372,29 @@ static void channels(CpuFn *f, const CpuDepthwise *w, LLVMValueRef first, int64_
     f->lanes = 1;
 }
 
-static void positions(CpuFn *f, const CpuDepthwise *w, LLVMValueRef first, int64_t n)
+/* The channels of a group. */
+typedef struct Span {
+    LLVMValueRef from, to; /* from: a multiple of the lanes */
+} Span;
+
+static void positions(CpuFn *f, const CpuDepthwise *w, Span c, LLVMValueRef first, int64_t n)
 {
     Dim extent = f->s->loop[w->channel].extent;
-    LLVMValueRef zero = cpu_i64(f->m, 0), all = cpu_dim(f, extent), whole;
     int lanes = cpu_native_lanes(f);
     bool masks = cpu_can_mask(f);
+    LLVMValueRef whole;
 
     cpu_at(f, f->level);
-    whole = LLVMBuildAnd(f->b, all, cpu_i64(f->m, -(int64_t)lanes), "");
+    whole = LLVMBuildAnd(f->b, c.to, cpu_i64(f->m, -(int64_t)lanes), "");
     if (!dim_is_const(extent) || extent->value >= lanes)
-        channels(f, w, first, n, zero, whole, lanes, false);
+        channels(f, w, first, n, c.from, whole, lanes, false);
     if (!dim_is_const(extent) || extent->value % lanes)
-        channels(f, w, first, n, whole, all, masks ? lanes : 1, masks);
+        channels(f, w, first, n, whole, c.to, masks ? lanes : 1, masks);
 }
 
 /* Blocks of n positions from `first`, as long as they end within `to`; gives the next position. */
-static LLVMValueRef blocks(CpuFn *f, const CpuDepthwise *w, LLVMValueRef first, LLVMValueRef to,
-                           int64_t n)
+static LLVMValueRef blocks(CpuFn *f, const CpuDepthwise *w, Span c, LLVMValueRef first,
+                           LLVMValueRef to, int64_t n)
 {
     LLVMValueRef next = first, last;
     CpuLoop l;
@@ -333,30 +402,30 @@ static LLVMValueRef blocks(CpuFn *f, const CpuDepthwise *w, LLVMValueRef first, 
     cpu_at(f, f->level);
     last = LLVMBuildSub(f->b, to, cpu_i64(f->m, n - 1), "");
     l = cpu_loop_open(f, first, last, n, 1, &next);
-    positions(f, w, l.index, n);
+    positions(f, w, c, l.index, n);
     cpu_at(f, f->level);
     next = LLVMBuildAdd(f->b, l.index, cpu_i64(f->m, n), "");
     cpu_loop_close(f, &l, &next);
     return l.carry[0];
 }
 
-static void row(CpuFn *f, const CpuDepthwise *w)
+static void row(CpuFn *f, const CpuDepthwise *w, Span c)
 {
     LLVMValueRef at = cpu_i64(f->m, 0), to;
 
     if (w->row < 0) {
-        positions(f, w, at, 1);
+        positions(f, w, c, at, 1);
         return;
     }
     if (w->n_block[1]) {
         to = cpu_i64(f->m, w->n_block[0] * w->block[0]);
-        if (w->n_block[0]) at = blocks(f, w, at, to, w->block[0]);
-        blocks(f, w, at, cpu_dim(f, f->s->loop[w->row].extent), w->block[1]);
+        if (w->n_block[0]) at = blocks(f, w, c, at, to, w->block[0]);
+        blocks(f, w, c, at, cpu_dim(f, f->s->loop[w->row].extent), w->block[1]);
         return;
     }
     to = cpu_dim(f, f->s->loop[w->row].extent);
-    at = blocks(f, w, at, to, w->block[0]);
-    blocks(f, w, at, to, 1);
+    at = blocks(f, w, c, at, to, w->block[0]);
+    blocks(f, w, c, at, to, 1);
 }
 
 static void place_task(CpuFn *f, const CpuDepthwise *w, LLVMValueRef number)
@@ -374,11 +443,21 @@ static void place_task(CpuFn *f, const CpuDepthwise *w, LLVMValueRef number)
     cpu_restamp(f);
 }
 
+static void tasks(CpuFn *f, const CpuDepthwise *w, Span c)
+{
+    CpuLoop l = cpu_loop_open(f, f->begin, f->end, 1, 0, NULL);
+
+    f->stage_level = f->level;
+    place_task(f, w, l.index);
+    row(f, w, c);
+    cpu_loop_close(f, &l, NULL);
+}
+
 Status cpu_depthwise_emit(CpuModule *m, const CpuDepthwise *w, const char *name)
 {
     CpuFn *f = ARENA_NEW(m->arena, CpuFn);
     LLVMBasicBlockRef leave;
-    CpuLoop l;
+    Span all;
 
     cpu_fn_open(f, m, w->nest, name);
     leave = cpu_block(f);
@@ -386,11 +465,17 @@ Status cpu_depthwise_emit(CpuModule *m, const CpuDepthwise *w, const char *name)
     f->acc = ARENA_ARRAY(f->arena, LLVMValueRef, CPU_UNROLL);
     cpu_zero_frames(f, f->s);
     cpu_leave_if_empty(f, f->s, f->s->n_domain, leave);
-    l = cpu_loop_open(f, f->begin, f->end, 1, 0, NULL);
-    f->stage_level = f->level;
-    place_task(f, w, l.index);
-    row(f, w);
-    cpu_loop_close(f, &l, NULL);
+    all = (Span){cpu_i64(m, 0), cpu_dim(f, f->s->loop[w->channel].extent)};
+    if (w->group) {
+        CpuLoop l = cpu_loop_open(f, all.from, all.to, w->group, 0, NULL);
+        LLVMValueRef end;
+        cpu_at(f, f->level);
+        end = LLVMBuildAdd(f->b, l.index, cpu_i64(m, w->group), "");
+        tasks(f, w, (Span){l.index, cpu_call2(f, "llvm.umin", end, all.to)});
+        cpu_loop_close(f, &l, NULL);
+    } else {
+        tasks(f, w, all);
+    }
     cpu_leave(f, leave);
     return cpu_fn_close(f);
 }

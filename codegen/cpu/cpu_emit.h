@@ -7,8 +7,11 @@
  * invariant work is hoisted by construction.
  *
  * Lanes. Within a variant of the vector loop, an expression either varies along the lanes (then it
- * is a vector of f->lanes elements, one for each of f->unroll sub-vectors) or is a scalar. With
- * lanes == 1 the same code emits scalars. */
+ * is a vector of f->lanes elements) or is a scalar. With lanes == 1 the same code emits scalars.
+ *
+ * Parts. f->unroll points or vectors are computed side by side, each operation for all of them
+ * before the next one: then none waits for the one before. They follow each other along the vector
+ * loop, or, where f->across is a loop, along that one. What differs between them has parts. */
 #ifndef INGOT_CODEGEN_CPU_EMIT_H
 #define INGOT_CODEGEN_CPU_EMIT_H
 
@@ -22,9 +25,9 @@ enum { CPU_UNROLL = 16, CPU_LEVELS = NEST_INDICES + 5 };
 typedef struct CpuVal {
     unsigned stamp; /* `depth` and `varies` hold while it equals CpuFn.stamp */
     int depth;
-    bool varies;
+    bool varies, parts;
     int level;                  /* of the values */
-    LLVMValueRef v[CPU_UNROLL]; /* one when it does not vary */
+    LLVMValueRef v[CPU_UNROLL]; /* one when it has no parts */
     LLVMValueRef splat;
 } CpuVal;
 
@@ -52,8 +55,9 @@ typedef struct CpuFn {
     LLVMValueRef from[NEST_INDICES], to[NEST_INDICES]; /* bounds of loops that tasks have cut */
     int load_floor; /* loads must not be hoisted above this level: an empty loop lies there */
     int vec;        /* loop whose points are lanes now, or -1 */
+    int across;     /* loop whose points are the parts now, or -1: the vector loop's are */
     int lanes, unroll;
-    int active;                    /* sub-vectors that have any lane to do */
+    int active;                    /* parts that have any lane to do */
     LLVMValueRef mask[CPU_UNROLL]; /* active lanes; NULL: all */
     LLVMValueRef *acc;             /* [n_acc * CPU_UNROLL] */
     bool acc_varies;
@@ -97,7 +101,7 @@ LLVMValueRef cpu_call2(CpuFn *f, const char *intrinsic, LLVMValueRef a, LLVMValu
 
 /* ---- cpu_memory.c: loads, stores, addresses */
 LLVMValueRef cpu_load(CpuFn *f, const Sx *e, int u);
-/* The elements from the start of an operand to lane 0 of sub-vector u, terms that vary left out. */
+/* The elements from the start of an operand to lane 0 of part u, terms that vary left out. */
 LLVMValueRef cpu_offset(CpuFn *f, const Affine *x, int u);
 void cpu_store(CpuFn *f, int out, LLVMValueRef v, int u);
 LLVMValueRef cpu_load_old(CpuFn *f, int out, int u, LLVMValueRef mask);

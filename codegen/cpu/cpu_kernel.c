@@ -142,6 +142,16 @@ static void place_point(CpuFn *f, int j, int u)
     cpu_restamp(f);
 }
 
+/* A part that reads what those before it have written, or is behind a branch of its own. */
+static void alone(CpuFn *f, int j, int u, void (*store)(CpuFn *f, int j, int u))
+{
+    int active = f->active;
+
+    f->active = u + 1;
+    store(f, j, u);
+    f->active = active;
+}
+
 /* All values are known before the first is stored: a result may have an operand's memory. */
 void cpu_store_point(CpuFn *f)
 {
@@ -154,7 +164,7 @@ void cpu_store_point(CpuFn *f)
     for (int u = 0; u < f->unroll; u++)
         for (int j = 0; j < s->n_out; j++) {
             if (s->out[j].dst)
-                (nest_scatters(&s->out[j]) ? scatter_point : place_point)(f, j, u);
+                alone(f, j, u, nest_scatters(&s->out[j]) ? scatter_point : place_point);
             else if (j == 0 && cpu_in_register(f, f->s))
                 f->local[f->s - f->nest->stage] = v[0];
             else
@@ -496,7 +506,8 @@ static LLVMValueRef kernel_function(CpuModule *m, const char *name)
 
 void cpu_fn_open(CpuFn *f, CpuModule *m, const Nest *n, const char *name)
 {
-    *f = (CpuFn){.m = m, .b = m->b, .arena = m->arena, .nest = n, .vec = -1, .lanes = 1};
+    *f = (CpuFn){
+        .m = m, .b = m->b, .arena = m->arena, .nest = n, .vec = -1, .across = -1, .lanes = 1};
     f->unroll = f->active = 1;
     f->fn = kernel_function(m, name);
     f->args = LLVMGetParam(f->fn, 0);

@@ -86,7 +86,7 @@ static LLVMValueRef plus(CpuFn *f, LLVMValueRef a, LLVMValueRef b, int depth)
 
 LLVMValueRef cpu_offset(CpuFn *f, const Affine *x, int u)
 {
-    int n = 0, n_loop = f->s->n_loop;
+    int n = 0, n_loop = f->s->n_loop, along = f->across >= 0 ? f->across : f->vec;
     Piece *p = ARENA_ARRAY(f->arena, Piece, n_loop + x->n_term);
     LLVMValueRef sum = dim_is(x->base, 0) ? NULL : cpu_dim(f, x->base), part;
 
@@ -104,9 +104,9 @@ LLVMValueRef cpu_offset(CpuFn *f, const Affine *x, int u)
         part = times(f, part, p[i].coef, p[i].depth);
         sum = plus(f, sum, part, p[i].depth);
     }
-    if (u && f->vec >= 0 && x->coef[f->s->loop[f->vec].last]) {
-        Dim c = x->coef[f->s->loop[f->vec].last];
-        part = times(f, cpu_i64(f->m, (int64_t)u * f->lanes), c, 0);
+    if (u && along >= 0 && x->coef[f->s->loop[along].last]) {
+        Dim c = x->coef[f->s->loop[along].last];
+        part = times(f, cpu_i64(f->m, f->across >= 0 ? u : (int64_t)u * f->lanes), c, 0);
         sum = plus(f, sum, part, n ? p[n - 1].depth : 0);
     }
     return sum ? sum : cpu_i64(f->m, 0);
@@ -430,7 +430,8 @@ static LLVMValueRef period_load(CpuFn *f, const Sx *e, const Affine *x, int u, L
 
     cpu_at(f, depth);
     by = cpu_i64(f->m, period.by);
-    i = LLVMBuildAdd(f->b, f->loop_value[f->vec], cpu_i64(f->m, (int64_t)u * f->lanes), "");
+    i = cpu_i64(f->m, f->across >= 0 ? 0 : (int64_t)u * f->lanes);
+    i = LLVMBuildAdd(f->b, f->loop_value[f->vec], i, "");
     i = period.rem ? LLVMBuildURem(f->b, i, by, "") : LLVMBuildUDiv(f->b, i, by, "");
     p = cpu_element(f, e->dtype, base, LLVMBuildAdd(f->b, offset, i, ""));
     if (n == 1 || (period.rem && !whole)) mask = NULL; /* all of these are there */

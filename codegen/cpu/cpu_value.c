@@ -106,14 +106,20 @@ static void join(CpuFn *f, CpuVal *v, const Sx *e)
 
     deeper(v, a->depth);
     v->varies = v->varies || a->varies;
+    v->parts = v->parts || a->parts;
+}
+
+static void join_loop(const CpuFn *f, CpuVal *v, int l)
+{
+    deeper(v, f->loop_level[l]);
+    v->varies = v->varies || l == f->vec;
+    v->parts = v->parts || l == (f->across >= 0 ? f->across : f->vec);
 }
 
 static void join_affine(CpuFn *f, CpuVal *v, const Affine *x)
 {
     for (int l = 0; l < f->s->n_loop; l++) {
-        if (!x->coef[f->s->loop[l].last]) continue;
-        deeper(v, f->loop_level[l]);
-        v->varies = v->varies || l == f->vec;
+        if (x->coef[f->s->loop[l].last]) join_loop(f, v, l);
     }
     for (int i = 0; i < x->n_term; i++)
         join(f, v, x->term[i].e);
@@ -123,9 +129,7 @@ static void info_index(CpuFn *f, CpuVal *v, const Sx *e)
 {
     int l = nest_loop_of(f->s, e->index);
 
-    if (l < 0) return;
-    deeper(v, f->loop_level[l]);
-    v->varies = l == f->vec;
+    if (l >= 0) join_loop(f, v, l);
 }
 
 static void info_load(CpuFn *f, CpuVal *v, const Sx *e)
@@ -142,20 +146,23 @@ static void info_load(CpuFn *f, CpuVal *v, const Sx *e)
 CpuVal *cpu_info(CpuFn *f, const Sx *e)
 {
     CpuVal *v = val_of(f, e);
-    bool varied;
+    bool varied, parted;
 
     if (v->stamp == f->stamp) return v;
     varied = v->varies;
+    parted = v->parts;
     v->depth = 0;
-    v->varies = false;
+    v->varies = v->parts = false;
     if (e->op == SX_INDEX) {
         info_index(f, v, e);
     } else if (e->op == SX_ACC && e->index == NEST_OLD) {
         v->depth = f->old_level;
         v->varies = f->lanes > 1;
+        v->parts = true;
     } else if (e->op == SX_ACC) {
         v->depth = f->acc_level;
         v->varies = f->acc_varies;
+        v->parts = v->varies || f->across >= 0;
     } else if (e->op == SX_LOAD) {
         info_load(f, v, e);
     } else {
@@ -164,7 +171,7 @@ CpuVal *cpu_info(CpuFn *f, const Sx *e)
             join(f, v, e->arg[i]);
     }
     v->stamp = f->stamp;
-    if (v->level != v->depth || v->varies != varied) drop_values(v);
+    if (v->level != v->depth || v->varies != varied || v->parts != parted) drop_values(v);
     return v;
 }
 
@@ -182,9 +189,10 @@ static LLVMValueRef index_value(CpuFn *f, const Sx *e, int depth, int u)
 
     if (l < 0) return cpu_i64(f->m, 0);
     v = f->loop_value[l];
-    if (l != f->vec || f->lanes == 1) return v;
     cpu_at(f, depth);
-    if (u) v = LLVMBuildAdd(f->b, v, cpu_i64(f->m, (int64_t)u * f->lanes), "");
+    if (u && l == f->across) v = LLVMBuildAdd(f->b, v, cpu_i64(f->m, u), "");
+    if (l != f->vec || f->lanes == 1) return v;
+    if (u && f->across < 0) v = LLVMBuildAdd(f->b, v, cpu_i64(f->m, (int64_t)u * f->lanes), "");
     return LLVMBuildAdd(f->b, cpu_splat(f, v, f->lanes), cpu_iota(f, f->m->i64, f->lanes), "");
 }
 
@@ -271,6 +279,8 @@ static LLVMValueRef compute(CpuFn *f, const Sx *e, const CpuVal *info, int u)
     for (int i = 0; i < e->n; i++) {
         bool scalar = !info->varies || (e->op == SX_SELECT && i == 0 && !cpu_varies(f, e->arg[0]));
         a[i] = scalar ? cpu_value(f, e->arg[i], u) : cpu_vector(f, e->arg[i], u);
+        for (int k = u + 1; k < f->active && cpu_info(f, e->arg[i])->parts; k++)
+            cpu_value(f, e->arg[i], k);
     }
     cpu_at(f, info->depth);
     return cpu_apply(f, e, a);
@@ -279,7 +289,7 @@ static LLVMValueRef compute(CpuFn *f, const Sx *e, const CpuVal *info, int u)
 LLVMValueRef cpu_value(CpuFn *f, const Sx *e, int u)
 {
     CpuVal *info = cpu_info(f, e);
-    int slot = info->varies ? u : 0;
+    int slot = info->parts ? u : 0;
     LLVMValueRef v;
 
     if (info->v[slot]) return info->v[slot];
@@ -308,6 +318,10 @@ LLVMValueRef cpu_vector(CpuFn *f, const Sx *e, int u)
     CpuVal *info = cpu_info(f, e);
 
     if (info->varies || f->lanes == 1) return v;
+    if (info->parts) {
+        cpu_at(f, info->depth);
+        return cpu_splat(f, v, f->lanes);
+    }
     if (info->splat && (int)LLVMGetVectorSize(LLVMTypeOf(info->splat)) == f->lanes)
         return info->splat;
     cpu_at(f, info->depth);
