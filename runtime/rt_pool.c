@@ -104,12 +104,10 @@ static inline void relax(void)
 #endif
 }
 
-/* The first task of a unit. */
+/* The first task of a unit. Nobody has 2^47 tasks. */
 static int64_t unit_begin(const ingot_pool *p, uint32_t unit)
 {
-    int64_t each = p->count / p->units, more = p->count % p->units;
-
-    return unit * each + (unit < more ? unit : more);
+    return p->count * unit / p->units;
 }
 
 static PoolShare *share_at(ingot_pool *p, int32_t index)
@@ -123,25 +121,19 @@ static uint64_t share_make(uint32_t begin, uint32_t end)
 }
 
 /* Half of what is left, and its run; false when nothing is. */
-static bool run_half(ingot_pool *p, PoolShare *share, bool from_back, void *scratch)
+static bool run_half(const ingot_pool *p, PoolShare *share, void *scratch)
 {
-    uint64_t left = atomic_load_explicit(share, memory_order_relaxed), rest;
+    uint64_t left = atomic_load_explicit(share, memory_order_relaxed);
     uint32_t begin, end, half;
 
     do {
         begin = (uint32_t)(left >> 32);
         end = (uint32_t)left;
         if (begin >= end) return false;
-        half = (end - begin + 1) / 2;
-        rest = from_back ? share_make(begin, end - half) : share_make(begin + half, end);
-    } while (!atomic_compare_exchange_weak_explicit(share, &left, rest, memory_order_relaxed,
-                                                    memory_order_relaxed));
-    if (from_back) {
-        begin = end - half;
-    } else {
-        end = begin + half;
-    }
-    p->kernel(p->args, unit_begin(p, begin), unit_begin(p, end), scratch);
+        half = begin + (end - begin + 1) / 2;
+    } while (!atomic_compare_exchange_weak_explicit(share, &left, share_make(half, end),
+                                                    memory_order_relaxed, memory_order_relaxed));
+    p->kernel(p->args, unit_begin(p, begin), unit_begin(p, half), scratch);
     return true;
 }
 
@@ -149,8 +141,8 @@ static bool run_half(ingot_pool *p, PoolShare *share, bool from_back, void *scra
 static void run_shares(ingot_pool *p, int32_t own, void *scratch)
 {
     for (int32_t i = 0; i < p->shares; i++) {
-        int32_t of = (own + i) % p->shares;
-        while (run_half(p, share_at(p, of), i > 0, scratch)) {
+        PoolShare *share = share_at(p, (own + i) % p->shares);
+        while (run_half(p, share, scratch)) {
         }
     }
 }
@@ -363,17 +355,14 @@ static void await_done(PoolWorker *w)
 static void cut_shares(ingot_pool *p, int64_t count, int64_t grain, int32_t shares)
 {
     int64_t most = (int64_t)shares * UNITS_OF_SHARE, unit = (count + most - 1) / most;
-    int32_t each, more;
+    uint32_t begin = 0;
 
     p->count = count;
     p->shares = shares;
     p->units = (int32_t)(count / (unit > grain ? unit : grain));
-    each = p->units / shares;
-    more = p->units % shares;
-    for (int32_t i = 0, begin = 0; i < shares; i++) {
-        int32_t end = begin + each + (i < more);
-        atomic_store_explicit(share_at(p, i), share_make((uint32_t)begin, (uint32_t)end),
-                              memory_order_relaxed);
+    for (int32_t i = 0; i < shares; i++) {
+        uint32_t end = (uint32_t)((int64_t)p->units * (i + 1) / shares);
+        atomic_store_explicit(share_at(p, i), share_make(begin, end), memory_order_relaxed);
         begin = end;
     }
 }
@@ -388,12 +377,11 @@ static void fork_and_join(ingot_pool *p, void *scratch)
             futex_wake(&p->workers[i].state);
     }
     run_shares(p, 0, scratch);
-    for (int32_t i = helpers; i-- > 0;) {
+    for (int32_t i = 0; i < helpers; i++) {
         uint32_t expected = READY; /* who has not come finds nothing left */
         atomic_compare_exchange_strong(&p->workers[i].state, &expected, IDLE);
-    }
-    for (int32_t i = 0; i < helpers; i++)
         await_done(&p->workers[i]);
+    }
 }
 
 /* How many threads [0, count) is worth. */
@@ -445,7 +433,6 @@ int32_t ingot_rt_parallel(ingot_call *c, ingot_kernel kernel, const ingot_kernel
     int32_t error;
 
     if (count <= 0) return __atomic_load_n(&c->error, __ATOMIC_RELAXED);
-    if (grain < 1) grain = 1;
     if (!profile || args->kernel < 0 || args->kernel >= c->instance->model->n_kernels) {
         return run_parallel(c, kernel, args, count, grain, scratch);
     }

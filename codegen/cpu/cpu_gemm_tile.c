@@ -174,29 +174,6 @@ static void column_masks(CpuFn *f, const CpuGemm *g, const GemmTile *t, LLVMValu
     }
 }
 
-void gemm_emit_tile(CpuFn *f, const CpuGemm *g, const GemmTile *t, LLVMValueRef *acc)
-{
-    LLVMTypeRef type = cpu_lanes_type(f->element, g->lanes);
-    LLVMValueRef mask[GEMM_VECTORS];
-    Stand at = {t->a, t->b, t->ahead, t->columns ? mask : NULL};
-
-    if (g->bytes) {
-        gemm_emit_bytes(f, g, t, acc);
-        return;
-    }
-    for (int i = 0; i < t->rows * t->vectors; i++)
-        acc[i] = LLVMConstNull(type);
-    cpu_at(f, f->level);
-    if (t->columns) {
-        int lanes = f->lanes;
-        f->lanes = g->lanes;
-        column_masks(f, g, t, mask);
-        f->lanes = lanes;
-    }
-    k_loops(f, g, t, 0, at, UINT32_MAX, acc);
-    cpu_at(f, f->level);
-}
-
 /* No value stays in a vector register from before to behind this. Without it LLVM moves the
  * constants of what follows (a SiLU has nine) out of the loops around, and the sums of the tile
  * onto the stack to make room; so it loads them anew. */
@@ -218,6 +195,30 @@ static void leave_registers(CpuFn *f, const CpuIsa *isa)
         f->b, type,
         LLVMGetInlineAsm(type, "", 0, clobbers, n, true, false, LLVMInlineAsmDialectATT, false),
         NULL, 0, "");
+}
+
+void gemm_emit_tile(CpuFn *f, const CpuGemm *g, const GemmTile *t, LLVMValueRef *acc)
+{
+    LLVMTypeRef type = cpu_lanes_type(f->element, g->lanes);
+    LLVMValueRef mask[GEMM_VECTORS];
+    Stand at = {t->a, t->b, t->ahead, t->columns ? mask : NULL};
+
+    if (g->bytes) {
+        gemm_emit_bytes(f, g, t, acc);
+        return;
+    }
+    cpu_at(f, f->level);
+    leave_registers(f, f->m->isa);
+    for (int i = 0; i < t->rows * t->vectors; i++)
+        acc[i] = LLVMConstNull(type);
+    if (t->columns) {
+        int lanes = f->lanes;
+        f->lanes = g->lanes;
+        column_masks(f, g, t, mask);
+        f->lanes = lanes;
+    }
+    k_loops(f, g, t, 0, at, UINT32_MAX, acc);
+    cpu_at(f, f->level);
 }
 
 void gemm_spill_tile(CpuFn *f, const CpuGemm *g, const GemmTile *t, const LLVMValueRef *acc,

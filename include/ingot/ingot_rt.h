@@ -225,8 +225,8 @@ struct ingot_call {
 void *ingot_rt_segment(ingot_call *c, int32_t k, int64_t bytes);
 /* The same, keeping the first `keep` bytes of what the segment holds, wherever it is then. */
 void *ingot_rt_segment_keep(ingot_call *c, int32_t k, int64_t keep, int64_t bytes);
-/* Run `kernel` over tasks [0, count), `grain` at a time at least, `scratch` bytes for each worker.
- * Returns call->error. */
+/* Run `kernel` over tasks [0, count), `grain` (1 or more) at a time at least, `scratch` bytes for
+ * each worker. Returns call->error. */
 int32_t ingot_rt_parallel(ingot_call *c, ingot_kernel kernel, const ingot_kernel_args *args,
                           int64_t count, int64_t grain, int64_t scratch);
 /* Memory for output `k` of `bytes` bytes: the caller's, or lent. dims and rank must have been

@@ -124,7 +124,7 @@ static void check_once(const Probe *p, int threads)
 static void test_every_task_once(void)
 {
     static const int64_t counts[] = {0, 1, 2, 3, 7, 8, 9, 63, 64, 65, 1000, 4999, 5000};
-    static const int64_t grains[] = {0, 1, 2, 8, 64, 10000};
+    static const int64_t grains[] = {1, 2, 8, 64, 10000};
     Probe *p = malloc(sizeof *p);
 
     for (int threads = 1; threads <= 9; threads += threads < 4 ? 1 : 5) {
