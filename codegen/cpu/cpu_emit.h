@@ -142,6 +142,8 @@ void cpu_if_close(CpuFn *f, CpuIf *c);
 /* A level without code of its own: one turn of a loop that is written out. */
 void cpu_turn_open(CpuFn *f);
 void cpu_turn_close(CpuFn *f);
+/* A task's number into places: *number % count, taken off. */
+LLVMValueRef cpu_take(CpuFn *f, LLVMValueRef *number, Dim count);
 LLVMBasicBlockRef cpu_block(CpuFn *f);
 /* Code of a level goes on in another block. */
 void cpu_move(CpuFn *f, int level, LLVMBasicBlockRef to);

@@ -636,28 +636,15 @@ static void rows_of_block(GemmTask *t, LLVMValueRef block)
     t->m1 = smin(f, t->m1, M);
 }
 
-/* The last `*number % count`, taken off. */
-static LLVMValueRef take(CpuFn *f, LLVMValueRef *number, Dim count)
-{
-    LLVMValueRef n, at;
-
-    if (dim_is(count, 1)) return cpu_i64(f->m, 0);
-    n = cpu_dim(f, count);
-    cpu_at(f, f->level);
-    at = LLVMBuildURem(f->b, *number, n, "");
-    *number = LLVMBuildUDiv(f->b, *number, n, "");
-    return at;
-}
-
 static void decode(GemmTask *t, LLVMValueRef number)
 {
     CpuFn *f = t->f;
     const CpuGemm *g = t->g;
     LLVMValueRef rows = NULL, columns;
 
-    if (!g->rows_first) rows = take(f, &number, g->blocks_m);
-    columns = take(f, &number, g->blocks_n);
-    if (g->rows_first) rows = take(f, &number, g->blocks_m);
+    if (!g->rows_first) rows = cpu_take(f, &number, g->blocks_m);
+    columns = cpu_take(f, &number, g->blocks_n);
+    if (g->rows_first) rows = cpu_take(f, &number, g->blocks_m);
     t->o = number;
     rows_of_block(t, rows);
     cpu_at(f, f->level);

@@ -51,6 +51,18 @@ void cpu_turn_close(CpuFn *f)
     f->level--;
 }
 
+LLVMValueRef cpu_take(CpuFn *f, LLVMValueRef *number, Dim count)
+{
+    LLVMValueRef n, at;
+
+    if (dim_is(count, 1)) return cpu_i64(f->m, 0);
+    n = cpu_dim(f, count);
+    cpu_at(f, f->level);
+    at = LLVMBuildURem(f->b, *number, n, "");
+    *number = LLVMBuildUDiv(f->b, *number, n, "");
+    return at;
+}
+
 CpuLoop cpu_loop_open(CpuFn *f, LLVMValueRef lo, LLVMValueRef hi, int64_t step, int n_carry,
                       LLVMValueRef *init)
 {

@@ -605,25 +605,12 @@ static void all_tiles(Tile *x)
     rows_of_tiles(x, at, to, (int)(n / parts));
 }
 
-static LLVMValueRef take(PlanesTask *t, LLVMValueRef *number, Dim count)
-{
-    CpuFn *f = t->f;
-    LLVMValueRef n, at;
-
-    if (dim_is(count, 1)) return cpu_i64(f->m, 0);
-    n = cpu_dim(f, count);
-    cpu_at(f, f->level);
-    at = LLVMBuildURem(f->b, *number, n, "");
-    *number = LLVMBuildUDiv(f->b, *number, n, "");
-    return at;
-}
-
 /* The block's first point along an axis, and how many there are. */
 static void take_block(PlanesTask *t, LLVMValueRef *number, Dim blocks, Dim all, int64_t block,
                        LLVMValueRef *first, LLVMValueRef *count)
 {
     CpuFn *f = t->f;
-    LLVMValueRef at = take(t, number, blocks), n = cpu_dim(f, all);
+    LLVMValueRef at = cpu_take(t->f, number, blocks), n = cpu_dim(f, all);
 
     cpu_at(f, f->level);
     *first = LLVMBuildMul(f->b, at, cpu_i64(f->m, block), "");
@@ -643,7 +630,7 @@ static void decode(PlanesTask *t, LLVMValueRef number)
     take_block(t, &number, p->blocks_rows, p->rows, p->block_rows, &t->row, &t->rows);
     for (int i = p->rank - 1; i >= 0; i--)
         if (i != p->form.row.out && i != p->form.column.out)
-            t->outer[i] = take(t, &number, s->extent[i]);
+            t->outer[i] = cpu_take(t->f, &number, s->extent[i]);
 }
 
 Status cpu_planes_emit(CpuModule *m, const CpuPlanes *p, const char *name)
