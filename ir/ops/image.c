@@ -619,10 +619,11 @@ static Value *antialias_axis(Lower *l, int axis, Value *x, const Taps *taps, con
     Dim half;
 
     shrink = sx_min(t, taps->scale, one);
-    /* half of the taps: 1 - (floor(-reach / scale) + 1) */
-    half =
-        dim_of_sx(b, l->n_in, l->in,
-                  sx_cast(t, sx_neg(t, sx_floor(t, sx_div(t, reach, shrink))), DT_I64), 1, 1 << 20);
+    /* half of the taps: 1 - (floor(-reach / scale) + 1); any will do where the axis ends empty */
+    const Sx *counted = sx_select(t, sx_lt(t, sx_i64(b, 0), sx_dim(t, dims[axis])), shrink, one);
+    half = dim_of_sx(b, l->n_in, l->in,
+                     sx_cast(t, sx_neg(t, sx_floor(t, sx_div(t, reach, counted))), DT_I64), 1,
+                     1 << 20);
     first = sx_sub(t, sx_cast(t, sx_ceil(t, taps->position), DT_I64), sx_dim(t, half));
     at = sx_add(t, first, sx_index(t, rank));
     w = sx_abs(t, sx_mul(t, shrink, sx_sub(t, sx_cast(t, at, DT_F64), taps->position)));

@@ -319,7 +319,8 @@ def resize(g):
             if i >= n - (rank - first):
                 roi[i], roi[n + i] = round(g.r.uniform(0, .3), 2), round(g.r.uniform(.5, 1.2), 2)
         roi = g.known(roi.astype(np.float32), .7)
-        more["extrapolation_value"] = g.one(None, 3.5)
+        # Whole for integers: neither the specification nor the peers agree on how 3.5 becomes one.
+        more["extrapolation_value"] = g.one(None, 3.5 if t in F else 3.0)
     elif g.version < 13:
         roi = g.known(np.array([], np.float32), 1)
     if g.chance(.5):
