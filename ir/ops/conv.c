@@ -16,59 +16,54 @@
 
 /* ---- shapes ---- */
 
-Status conv_weight_dims(const Node *n, int input, int rank, Diag *d, int64_t *out)
+Status conv_kernel(Module *m, const Node *n, int input, int spatial, Diag *d, Dim *kernel)
 {
-    const Type *t = in_type(n, input);
+    const Type *w = in_type(n, input);
+    int given;
+    const int64_t *shape = attr_ints(n, "kernel_shape", &given);
 
-    if (t->rank != rank)
+    if (w->rank != spatial + 2)
         return op_error(n, d, "W", "%s: the weights have rank %d, the input %d", node_op_name(n),
-                        t->rank, rank);
-    for (int i = 0; i < rank; i++) {
-        if (!dim_is_const(t->dim[i])) return op_unsupported(n, d, "weights with open dims");
-        out[i] = t->dim[i]->value;
+                        w->rank, spatial + 2);
+    if (shape && given != spatial)
+        return op_error(n, d, "kernel_shape", "%s: %d values, expected %d", node_op_name(n), given,
+                        spatial);
+    for (int i = 0; i < spatial; i++) {
+        kernel[i] = w->dim[2 + i];
+        if (!shape) continue;
+        if (shape[i] < 0 || shape[i] > INT32_MAX ||
+            (dim_is_const(kernel[i]) && kernel[i]->value != shape[i]))
+            return op_error(n, d, "kernel_shape", "%s: %lld, but the weights have %lld",
+                            node_op_name(n), (long long)shape[i], (long long)kernel[i]->lo);
+        kernel[i] = dim_const(&m->dims, shape[i]);
     }
     return OK;
 }
 
-Status conv_check_kernel(const Node *n, Diag *d, int spatial, const int64_t *kernel)
+Status conv_read(Module *m, const Node *n, int x_in, int w_in, Diag *d, Conv *c)
 {
-    int count;
-    const int64_t *k = attr_ints(n, "kernel_shape", &count);
-
-    if (!k) return OK;
-    if (count != spatial)
-        return op_error(n, d, "kernel_shape", "%s: %d values, expected %d", node_op_name(n), count,
-                        spatial);
-    for (int i = 0; i < spatial; i++)
-        if (k[i] != kernel[i])
-            return op_error(n, d, "kernel_shape", "%s: %lld, but the weights have %lld",
-                            node_op_name(n), (long long)k[i], (long long)kernel[i]);
-    return OK;
-}
-
-static Status conv_read(Module *m, const Node *n, int x_in, int w_in, Diag *d, Conv *c)
-{
-    const Type *x = in_type(n, x_in);
-    int64_t w[MAX_RANK];
+    const Type *x = in_type(n, x_in), *w = in_type(n, w_in);
+    Dim kernel[MAX_RANK], want;
 
     if (x->rank < 3)
         return op_error(n, d, "X", "%s: the input has rank %d, at least 3 is needed",
                         node_op_name(n), x->rank);
-    TRY(conv_weight_dims(n, w_in, x->rank, d, w));
-    TRY(conv_check_kernel(n, d, x->rank - 2, w + 2));
+    TRY(conv_kernel(m, n, w_in, x->rank - 2, d, kernel));
     c->group = attr_int(n, "group", 1);
     c->batch = x->dim[0];
     c->channels = x->dim[1];
-    c->features = w[0];
-    c->depth = w[1];
-    if (c->group < 1 || c->features % c->group)
+    c->features = w->dim[0];
+    c->depth = w->dim[1];
+    if (c->group < 1 || c->group > INT32_MAX ||
+        (dim_is_const(c->features) && c->features->value % c->group))
         return op_error(n, d, "group", "%s: %lld does not divide the %lld output channels",
-                        node_op_name(n), (long long)c->group, (long long)c->features);
-    if (dim_is_const(c->channels) && c->channels->value != c->depth * c->group)
+                        node_op_name(n), (long long)c->group, (long long)c->features->lo);
+    c->each = dim_div(&m->dims, c->features, dim_const(&m->dims, c->group));
+    want = dim_mul_c(&m->dims, c->depth, c->group);
+    if (dim_is_const(c->channels) && dim_is_const(want) && c->channels != want)
         return op_error(n, d, "W", "%s: the input has %lld channels, the weights are for %lld",
-                        node_op_name(n), (long long)c->channels->value,
-                        (long long)(c->depth * c->group));
-    return window_read(m, n, x->rank - 2, x->dim + 2, w + 2, d, &c->w);
+                        node_op_name(n), (long long)c->channels->value, (long long)want->value);
+    return window_read(m, n, x->rank - 2, x->dim + 2, kernel, d, &c->w);
 }
 
 static Status infer_conv_at(Infer *cx, Node *n, int x_in, int w_in, DType out)
@@ -78,7 +73,7 @@ static Status infer_conv_at(Infer *cx, Node *n, int x_in, int w_in, DType out)
 
     TRY(conv_read(cx->module, n, x_in, w_in, cx->diag, &c));
     dims[0] = c.batch;
-    dims[1] = dim_const(&cx->module->dims, c.features);
+    dims[1] = c.features;
     memcpy(dims + 2, c.w.out, sizeof(Dim) * (size_t)c.w.n);
     infer_out(cx, n, 0, out, c.w.n + 2, dims);
     return OK;
@@ -97,34 +92,41 @@ static Status infer_conv_integer(Infer *cx, Node *n)
 
 /* ---- lowering ---- */
 
+void conv_require(Build *b, const Conv *c, const Value *weights)
+{
+    build_require_equal(b, c->channels, dim_mul_c(b->dims, c->depth, c->group));
+    build_require_equal(b, c->features, dim_mul_c(b->dims, c->each, c->group));
+    for (int i = 0; i < c->w.n; i++)
+        build_require_equal(b, weights->type.dim[2 + i], c->w.kernel[i]);
+}
+
 void conv_layout(Build *b, const Conv *c, ConvLayout *y)
 {
     SxTable *t = b->sx;
-    int64_t per_group = c->features / c->group;
     int k = 0, spatial;
 
-    y->split = c->group > 1 && per_group > 1 && c->depth > 1;
+    y->split = c->group > 1 && !dim_is(c->each, 1) && !dim_is(c->depth, 1);
     y->dims[k++] = c->batch;
     if (y->split) y->dims[k++] = dim_const(b->dims, c->group);
-    y->dims[k++] = dim_const(b->dims, y->split ? per_group : c->features);
+    y->dims[k++] = y->split ? c->each : c->features;
     spatial = k;
     for (int i = 0; i < c->w.n; i++)
         y->dims[k++] = c->w.out[i];
     y->rank = k;
-    y->reduce[0] = dim_const(b->dims, c->depth);
+    y->reduce[0] = c->depth;
     for (int i = 0; i < c->w.n; i++)
-        y->reduce[1 + i] = dim_const(b->dims, c->w.kernel[i]);
+        y->reduce[1 + i] = c->w.kernel[i];
     memcpy(y->extents, y->dims, sizeof(Dim) * (size_t)k);
     memcpy(y->extents + k, y->reduce, sizeof(Dim) * (size_t)(c->w.n + 1));
 
     y->feature = sx_index(t, y->split ? 2 : 1);
     y->group = y->split       ? sx_index(t, 1)
-               : c->group > 1 ? sx_div(t, y->feature, sx_i64(b, per_group))
+               : c->group > 1 ? sx_div(t, y->feature, sx_dim(t, c->each))
                               : sx_i64(b, 0);
     y->out_channel =
-        y->split ? sx_add(t, sx_mul(t, y->group, sx_i64(b, per_group)), y->feature) : y->feature;
-    y->in_channel = sx_mul(t, y->group, sx_i64(b, c->depth));
-    if (c->depth > 1) y->in_channel = sx_add(t, y->in_channel, sx_index(t, k));
+        y->split ? sx_add(t, sx_mul(t, y->group, sx_dim(t, c->each)), y->feature) : y->feature;
+    y->in_channel = sx_mul(t, y->group, sx_dim(t, c->depth));
+    if (!dim_is(c->depth, 1)) y->in_channel = sx_add(t, y->in_channel, sx_index(t, k));
     for (int i = 0; i < c->w.n; i++) {
         y->o[i] = sx_index(t, spatial + i);
         y->r[i] = sx_index(t, k + 1 + i);
@@ -136,7 +138,6 @@ static const Sx *conv_input(Build *b, const Conv *c, const ConvLayout *y, int sr
 {
     const Sx *idx[MAX_RANK] = {sx_index(b->sx, 0), y->in_channel}, *guard = NULL;
 
-    build_require_equal(b, c->channels, dim_const(b->dims, c->depth * c->group));
     for (int i = 0; i < c->w.n; i++) {
         const Sx *p = window_position(b, &c->w, i, y->o[i], y->r[i]);
         const Sx *g = sx_inside(b, p, c->w.in[i], y->rank + c->w.n + 1, y->extents);
@@ -170,6 +171,7 @@ static Status lower_conv(Build *b, const Node *n, Value **out)
     Dot d = {.label = "conv", .n_in = has_in(n, 2) ? 3 : 2, .in = n->in, .out = type};
 
     TRY(conv_read(b->module, n, 0, 1, b->diag, &c));
+    conv_require(b, &c, n->in[1]);
     conv_layout(b, &c, &y);
     d.rank = y.rank;
     d.dims = y.dims;
@@ -180,7 +182,7 @@ static Status lower_conv(Build *b, const Node *n, Value **out)
     if (has_in(n, 2)) {
         const Sx *bias = sx_at(b, 2, n->in[2], &y.out_channel);
         const Sx *acc = sx_acc(b->sx, 0, dot_dtype(type));
-        build_require_equal(b, in_type(n, 2)->dim[0], dim_const(b->dims, c.features));
+        build_require_equal(b, in_type(n, 2)->dim[0], c.features);
         d.value = sx_cast(b->sx, sx_add(b->sx, acc, sx_cast(b->sx, bias, acc->dtype)), type);
     }
     out[0] = conv_join_groups(b, n, &y, build_dot(b, &d));
@@ -198,11 +200,25 @@ static const Sx *centred(Build *b, const Sx *x, const Sx *zero)
     return sx_select(b->sx, x->arg[x->n - 1], v, sx_const_int(b->sx, DT_I32, 0));
 }
 
-static const Sx *per_channel(Build *b, int src, const Value *v, const Sx *channel)
+static Dim apart(DimTable *t, Dim a, Dim b)
 {
-    Dim count = type_count(b->dims, &v->type);
-    return v->type.rank == 1 && !dim_is(count, 1) ? sx_at(b, src, v, &channel)
-                                                  : sx_scalar(b, src, v);
+    return dim_max(t, dim_sub(t, a, b), dim_sub(t, b, a));
+}
+
+/* The zero point of an output channel: one for all, or one each. */
+static const Sx *zero_of_channel(Build *b, const Conv *c, int src, const Value *v,
+                                 const Sx *channel)
+{
+    DimTable *t = b->dims;
+    Dim count = type_count(t, &v->type), one = dim_const(t, 1);
+    const Sx *single;
+
+    build_require_equal(b, dim_min(t, apart(t, count, one), apart(t, count, c->features)),
+                        dim_const(t, 0));
+    if (v->type.rank != 1 || dim_is(count, 1)) return sx_scalar(b, src, v);
+    single = sx_eq(b->sx, sx_dim(b->sx, count), sx_i64(b, 1));
+    channel = sx_select(b->sx, single, sx_i64(b, 0), channel);
+    return sx_at(b, src, v, &channel);
 }
 
 static Status lower_conv_integer(Build *b, const Node *n, Value **out)
@@ -214,13 +230,15 @@ static Status lower_conv_integer(Build *b, const Node *n, Value **out)
     Dot d = {.label = "conv", .n_in = 2, .in = in, .out = DT_I32, .acc = DT_I32};
 
     TRY(conv_read(b->module, n, 0, 1, b->diag, &c));
+    conv_require(b, &c, n->in[1]);
     conv_layout(b, &c, &y);
     if (has_in(n, 2)) {
+        build_require_equal(b, type_count(b->dims, in_type(n, 2)), dim_const(b->dims, 1));
         zx = sx_scalar(b, d.n_in, n->in[2]);
         in[d.n_in++] = n->in[2];
     }
     if (has_in(n, 3)) {
-        zw = per_channel(b, d.n_in, n->in[3], y.out_channel);
+        zw = zero_of_channel(b, &c, d.n_in, n->in[3], y.out_channel);
         in[d.n_in++] = n->in[3];
     }
     d.rank = y.rank;

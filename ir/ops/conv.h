@@ -8,8 +8,9 @@
 typedef struct Conv {
     Window w;
     int64_t group;
-    Dim batch, channels;     /* of the input */
-    int64_t features, depth; /* output channels; input channels of one group */
+    Dim batch, channels; /* of the input */
+    Dim features, depth; /* output channels; input channels of one group */
+    Dim each;            /* output channels of one group */
 } Conv;
 
 /* Index layout of the contraction's domain. */
@@ -23,10 +24,13 @@ typedef struct ConvLayout {
     Dim extents[2 * MAX_RANK]; /* of all indices, for bounds */
 } ConvLayout;
 
-/* The constant dims of the weights, of the rank of the input. */
-Status conv_weight_dims(const Node *n, int input, int rank, Diag *d, int64_t *out) MUST_USE;
-/* kernel_shape, where it is given, against the weights. */
-Status conv_check_kernel(const Node *n, Diag *d, int spatial, const int64_t *kernel) MUST_USE;
+/* The window of weights whose rank must be `spatial` + 2: their dims, checked against kernel_shape,
+ * which stands for the open ones. */
+Status conv_kernel(Module *m, const Node *n, int input, int spatial, Diag *d, Dim *kernel) MUST_USE;
+/* A convolution of input number x_in and weights number w_in. */
+Status conv_read(Module *m, const Node *n, int x_in, int w_in, Diag *d, Conv *c) MUST_USE;
+/* What of the extents only the run can tell. */
+void conv_require(Build *b, const Conv *c, const Value *weights);
 void conv_layout(Build *b, const Conv *c, ConvLayout *y);
 /* v, whose groups are an index of their own, as the node's result. */
 Value *conv_join_groups(Build *b, const Node *n, const ConvLayout *y, Value *v);

@@ -16,8 +16,9 @@ static Status transposed_axis(Module *m, const Node *n, Diag *d, Window *w, int 
                               const char *auto_pad)
 {
     DimTable *t = &m->dims;
-    Dim full = dim_add_c(t, dim_mul_c(t, dim_add_c(t, w->in[i], -1), w->stride[i]),
-                         extra[i] + (w->kernel[i] - 1) * w->dilation[i] + 1);
+    Dim reach = dim_mul_c(t, dim_add_c(t, w->kernel[i], -1), w->dilation[i]);
+    Dim full = dim_add(t, dim_mul_c(t, dim_add_c(t, w->in[i], -1), w->stride[i]),
+                       dim_add_c(t, reach, extra[i] + 1));
     bool same = strncmp(auto_pad, "SAME", 4) == 0, valid = strcmp(auto_pad, "VALID") == 0;
 
     if (shape || same) {
@@ -37,17 +38,17 @@ static Status transposed_axis(Module *m, const Node *n, Diag *d, Window *w, int 
     return OK;
 }
 
-static Status transposed_read(Module *m, const Node *n, Diag *d, const Type *x, const int64_t *wd,
-                              Conv *c)
+static Status transposed_read(Module *m, const Node *n, Diag *d, const Type *x, const Type *wt,
+                              const Dim *kernel, Conv *c)
 {
     Window *w = &c->w;
+    Dim channels = wt->dim[0];
     int64_t pads[2 * MAX_RANK], extra[MAX_RANK];
     int n_shape;
     const int64_t *shape = attr_ints(n, "output_shape", &n_shape);
 
     memset(w, 0, sizeof *w);
     w->n = x->rank - 2;
-    TRY(conv_check_kernel(n, d, w->n, wd + 2));
     TRY(window_ints(n, d, "strides", w->n, 1, 1, w->stride));
     TRY(window_ints(n, d, "dilations", w->n, 1, 1, w->dilation));
     TRY(window_ints(n, d, "pads", 2 * w->n, 0, 0, pads));
@@ -60,21 +61,24 @@ static Status transposed_read(Module *m, const Node *n, Diag *d, const Type *x, 
     c->group = attr_int(n, "group", 1);
     c->batch = x->dim[0];
     c->channels = x->dim[1];
-    if (c->group < 1 || wd[0] % c->group)
+    if (c->group < 1 || c->group > INT32_MAX ||
+        (dim_is_const(channels) && channels->value % c->group))
         return op_error(n, d, "group", "ConvTranspose: %lld does not divide %lld channels",
-                        (long long)c->group, (long long)wd[0]);
-    if (dim_is_const(x->dim[1]) && x->dim[1]->value != wd[0])
+                        (long long)c->group, (long long)channels->lo);
+    if (dim_is_const(x->dim[1]) && dim_is_const(channels) && x->dim[1] != channels)
         return op_error(n, d, "W", "ConvTranspose: the input has %lld channels, the weights %lld",
-                        (long long)x->dim[1]->value, (long long)wd[0]);
-    c->depth = wd[0] / c->group;
-    c->features = wd[1] * c->group;
+                        (long long)x->dim[1]->value, (long long)channels->value);
+    c->depth = dim_div(&m->dims, channels, dim_const(&m->dims, c->group));
+    c->each = wt->dim[1];
+    c->features = dim_mul_c(&m->dims, c->each, c->group);
     for (int i = 0; i < w->n; i++) {
         w->in[i] = x->dim[2 + i];
-        w->kernel[i] = wd[2 + i];
+        w->kernel[i] = kernel[i];
         TRY(transposed_axis(m, n, d, w, i, pads, extra, shape,
                             attr_string(n, "auto_pad", "NOTSET")));
         /* of one point, steps are any: as long as the window, for the fewest taps */
-        if (dim_is(w->in[i], 1) && w->dilation[i] == 1) w->stride[i] = w->kernel[i];
+        if (dim_is(w->in[i], 1) && w->dilation[i] == 1 && dim_is_const(kernel[i]))
+            w->stride[i] = kernel[i]->value;
     }
     return OK;
 }
@@ -82,11 +86,11 @@ static Status transposed_read(Module *m, const Node *n, Diag *d, const Type *x, 
 static Status transposed_of_node(Module *m, const Node *n, Diag *d, Conv *c)
 {
     const Type *x = in_type(n, 0);
-    int64_t wd[MAX_RANK];
+    Dim kernel[MAX_RANK];
 
     if (x->rank < 3) return op_error(n, d, "X", "ConvTranspose: the input has rank %d", x->rank);
-    TRY(conv_weight_dims(n, 1, x->rank, d, wd));
-    return transposed_read(m, n, d, x, wd, c);
+    TRY(conv_kernel(m, n, 1, x->rank - 2, d, kernel));
+    return transposed_read(m, n, d, x, in_type(n, 1), kernel, c);
 }
 
 static Status infer_transposed(Infer *cx, Node *n)
@@ -96,7 +100,7 @@ static Status infer_transposed(Infer *cx, Node *n)
 
     TRY(transposed_of_node(cx->module, n, cx->diag, &c));
     dims[0] = c.batch;
-    dims[1] = dim_const(&cx->module->dims, c.features);
+    dims[1] = c.features;
     memcpy(dims + 2, c.w.out, sizeof(Dim) * (size_t)c.w.n);
     TRY(infer_vector(cx, n, 2, dims[1]));
     infer_out(cx, n, 0, in_type(n, 0)->dtype, c.w.n + 2, dims);
@@ -159,7 +163,7 @@ static void phases_layout(Build *b, const Conv *c, Phases *p)
     p->group = k;
     if (p->split) p->dims[k++] = dim_const(t, c->group);
     p->feature = k;
-    p->dims[k++] = dim_const(t, c->features / c->group);
+    p->dims[k++] = c->each;
     p->spatial = k;
     for (int i = 0; i < n; i++) {
         Dim end = dim_add(t, c->w.before[i], c->w.out[i]);
@@ -167,10 +171,10 @@ static void phases_layout(Build *b, const Conv *c, Phases *p)
     }
     p->rank = k;
     p->n_reduce = n + 1;
-    p->reduce[0] = dim_const(t, c->depth);
+    p->reduce[0] = c->depth;
     for (int i = 0; i < n; i++) {
-        int64_t taps = c->w.kernel[i] - (p->apart ? p->phase[i] : 0);
-        p->reduce[1 + i] = dim_const(t, (taps + c->w.stride[i] - 1) / c->w.stride[i]);
+        Dim taps = dim_add_c(t, c->w.kernel[i], p->apart ? -p->phase[i] : 0);
+        p->reduce[1 + i] = dim_ceil_div(t, taps, dim_const(t, c->w.stride[i]));
     }
     memcpy(p->extents, p->dims, sizeof(Dim) * (size_t)k);
     memcpy(p->extents + k, p->reduce, sizeof(Dim) * (size_t)(n + 1));
@@ -182,10 +186,10 @@ static const Sx *both_guards(Build *b, const Sx *x, const Sx *y)
 }
 
 /* Channel `at` of the group that the point belongs to. */
-static const Sx *of_group(Build *b, const Phases *p, int64_t size, const Sx *at)
+static const Sx *of_group(Build *b, const Phases *p, Dim size, const Sx *at)
 {
     if (!p->split) return at;
-    return sx_add(b->sx, sx_mul(b->sx, sx_index(b->sx, p->group), sx_i64(b, size)), at);
+    return sx_add(b->sx, sx_mul(b->sx, sx_index(b->sx, p->group), sx_dim(b->sx, size)), at);
 }
 
 static Value *phases_sum(Build *b, const Node *n, const Phases *p)
@@ -212,14 +216,13 @@ static Value *phases_sum(Build *b, const Node *n, const Phases *p)
         x[2 + i] = sx_sub(t, sx_index(t, p->spatial + i), tap);
         w[2 + i] = sx_add(t, sx_mul(t, tap, sx_i64(b, c->w.stride[i])), phase);
         in_x = both_guards(b, in_x, sx_inside(b, x[2 + i], c->w.in[i], total, p->extents));
-        in_w = both_guards(
-            b, in_w, sx_inside(b, w[2 + i], dim_const(b->dims, c->w.kernel[i]), total, p->extents));
+        in_w = both_guards(b, in_w, sx_inside(b, w[2 + i], c->w.kernel[i], total, p->extents));
     }
     d.a = sx_at_guarded(b, 0, n->in[0], x, in_x);
     d.b = sx_at_guarded(b, 1, n->in[1], w, in_w);
     if (has_in(n, 2)) {
         const Sx *acc = sx_acc(t, 0, dot_dtype(type));
-        const Sx *f = of_group(b, p, c->features / c->group, sx_index(t, p->feature));
+        const Sx *f = of_group(b, p, c->each, sx_index(t, p->feature));
         d.value =
             sx_cast(t, sx_add(t, acc, sx_cast(t, sx_at(b, 2, n->in[2], &f), acc->dtype)), type);
     }
@@ -252,7 +255,7 @@ static Value *phases_in_order(Build *b, const Node *n, const Phases *p, Value *y
     const Conv *c = p->c;
     const Type *o = &n->out[0]->type;
     const Sx *idx[MAX_RANK], *phase = NULL, *channel = sx_index(b->sx, 1);
-    const Sx *per_group = sx_i64(b, c->features / c->group);
+    const Sx *per_group = sx_dim(b->sx, c->each);
 
     if (!y) return NULL;
     idx[0] = sx_index(b->sx, 0);
@@ -277,7 +280,7 @@ static bool has_phases(const Conv *c)
         phases *= c->w.stride[i];
         if (c->w.dilation[i] != 1 || c->w.before[i]->lo < 0) return false;
     }
-    if (c->group > 1 && (c->depth == 1 || c->features == c->group)) return false;
+    if (c->group > 1 && (dim_is(c->depth, 1) || dim_is(c->each, 1))) return false;
     return phases > 1 && 4 + 2 * c->w.n <= MAX_RANK;
 }
 
@@ -289,8 +292,8 @@ static bool are_apart(const Conv *c)
 
     for (int i = 0; i < c->w.n; i++) {
         phases *= c->w.stride[i];
-        even = even && c->w.kernel[i] % c->w.stride[i] == 0;
-        if (c->w.kernel[i] < c->w.stride[i]) return false;
+        if (!dim_is_const(c->w.kernel[i]) || c->w.kernel[i]->value < c->w.stride[i]) return false;
+        even = even && c->w.kernel[i]->value % c->w.stride[i] == 0;
     }
     return !even && phases <= MOST_APART;
 }
@@ -304,8 +307,9 @@ static Status lower_transposed(Build *b, const Node *n, Value **out)
     Dot d = {.label = "conv_transpose", .n_in = has_in(n, 2) ? 3 : 2, .in = n->in, .out = type};
 
     TRY(transposed_of_node(b->module, n, b->diag, &c));
-    build_require_equal(b, c.channels, dim_const(b->dims, c.depth * c.group));
-    if (has_in(n, 2)) build_require_equal(b, in_type(n, 2)->dim[0], dim_const(b->dims, c.features));
+    conv_require(b, &c, n->in[1]);
+    build_require_equal(b, c.channels, in_type(n, 1)->dim[0]);
+    if (has_in(n, 2)) build_require_equal(b, in_type(n, 2)->dim[0], c.features);
     if (has_phases(&c)) {
         Phases p = {.apart = are_apart(&c)};
         if (!p.apart) phases_layout(b, &c, &p);
@@ -321,8 +325,7 @@ static Status lower_transposed(Build *b, const Node *n, Value **out)
     d.a = transposed_input(b, &c, &y, n->in[0]);
     /* w[in channel, feature within the group, r...] */
     w[0] = y.in_channel;
-    w[1] = y.split || c.group == 1 ? y.feature
-                                   : sx_rem(b->sx, y.feature, sx_i64(b, c.features / c.group));
+    w[1] = y.split || c.group == 1 ? y.feature : sx_rem(b->sx, y.feature, sx_dim(b->sx, c.each));
     for (int i = 0; i < c.w.n; i++)
         w[2 + i] = y.r[i];
     d.b = sx_at(b, 1, n->in[1], w);
@@ -347,31 +350,33 @@ static bool no_symbol(void *context, Dim symbol, int64_t *value)
 static Status eval_transposed_sum(const Tensor *x, const Tensor *k, const Conv *c,
                                   const int64_t *dims, const int64_t *before, double *sum)
 {
-    int64_t in_index[MAX_RANK] = {0}, per_group = c->features / c->group, window = 1, e = 0;
+    int64_t in_index[MAX_RANK] = {0}, per_group = c->each->value, window = 1, e = 0;
+    int64_t depth = c->depth->value, kernel[MAX_RANK];
     int64_t plane = 1;
 
     for (int i = 0; i < c->w.n; i++) {
-        window *= c->w.kernel[i];
+        kernel[i] = c->w.kernel[i]->value;
+        window *= kernel[i];
         plane *= dims[2 + i];
     }
     if (!x->count) return OK;
     do {
         double v = tensor_double(x, e++);
-        int64_t ci = in_index[1], group = ci / c->depth;
+        int64_t ci = in_index[1], group = ci / depth;
         for (int64_t f = 0; f < per_group; f++)
             for (int64_t r = 0; r < window; r++) {
                 int64_t at = 0, left = r, q[MAX_RANK];
                 bool inside = true;
                 for (int i = c->w.n - 1; i >= 0; i--) {
-                    q[i] = in_index[2 + i] * c->w.stride[i] +
-                           left % c->w.kernel[i] * c->w.dilation[i] - before[i];
-                    left /= c->w.kernel[i];
+                    q[i] = in_index[2 + i] * c->w.stride[i] + left % kernel[i] * c->w.dilation[i] -
+                           before[i];
+                    left /= kernel[i];
                     inside &= q[i] >= 0 && q[i] < dims[2 + i];
                 }
                 if (!inside) continue;
                 for (int i = 0; i < c->w.n; i++)
                     at = at * dims[2 + i] + q[i];
-                at += (in_index[0] * c->features + group * per_group + f) * plane;
+                at += (in_index[0] * c->features->value + group * per_group + f) * plane;
                 sum[at] += v * tensor_double(k, (ci * per_group + f) * window + r);
             }
     } while (eval_next(x->rank, x->dim, in_index));
@@ -382,8 +387,9 @@ static Status eval_transposed(Eval *cx, const Node *n, const Tensor *const *in, 
 {
     Arena *a = arena_new(0);
     Module m = {.arena = a};
-    Dim xd[MAX_RANK];
+    Dim xd[MAX_RANK], wd[MAX_RANK];
     Type x = type_tensor(in[0]->dtype, in[0]->rank, xd);
+    Type w = type_tensor(in[1]->dtype, in[1]->rank, wd);
     Conv c;
     int64_t dims[MAX_RANK], before[MAX_RANK], plane = 1;
     double *sum;
@@ -393,13 +399,15 @@ static Status eval_transposed(Eval *cx, const Node *n, const Tensor *const *in, 
     dims_init(&m.dims, a);
     for (int i = 0; i < in[0]->rank; i++)
         xd[i] = dim_const(&m.dims, in[0]->dim[i]);
+    for (int i = 0; i < in[1]->rank; i++)
+        wd[i] = dim_const(&m.dims, in[1]->dim[i]);
     s = in[0]->rank < 3 || in[1]->rank != in[0]->rank
             ? op_error(n, cx->diag, NULL, "ConvTranspose: ranks %d and %d", in[0]->rank,
                        in[1]->rank)
-            : transposed_read(&m, n, cx->diag, &x, in[1]->dim, &c);
+            : transposed_read(&m, n, cx->diag, &x, &w, wd + 2, &c);
     if (s == OK) {
         dims[0] = in[0]->dim[0];
-        dims[1] = c.features;
+        dims[1] = c.features->value;
         for (int i = 0; i < c.w.n; i++) {
             dim_eval(c.w.out[i], no_symbol, NULL, &dims[2 + i]);
             dim_eval(c.w.before[i], no_symbol, NULL, &before[i]);
@@ -411,7 +419,8 @@ static Status eval_transposed(Eval *cx, const Node *n, const Tensor *const *in, 
     if (s == OK && !sum) s = diag(cx->diag, ERR_LIMIT, node_where(n), "out of memory");
     if (s == OK) s = eval_transposed_sum(in[0], in[1], &c, dims, before, sum);
     for (int64_t e = 0; s == OK && e < out[0]->count; e++) {
-        double bias = n->n_in > 2 && in[2] ? tensor_double(in[2], e / plane % c.features) : 0;
+        double bias =
+            n->n_in > 2 && in[2] ? tensor_double(in[2], e / plane % c.features->value) : 0;
         tensor_set_double(out[0], e, sum[e] + bias);
     }
     arena_free(a);

@@ -10,86 +10,56 @@
 
 #include "ir/mathd.h"
 #include "ir/ops/compose.h"
+#include "ir/ops/conv.h"
 #include "ir/ops/dot.h"
 #include "ir/ops/ops_common.h"
-#include "ir/ops/window.h"
 
 enum { MOST_AXES = 3 };
 
 typedef struct Deform {
-    Window w;
-    int64_t group, offset_group, features, depth, taps; /* depth: input channels of one group */
+    Conv c;
+    int64_t offset_group;
+    Dim taps;
 } Deform;
 
-static Status deform_channels(const Node *n, Diag *d, const Deform *f, const Type *x)
-{
-    int64_t channels = f->depth * f->group;
-
-    if (f->group < 1 || f->features % f->group)
-        return op_error(n, d, "group", "DeformConv: %lld does not divide %lld output channels",
-                        (long long)f->group, (long long)f->features);
-    if (f->offset_group < 1 || channels % f->offset_group)
-        return op_error(n, d, "offset_group", "DeformConv: %lld does not divide %lld channels",
-                        (long long)f->offset_group, (long long)channels);
-    if (dim_is_const(x->dim[1]) && x->dim[1]->value != channels)
-        return op_error(n, d, "W",
-                        "DeformConv: the input has %lld channels, the weights are for %lld",
-                        (long long)x->dim[1]->value, (long long)channels);
-    return OK;
-}
-
 /* An operand [N, count, o...]: checked now, or at run time where b is given. */
-static Status deform_operand(Build *b, const Node *n, Diag *d, const Deform *f, int k,
-                             int64_t count)
+static Status deform_operand(Build *b, const Node *n, Diag *d, const Deform *f, int k, Dim count)
 {
     const Type *t = in_type(n, k), *x = in_type(n, 0);
     const char *name = n->op->in[k].name;
 
     if (t->rank != x->rank)
         return op_error(n, d, name, "DeformConv: rank %d, expected %d", t->rank, x->rank);
-    if (dim_is_const(t->dim[1]) && t->dim[1]->value != count)
-        return op_error(n, d, name, "DeformConv: %lld channels, expected %lld",
-                        (long long)t->dim[1]->value, (long long)count);
     for (int i = 0; i < t->rank; i++) {
-        Dim want = i == 0 ? x->dim[0] : i == 1 ? NULL : f->w.out[i - 2];
-        if (!want || t->dim[i] == want) continue;
+        Dim want = i == 0 ? x->dim[0] : i == 1 ? count : f->c.w.out[i - 2];
+        if (t->dim[i] == want) continue;
         if (dim_is_const(t->dim[i]) && dim_is_const(want))
             return op_error(n, d, name, "DeformConv: %lld at axis %d, expected %lld",
                             (long long)t->dim[i]->value, i, (long long)want->value);
         if (b) build_require_equal(b, t->dim[i], want);
     }
-    if (b) build_require_equal(b, t->dim[1], dim_const(b->dims, count));
     return OK;
 }
 
 static Status deform_read(Module *m, Build *b, const Node *n, Diag *d, Deform *f)
 {
-    const Type *x = in_type(n, 0), *w = in_type(n, 1);
-    int spatial = x->rank - 2, given;
-    int64_t kernel[MAX_RANK];
-    const int64_t *shape = attr_ints(n, "kernel_shape", &given);
+    DimTable *t = &m->dims;
+    int spatial = in_type(n, 0)->rank - 2;
+    Dim channels, slots;
 
-    if (spatial < 1 || spatial > MOST_AXES)
+    if (spatial > MOST_AXES)
         return op_unsupported(n, d, "%d spatial axes: 1 to %d are possible", spatial, MOST_AXES);
-    if (w->rank != x->rank)
-        return op_error(n, d, "W", "DeformConv: rank %d, expected %d", w->rank, x->rank);
-    f->taps = 1;
-    for (int i = 0; i < w->rank; i++) {
-        if (!dim_is_const(w->dim[i])) return op_unsupported(n, d, "weights with open dims");
-        if (i < 2) continue;
-        kernel[i - 2] = w->dim[i]->value;
-        f->taps *= w->dim[i]->value;
-        if (shape && (given != spatial || shape[i - 2] != kernel[i - 2]))
-            return op_error(n, d, "kernel_shape", "DeformConv: not that of the weights");
-    }
-    f->features = w->dim[0]->value;
-    f->depth = w->dim[1]->value;
-    f->group = attr_int(n, "group", 1);
+    TRY(conv_read(m, n, 0, 1, d, &f->c));
+    f->taps = dim_product(t, spatial, f->c.w.kernel);
     f->offset_group = attr_int(n, "offset_group", 1);
-    TRY(deform_channels(n, d, f, x));
-    TRY(window_read(m, n, spatial, x->dim + 2, kernel, d, &f->w));
-    TRY(deform_operand(b, n, d, f, 2, f->offset_group * f->taps * spatial));
-    return has_in(n, 4) ? deform_operand(b, n, d, f, 4, f->offset_group * f->taps) : OK;
+    channels = f->c.channels;
+    if (f->offset_group < 1 || f->offset_group > INT32_MAX ||
+        (dim_is_const(channels) && channels->value % f->offset_group))
+        return op_error(n, d, "offset_group", "DeformConv: %lld does not divide %lld channels",
+                        (long long)f->offset_group, (long long)channels->lo);
+    slots = dim_mul_c(t, f->taps, f->offset_group);
+    TRY(deform_operand(b, n, d, f, 2, dim_mul_c(t, slots, spatial)));
+    return has_in(n, 4) ? deform_operand(b, n, d, f, 4, slots) : OK;
 }
 
 static Status infer_deform(Infer *cx, Node *n)
@@ -100,11 +70,11 @@ static Status infer_deform(Infer *cx, Node *n)
     for (int k = 0; k < n->n_in; k++)
         if (n->in[k]) TRY(infer_ranked(cx, n, k));
     TRY(deform_read(cx->module, NULL, n, cx->diag, &f));
-    TRY(infer_vector(cx, n, 3, dim_const(&cx->module->dims, f.features)));
+    TRY(infer_vector(cx, n, 3, f.c.features));
     dims[0] = in_type(n, 0)->dim[0];
-    dims[1] = dim_const(&cx->module->dims, f.features);
-    memcpy(dims + 2, f.w.out, sizeof(Dim) * (size_t)f.w.n);
-    infer_out(cx, n, 0, in_type(n, 0)->dtype, f.w.n + 2, dims);
+    dims[1] = f.c.features;
+    memcpy(dims + 2, f.c.w.out, sizeof(Dim) * (size_t)f.c.w.n);
+    infer_out(cx, n, 0, in_type(n, 0)->dtype, f.c.w.n + 2, dims);
     return OK;
 }
 
@@ -122,23 +92,23 @@ typedef struct Samples {
 static Samples samples_of(Build *b, const Node *n, const Deform *f)
 {
     SxTable *t = b->sx;
-    int64_t depth = f->depth * f->group / f->offset_group;
-    Samples s = {.rank = 1 + 2 * f->w.n, .tap = sx_i64(b, 0), .og = sx_i64(b, 0)};
+    Dim depth = dim_div(b->dims, f->c.channels, dim_const(b->dims, f->offset_group));
+    Samples s = {.rank = 1 + 2 * f->c.w.n, .tap = sx_i64(b, 0), .og = sx_i64(b, 0)};
 
     s.dims[0] = in_type(n, 0)->dim[0];
-    for (int i = 0; i < f->w.n; i++) {
-        s.dims[1 + i] = f->w.out[i];
-        s.dims[1 + f->w.n + i] = dim_const(b->dims, f->w.kernel[i]);
+    for (int i = 0; i < f->c.w.n; i++) {
+        s.dims[1 + i] = f->c.w.out[i];
+        s.dims[1 + f->c.w.n + i] = f->c.w.kernel[i];
         s.o[i] = sx_index(t, 1 + i);
-        s.r[i] = sx_index(t, 1 + f->w.n + i);
-        s.tap = sx_add(t, sx_mul(t, s.tap, sx_i64(b, f->w.kernel[i])), s.r[i]);
+        s.r[i] = sx_index(t, 1 + f->c.w.n + i);
+        s.tap = sx_add(t, sx_mul(t, s.tap, sx_dim(t, f->c.w.kernel[i])), s.r[i]);
     }
     if (f->offset_group > 1) {
         s.og = sx_index(t, s.rank);
         s.dims[s.rank++] = dim_const(b->dims, f->offset_group);
     }
-    s.channel = sx_add(t, sx_mul(t, s.og, sx_i64(b, depth)), sx_index(t, s.rank));
-    s.dims[s.rank++] = dim_const(b->dims, depth);
+    s.channel = sx_add(t, sx_mul(t, s.og, sx_dim(t, depth)), sx_index(t, s.rank));
+    s.dims[s.rank++] = depth;
     return s;
 }
 
@@ -148,7 +118,7 @@ static const Sx *at_output(Build *b, const Node *n, const Deform *f, const Sampl
 {
     const Sx *idx[MAX_RANK] = {sx_index(b->sx, 0), channel};
 
-    for (int i = 0; i < f->w.n; i++)
+    for (int i = 0; i < f->c.w.n; i++)
         idx[2 + i] = s->o[i];
     return sx_compute(b, sx_at(b, src, n->in[k], idx));
 }
@@ -161,12 +131,12 @@ typedef struct Side {
 static Side side_of(Build *b, const Node *n, const Deform *f, const Samples *s, int i)
 {
     SxTable *t = b->sx;
-    const Sx *at = sx_mul(t, s->og, sx_i64(b, f->taps)), *whole, *offset;
+    const Sx *at = sx_mul(t, s->og, sx_dim(t, f->taps)), *whole, *offset;
     Side side;
 
-    at = sx_mul(t, sx_add(t, at, s->tap), sx_i64(b, f->w.n));
+    at = sx_mul(t, sx_add(t, at, s->tap), sx_i64(b, f->c.w.n));
     offset = at_output(b, n, f, s, 1, 2, sx_add(t, at, sx_i64(b, i)));
-    at = window_position(b, &f->w, i, s->o[i], s->r[i]);
+    at = window_position(b, &f->c.w, i, s->o[i], s->r[i]);
     at = sx_add(t, sx_cast(t, at, offset->dtype), offset);
     whole = sx_floor(t, at);
     side.low = sx_cast(t, whole, DT_I64);
@@ -183,11 +153,11 @@ static const Sx *corner(Build *b, const Node *n, const Deform *f, const Samples 
     SxTable *t = b->sx;
     const Sx *idx[MAX_RANK] = {sx_index(t, 0), s->channel}, *guard = NULL, *w = NULL, *v;
 
-    for (int i = 0; i < f->w.n; i++) {
+    for (int i = 0; i < f->c.w.n; i++) {
         const Sx *p = c >> i & 1 ? side[i].high : side[i].low;
         const Sx *part = c >> i & 1 ? side[i].w_high : side[i].w_low;
         guard = sx_both(b, guard, sx_le(t, sx_i64(b, 0), p));
-        guard = sx_both(b, guard, sx_lt(t, p, sx_dim(t, f->w.in[i])));
+        guard = sx_both(b, guard, sx_lt(t, p, sx_dim(t, f->c.w.in[i])));
         w = w ? sx_mul(t, w, part) : part;
         idx[2 + i] = p;
     }
@@ -205,19 +175,19 @@ static Value *build_samples(Build *b, const Node *n, const Deform *f)
     Side side[MOST_AXES];
     const Sx *sum = NULL;
 
-    for (int i = 0; i < f->w.n; i++)
+    for (int i = 0; i < f->c.w.n; i++)
         side[i] = side_of(b, n, f, &s, i);
-    for (int c = 0; c < 1 << f->w.n; c++) {
+    for (int c = 0; c < 1 << f->c.w.n; c++) {
         const Sx *x = corner(b, n, f, &s, side, c);
         sum = sum ? sx_add(b->sx, sum, x) : x;
     }
     if (in[2]) {
-        const Sx *at = sx_add(b->sx, sx_mul(b->sx, s.og, sx_i64(b, f->taps)), s.tap);
+        const Sx *at = sx_add(b->sx, sx_mul(b->sx, s.og, sx_dim(b->sx, f->taps)), s.tap);
         sum = sx_mul(b->sx, sum, at_output(b, n, f, &s, 2, 4, at));
     }
     v = build_map(b, "samples", in[2] ? 3 : 2, in, type, s.rank, s.dims, sum);
-    s.dims[1 + 2 * f->w.n] = dim_const(b->dims, f->depth * f->group);
-    return v ? build_reshape(b, v, 2 + 2 * f->w.n, s.dims) : NULL;
+    s.dims[1 + 2 * f->c.w.n] = f->c.channels;
+    return v ? build_reshape(b, v, 2 + 2 * f->c.w.n, s.dims) : NULL;
 }
 
 /* The product: domain n, o..., group where there are several, feature of it; reduced over r... and
@@ -231,27 +201,26 @@ typedef struct Product {
 static void product_of(Build *b, const Node *n, const Deform *f, const Value *x, Product *p)
 {
     SxTable *t = b->sx;
-    int rank = 1 + f->w.n + (f->group > 1) + 1;
-    int64_t each = f->features / f->group;
-    const Sx *group = f->group > 1 ? sx_index(t, rank - 2) : sx_i64(b, 0);
-    const Sx *channel = sx_index(t, rank + f->w.n), *at[MAX_RANK], *w[MAX_RANK];
+    int rank = 1 + f->c.w.n + (f->c.group > 1) + 1;
+    const Sx *group = f->c.group > 1 ? sx_index(t, rank - 2) : sx_i64(b, 0);
+    const Sx *channel = sx_index(t, rank + f->c.w.n), *at[MAX_RANK], *w[MAX_RANK];
 
     p->rank = rank;
-    p->feature = sx_add(t, sx_mul(t, group, sx_i64(b, each)), sx_index(t, rank - 1));
+    p->feature = sx_add(t, sx_mul(t, group, sx_dim(t, f->c.each)), sx_index(t, rank - 1));
     p->dims[0] = in_type(n, 0)->dim[0];
     at[0] = sx_index(t, 0);
     w[0] = p->feature;
     w[1] = channel;
-    for (int i = 0; i < f->w.n; i++) {
-        p->dims[1 + i] = f->w.out[i];
-        p->reduce[i] = dim_const(b->dims, f->w.kernel[i]);
+    for (int i = 0; i < f->c.w.n; i++) {
+        p->dims[1 + i] = f->c.w.out[i];
+        p->reduce[i] = f->c.w.kernel[i];
         at[1 + i] = sx_index(t, 1 + i);
-        at[1 + f->w.n + i] = w[2 + i] = sx_index(t, rank + i);
+        at[1 + f->c.w.n + i] = w[2 + i] = sx_index(t, rank + i);
     }
-    if (f->group > 1) p->dims[rank - 2] = dim_const(b->dims, f->group);
-    p->dims[rank - 1] = dim_const(b->dims, each);
-    p->reduce[f->w.n] = dim_const(b->dims, f->depth);
-    at[1 + 2 * f->w.n] = sx_add(t, sx_mul(t, group, sx_i64(b, f->depth)), channel);
+    if (f->c.group > 1) p->dims[rank - 2] = dim_const(b->dims, f->c.group);
+    p->dims[rank - 1] = f->c.each;
+    p->reduce[f->c.w.n] = f->c.depth;
+    at[1 + 2 * f->c.w.n] = sx_add(t, sx_mul(t, group, sx_dim(t, f->c.depth)), channel);
     p->a = sx_at(b, 0, x, at);
     p->b = sx_at(b, 1, n->in[1], w);
 }
@@ -265,7 +234,9 @@ static Status lower_deform(Build *b, const Node *n, Value **out)
     Deform f;
 
     TRY(deform_read(b->module, b, n, b->diag, &f));
-    build_require_equal(b, in_type(n, 0)->dim[1], dim_const(b->dims, f.depth * f.group));
+    conv_require(b, &f.c, n->in[1]);
+    build_require_equal(b, dim_mod(b->dims, f.c.channels, dim_const(b->dims, f.offset_group)),
+                        dim_const(b->dims, 0));
     in[0] = build_samples(b, n, &f);
     TRY(b->status);
     product_of(b, n, &f, in[0], &p);
@@ -273,7 +244,7 @@ static Status lower_deform(Build *b, const Node *n, Value **out)
              .n_in = in[2] ? 3 : 2,
              .in = in,
              .rank = p.rank,
-             .n_reduce = 1 + f.w.n,
+             .n_reduce = 1 + f.c.w.n,
              .dims = p.dims,
              .reduce = p.reduce,
              .a = p.a,
@@ -286,8 +257,8 @@ static Status lower_deform(Build *b, const Node *n, Value **out)
         d.value = sx_cast(b->sx, sx_add(b->sx, acc, bias), to->dtype);
     }
     y = build_dot(b, &d);
-    memcpy(dims, p.dims, sizeof(Dim) * (size_t)(1 + f.w.n));
-    dims[1 + f.w.n] = to->dim[1];
+    memcpy(dims, p.dims, sizeof(Dim) * (size_t)(1 + f.c.w.n));
+    dims[1 + f.c.w.n] = to->dim[1];
     y = y ? build_reshape(b, y, to->rank, dims) : NULL;
     out[0] = make_moved_channels(b, y, false);
     return b->status;

@@ -56,7 +56,7 @@ static Status pool_loop(Build *b, const Node *n, PoolLoop *p)
     memcpy(p->dims, n->out[0] ? n->out[0]->type.dim : n->out[1]->type.dim,
            sizeof(Dim) * (size_t)p->rank);
     for (int i = 0; i < p->w.n; i++)
-        p->reduce[i] = dim_const(b->dims, p->w.kernel[i]);
+        p->reduce[i] = p->w.kernel[i];
     memcpy(extents, p->dims, sizeof(Dim) * (size_t)p->rank);
     memcpy(extents + p->rank, p->reduce, sizeof(Dim) * (size_t)p->w.n);
     idx[0] = sx_index(b->sx, 0);
@@ -96,8 +96,8 @@ static const Sx *found_at(Build *b, const Node *n, const PoolLoop *p)
     bool columns = attr_int(n, "storage_order", 0) != 0;
 
     for (int i = p->w.n - 1; i >= 0; i--) {
-        r = sx_rem(t, left, sx_i64(b, p->w.kernel[i]));
-        left = sx_div(t, left, sx_i64(b, p->w.kernel[i]));
+        r = sx_rem(t, left, sx_dim(t, p->w.kernel[i]));
+        left = sx_div(t, left, sx_dim(t, p->w.kernel[i]));
         at[i] = window_position(b, &p->w, i, sx_index(t, 2 + i), r);
     }
     sum = sx_add(t, sx_mul(t, sx_index(t, 0), sx_dim(t, n->in[0]->type.dim[1])), sx_index(t, 1));
@@ -140,7 +140,7 @@ static Value *pool_along(Build *b, const Node *n, Value *v, const Window *w, int
 
     memcpy(dims, v->type.dim, sizeof(Dim) * (size_t)rank);
     dims[at] = w->out[axis];
-    dims[rank] = dim_const(b->dims, w->kernel[axis]);
+    dims[rank] = w->kernel[axis];
     for (int i = 0; i < rank; i++)
         idx[i] = sx_index(b->sx, i);
     idx[at] = window_position(b, w, axis, idx[at], sx_index(b->sx, rank));
@@ -165,7 +165,7 @@ static Status lower_max_pool(Build *b, const Node *n, Value **out)
 
     TRY(pool_window(b->module, n, b->diag, &w));
     for (int i = 0; i < w.n; i++)
-        points *= w.kernel[i];
+        points *= w.kernel[i]->value;
     if (has_out(n, 1) || w.n < 2 || points < LARGE_WINDOW) return lower_max_window(b, n, out);
     for (int i = 0; i < w.n && v; i++)
         v = pool_along(b, n, v, &w, i, MONOID_MAX, v->type.dtype, NULL);
@@ -184,7 +184,7 @@ static const Sx *count_inside(Build *b, const Window *w, int i, const Sx *lo, co
     first = sx_sub(t, lo, start); /* ceil((lo - start) / dilation), at least 0 */
     first = sx_max(t, sx_div(t, sx_add(t, first, sx_i64(b, w->dilation[i] - 1)), dil), zero);
     last = sx_sub(t, sx_sub(t, hi, sx_i64(b, 1)), start);
-    last = sx_min(t, sx_floor_div(t, last, dil), sx_i64(b, w->kernel[i] - 1));
+    last = sx_min(t, sx_floor_div(t, last, dil), sx_i64(b, w->kernel[i]->value - 1));
     return sx_max(t, sx_add(t, sx_sub(t, last, first), sx_i64(b, 1)), zero);
 }
 
@@ -203,7 +203,7 @@ static bool sums_apart(const Window *w)
     for (int i = 0; i < w->n; i++) {
         double part = 1;
         for (int j = 0; j < w->n; j++)
-            if (j != i) part *= (j < i ? 1.0 : (double)w->stride[j]) / (double)w->kernel[j];
+            if (j != i) part *= (j < i ? 1.0 : (double)w->stride[j]) / (double)w->kernel[j]->value;
         share += part;
     }
     return w->n > 1 && share <= 0.5;
@@ -219,7 +219,7 @@ static Status lower_average_pool(Build *b, const Node *n, Value **out)
 
     TRY(pool_loop(b, n, &p));
     for (int i = 0; i < p.w.n; i++) {
-        const Sx *lo = sx_i64(b, 0), *hi = sx_dim(t, p.w.in[i]), *c = sx_i64(b, p.w.kernel[i]);
+        const Sx *lo = sx_i64(b, 0), *hi = sx_dim(t, p.w.in[i]), *c = sx_dim(t, p.w.kernel[i]);
         if (pad) {
             lo = sx_sub(t, lo, sx_dim(t, p.w.before[i]));
             hi = sx_add(t, hi, sx_dim(t, p.w.after[i]));

@@ -46,7 +46,7 @@ static Status auto_pad_of(const Node *n, Diag *d, AutoPad *out)
 static void place_axis(DimTable *t, Window *w, int i, AutoPad pad, const int64_t *pads, bool ceil)
 {
     Dim one = dim_const(t, 1), stride = dim_const(t, w->stride[i]);
-    Dim extent = dim_const(t, (w->kernel[i] - 1) * w->dilation[i] + 1);
+    Dim extent = dim_add_c(t, dim_mul_c(t, dim_add_c(t, w->kernel[i], -1), w->dilation[i]), 1);
     Dim room;
 
     w->before[i] = w->after[i] = dim_const(t, 0);
@@ -76,10 +76,10 @@ static void place_axis(DimTable *t, Window *w, int i, AutoPad pad, const int64_t
     w->out[i] = dim_min(t, up, starts);
 }
 
-Status window_read(Module *m, const Node *n, int n_spatial, const Dim *in, const int64_t *kernel,
+Status window_read(Module *m, const Node *n, int n_spatial, const Dim *in, const Dim *kernel,
                    Diag *d, Window *w)
 {
-    int64_t pads[2 * MAX_RANK];
+    int64_t pads[2 * MAX_RANK], size[MAX_RANK];
     AutoPad pad = PAD_EXPLICIT;
 
     memset(w, 0, sizeof *w);
@@ -88,10 +88,9 @@ Status window_read(Module *m, const Node *n, int n_spatial, const Dim *in, const
         return op_error(n, d, NULL, "%s: the input needs at least one spatial axis",
                         node_op_name(n));
     TRY(auto_pad_of(n, d, &pad));
-    if (kernel)
-        memcpy(w->kernel, kernel, sizeof *kernel * (size_t)n_spatial);
-    else
-        TRY(window_ints(n, d, "kernel_shape", n_spatial, 1, 1, w->kernel));
+    if (!kernel) TRY(window_ints(n, d, "kernel_shape", n_spatial, 1, 1, size));
+    for (int i = 0; i < n_spatial; i++)
+        w->kernel[i] = kernel ? kernel[i] : dim_const(&m->dims, size[i]);
     TRY(window_ints(n, d, "strides", n_spatial, 1, 1, w->stride));
     TRY(window_ints(n, d, "dilations", n_spatial, 1, 1, w->dilation));
     TRY(window_ints(n, d, "pads", 2 * n_spatial, 0, 0, pads));
@@ -126,20 +125,22 @@ Status window_eval(Eval *cx, const Node *n, int n_spatial, const int64_t *in, co
 {
     Arena *a = arena_new(0);
     Module m = {.arena = a};
-    Dim dims[MAX_RANK] = {0};
+    Dim dims[MAX_RANK] = {0}, size[MAX_RANK] = {0};
     Window x;
     Status s;
 
     if (!a) return diag(cx->diag, ERR_LIMIT, node_where(n), "out of memory");
     dims_init(&m.dims, a);
-    for (int i = 0; i < n_spatial; i++)
+    for (int i = 0; i < n_spatial; i++) {
         dims[i] = dim_const(&m.dims, in[i]);
-    s = window_read(&m, n, n_spatial, dims, kernel, cx->diag, &x);
+        if (kernel) size[i] = dim_const(&m.dims, kernel[i]);
+    }
+    s = window_read(&m, n, n_spatial, dims, kernel ? size : NULL, cx->diag, &x);
     memset(w, 0, sizeof *w);
     w->n = n_spatial;
     for (int i = 0; s == OK && i < n_spatial; i++) {
         w->in[i] = in[i];
-        w->kernel[i] = x.kernel[i];
+        w->kernel[i] = x.kernel[i]->value;
         w->stride[i] = x.stride[i];
         w->dilation[i] = x.dilation[i];
         dim_eval(x.out[i], no_symbols, NULL, &w->out[i]);

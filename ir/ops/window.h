@@ -7,10 +7,10 @@
 #include "ir/op.h"
 
 typedef struct Window {
-    int n;             /* spatial axes */
-    Dim in[MAX_RANK];  /* extents of the input */
-    Dim out[MAX_RANK]; /* of the output */
-    int64_t kernel[MAX_RANK];
+    int n;                /* spatial axes */
+    Dim in[MAX_RANK];     /* extents of the input */
+    Dim out[MAX_RANK];    /* of the output */
+    Dim kernel[MAX_RANK]; /* constant where it is an attribute */
     int64_t stride[MAX_RANK];
     int64_t dilation[MAX_RANK];
     Dim before[MAX_RANK]; /* padding */
@@ -19,7 +19,7 @@ typedef struct Window {
 
 /* Reads and checks the attributes of n against n_spatial axes of extents `in`. `kernel` NULL: from
  * the attribute. */
-Status window_read(Module *m, const Node *n, int n_spatial, const Dim *in, const int64_t *kernel,
+Status window_read(Module *m, const Node *n, int n_spatial, const Dim *in, const Dim *kernel,
                    Diag *d, Window *w) MUST_USE;
 /* Input position of window element r at output o, along axis i: o*stride + r*dilation - before. */
 const Sx *window_position(Build *b, const Window *w, int i, const Sx *o, const Sx *r);

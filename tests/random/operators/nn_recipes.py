@@ -156,7 +156,7 @@ def conv(g):
     t = g.t()
     if g.chance(.5):
         attrs["kernel_shape"] = kernel
-    w = g.operand(g.data(t, [groups * co, ci] + kernel, -1, 1), constant=g.chance(.7), fixed=True)
+    w = g.operand(g.data(t, [groups * co, ci] + kernel, -1, 1), constant=g.chance(.7), fixed=g.chance(.6))
     bias = g.data(t, [groups * co]) if g.chance(.6) else None
     g.node([g.data(t, [b, groups * ci] + size, -2, 2), w, bias], **attrs)
 
@@ -169,7 +169,7 @@ def conv_integer(g):
     zb = g.data(tb, g.one([], [groups * co])) if g.chance(.4) else None
     if zb is not None and za is None:
         za = g.data(ta, [])
-    g.node([g.data(ta, [b, groups * ci] + size), g.operand(g.data(tb, [groups * co, ci] + kernel), fixed=True), za, zb],
+    g.node([g.data(ta, [b, groups * ci] + size), g.operand(g.data(tb, [groups * co, ci] + kernel), fixed=g.chance(.6)), za, zb],
            **attrs)
 
 
@@ -191,7 +191,7 @@ def conv_transpose(g):
         attrs.pop("output_padding", None)
     if g.chance(.5):
         attrs["kernel_shape"] = kernel
-    w = g.operand(g.data(t, [groups * ci, co] + kernel, -1, 1), constant=g.chance(.7), fixed=True)
+    w = g.operand(g.data(t, [groups * ci, co] + kernel, -1, 1), constant=g.chance(.7), fixed=g.chance(.6))
     bias = g.data(t, [groups * co]) if g.chance(.6) else None
     g.node([g.data(t, [b, groups * ci] + size, -2, 2), w, bias], **attrs)
 
@@ -271,7 +271,7 @@ def deform(g):
     out = [(size[i] + pads[i] + pads[i + 2] - (kernel[i] - 1) * dil[i] - 1) // strides[i] + 1 for i in range(2)]
     t, b, k = g.t(), g.int(1, 2), kernel[0] * kernel[1]
     g.wrong = ["onnx"] if t == "bfloat16" else []  # sums in bfloat16
-    parts = [g.data(t, [b, c] + size), g.operand(g.data(t, [co, c // groups] + kernel, -1, 1), fixed=True),
+    parts = [g.data(t, [b, c] + size), g.operand(g.data(t, [co, c // groups] + kernel, -1, 1), fixed=g.chance(.6)),
              g.data(t, [b, og * k * 2] + out, -1.5, 1.5)]
     parts.append(g.data(t, [co]) if g.chance(.5) else None)
     parts.append(g.data(t, [b, og * k] + out, 0, 1) if g.chance(.5) else None)
