@@ -78,6 +78,8 @@ static Status eval_axis(Eval *cx, const Node *n, const Resize *r, const AxisPlan
     int64_t *place = ARENA_ARRAY(cx->arena, int64_t, taps);
     double *weight = ARENA_ARRAY(cx->arena, double, taps);
 
+    if (taps == 2 * RESIZE_REACH)
+        return diag(cx->diag, ERR_LIMIT, node_where(n), "Resize: too many places to read");
     for (int i = 0; i < from->rank; i++) {
         dims[i] = i == axis ? p->out : from->dim[i];
         if (i < axis) outer *= dims[i];
@@ -623,7 +625,7 @@ static Value *antialias_axis(Lower *l, int axis, Value *x, const Taps *taps, con
     const Sx *counted = sx_select(t, sx_lt(t, sx_i64(b, 0), sx_dim(t, dims[axis])), shrink, one);
     half = dim_of_sx(b, l->n_in, l->in,
                      sx_cast(t, sx_neg(t, sx_floor(t, sx_div(t, reach, counted))), DT_I64), 1,
-                     1 << 20);
+                     RESIZE_REACH);
     first = sx_sub(t, sx_cast(t, sx_ceil(t, taps->position), DT_I64), sx_dim(t, half));
     at = sx_add(t, first, sx_index(t, rank));
     w = sx_abs(t, sx_mul(t, shrink, sx_sub(t, sx_cast(t, at, DT_F64), taps->position)));

@@ -129,7 +129,8 @@ int64_t resize_tap_count(const Resize *r, double scale)
     double reach = r->mode == MODE_CUBIC ? 2 : 1;
 
     if (r->mode == MODE_NEAREST) return 1;
-    if (!r->antialias || scale >= 1) return r->mode == MODE_CUBIC ? 4 : 2;
+    if (!r->antialias || scale >= 1 || scale <= 0) return r->mode == MODE_CUBIC ? 4 : 2;
+    if (reach / scale > RESIZE_REACH) return 2 * RESIZE_REACH;
     return 2 - 2 * ((int64_t)mathd_floor(-reach / scale) + 1);
 }
 

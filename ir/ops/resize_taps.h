@@ -37,7 +37,8 @@ typedef struct AxisPlan {
 } AxisPlan;
 
 Status resize_read(const Node *n, Diag *d, int rank, Resize *r) MUST_USE;
-/* How many places around a position are read: 1, or an even number. */
+enum { RESIZE_REACH = 1 << 20 }; /* places to one side of a position, at most */
+/* How many places around a position are read: 1, or an even number, up to 2 * RESIZE_REACH. */
 int64_t resize_tap_count(const Resize *r, double scale);
 /* Is position o of the result beyond the region that is cut out? */
 bool resize_outside(const Resize *r, const AxisPlan *p, int64_t o);
