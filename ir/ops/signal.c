@@ -18,6 +18,12 @@ enum { LENGTH_MAX = 1 << 20, TABLE_MAX = 1 << 24 };
 /* ---- DFT: [..., n, ..., 1 or 2] along `axis`; real results where a one-sided one is inverted ----
  */
 
+/* Whether a dim can count the parts of numbers: 1 or 2. */
+static bool may_be_parts(Dim d)
+{
+    return d->lo <= 2 && d->hi >= 1;
+}
+
 typedef struct Dft {
     int axis, rank;
     bool inverse, onesided, complex_in, complex_out;
@@ -82,10 +88,9 @@ static Status dft_read(Infer *cx, Node *n, Dft *f)
     TRY(dft_axis(cx, n, x->rank, f));
     f->inverse = attr_int(n, "inverse", 0) != 0;
     f->onesided = attr_int(n, "onesided", 0) != 0;
-    if (!dim_is_const(x->dim[f->rank - 1]) || x->dim[f->rank - 1]->value < 1 ||
-        x->dim[f->rank - 1]->value > 2)
+    if (!may_be_parts(x->dim[f->rank - 1]))
         return op_error(n, cx->diag, "input", "DFT: the last dim must be 1 or 2");
-    f->complex_in = dim_is(x->dim[f->rank - 1], 2);
+    f->complex_in = !dim_is(x->dim[f->rank - 1], 1);
     f->complex_out = !(f->inverse && f->onesided);
     f->have = dft_extent(cx, f, x);
     TRY(infer_elements(cx, n, 1, 1, LENGTH_MAX, &length, &count));
@@ -405,6 +410,26 @@ static bool dft_any_axis(const Dft *f, const Node *n)
     return f->complex_out && !f->onesided;
 }
 
+/* x, whose last dim is 1 or 2 as only the run knows, with 2: the second part is 0 where there is
+ * none. */
+static Value *both_parts(Build *b, Value *x)
+{
+    SxTable *t = b->sx;
+    int rank = x->type.rank;
+    Dim dims[MAX_RANK], parts = x->type.dim[rank - 1];
+    const Sx *idx[MAX_RANK], *there;
+
+    memcpy(dims, x->type.dim, sizeof(Dim) * (size_t)rank);
+    dims[rank - 1] = dim_const(b->dims, 2);
+    build_require_equal(
+        b, parts, dim_min(b->dims, dim_max(b->dims, parts, dim_const(b->dims, 1)), dims[rank - 1]));
+    for (int i = 0; i < rank; i++)
+        idx[i] = sx_index(t, i);
+    there = sx_lt(t, idx[rank - 1], sx_dim(t, parts));
+    return build_map(b, "parts", 1, &x, x->type.dtype, rank, dims,
+                     sx_at_guarded(b, 0, x, idx, there));
+}
+
 static Status lower_dft(Build *b, const Node *n, Value **out)
 {
     Infer cx = {.module = b->module, .build = b, .diag = b->diag};
@@ -414,6 +439,12 @@ static Status lower_dft(Build *b, const Node *n, Value **out)
     Dft f;
 
     TRY(dft_read(&cx, (Node *)(uintptr_t)n, &f));
+    if (!dim_is_const(in_type(n, 0)->dim[f.rank - 1])) {
+        Value *in[3] = {both_parts(b, n->in[0]), has_in(n, 1) ? n->in[1] : NULL,
+                        has_in(n, 2) ? n->in[2] : NULL};
+        out[0] = make_reshape(b, build_op(b, "DFT", 3, in, n->n_attr, n->attr), f.rank, to->dim);
+        return b->status;
+    }
     if (f.axis < 0 && dft_any_axis(&f, n)) {
         out[0] = dft_by_axis(b, n, &f, 0);
         return b->status;
@@ -435,8 +466,8 @@ static Status lower_dft(Build *b, const Node *n, Value **out)
 /* ---- STFT: frames of the signal, windowed, transformed ---- */
 
 typedef struct Stft {
-    Dim step, length, frames, bins;
-    bool onesided, complex_in;
+    Dim step, length, frames, bins, parts;
+    bool onesided;
 } Stft;
 
 static Status stft_read(Infer *cx, Node *n, Stft *f)
@@ -450,9 +481,9 @@ static Status stft_read(Infer *cx, Node *n, Stft *f)
     if (x->rank != 2 && x->rank != 3)
         return op_error(n, cx->diag, "signal", "STFT: rank %d, expected 3", x->rank);
     memset(f, 0, sizeof *f);
-    if (x->rank == 3 && !dim_is(x->dim[2], 1) && !dim_is(x->dim[2], 2))
+    if (x->rank == 3 && !may_be_parts(x->dim[2]))
         return op_error(n, cx->diag, "signal", "STFT: the last dim must be 1 or 2");
-    f->complex_in = x->rank == 3 && dim_is(x->dim[2], 2);
+    f->parts = x->rank == 3 ? x->dim[2] : dim_const(t, 1);
     f->onesided = attr_int(n, "onesided", 1) != 0;
     TRY(infer_elements(cx, n, 1, 1, DIM_TOP, &step, &n_step));
     TRY(infer_elements(cx, n, 3, 1, LENGTH_MAX, &length, &n_length));
@@ -484,18 +515,17 @@ static Status lower_stft(Build *b, const Node *n, Value **out)
     SxTable *t = b->sx;
     Infer cx = {.module = b->module, .build = b, .diag = b->diag};
     const Type *x = in_type(n, 0);
-    Dim parts, dims[4];
+    Dim dims[4];
     const Sx *idx[3], *e;
     Value *in[2] = {n->in[0], has_in(n, 2) ? n->in[2] : NULL}, *frames, *length;
     Attr sided;
     Stft f;
 
     TRY(stft_read(&cx, (Node *)(uintptr_t)n, &f));
-    parts = dim_const(b->dims, f.complex_in ? 2 : 1);
     dims[0] = x->dim[0];
     dims[1] = f.frames;
     dims[2] = f.length;
-    dims[3] = parts;
+    dims[3] = f.parts;
     idx[0] = sx_index(t, 0);
     idx[1] = sx_add(t, sx_mul(t, sx_index(t, 1), sx_dim(t, f.step)), sx_index(t, 2));
     idx[2] = sx_index(t, 3);

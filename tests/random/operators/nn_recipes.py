@@ -430,7 +430,7 @@ def dft(g):
     if inverse and onesided:
         parts = 2
     t = g.t("T1", only=["float", "double"])
-    x = g.operand(g.data(t, shape + [parts], -2, 2), fixed=True)
+    x = g.operand(g.data(t, shape + [parts], -2, 2), fixed=g.chance(.7))
     axis = g.int(0, len(shape) - 1)
     if inverse and onesided and shape[axis] < 2:
         raise Invalid
@@ -451,7 +451,7 @@ def stft(g):
     window_ = g.data(t, [frame], 0, 1) if g.chance(.6) else None
     length = g.known(np.array(frame, np.int64), 1) if window_ is None or g.chance(.5) else None
     signal = [b, n, 2] if onesided == 0 and g.chance(.4) else [b, n, 1]
-    g.open_axes = (0, 1)
+    g.open_axes = g.one(None, (0, 1))
     g.node([g.data(t, signal, -1, 1), g.known(np.array(step, np.int64), 1), window_, length], onesided=onesided)
 
 
