@@ -218,25 +218,59 @@ static Type without_first(Importer *im, const Type *t)
     return inner;
 }
 
-/* The scan of one element of the batch, in the region of the scan over the batch. */
+/* The first `length` elements, an i64 scalar, of v. */
+static Value *first_elements(Build *b, Value *v, Value *length)
+{
+    Value *first = build_i64(b, 1, (int64_t[]){0});
+    Value *in[4] = {v, first, build_op2(b, "Unsqueeze", length, first), first};
+
+    return build_op(b, "Slice", 4, in, 0, NULL);
+}
+
+/* v, made of as many steps as `cut` has, with zeros behind it to those of `whole`. */
+static Value *filled_up(Build *b, Value *v, Value *cut, Value *whole)
+{
+    Attr end = attr_of_int("end", 1), axis = attr_of_int("axis", 0);
+    Value *zero = build_i64(b, 1, (int64_t[]){0}), *pads[2] = {zero},
+          *in[4] = {v, NULL, NULL, zero};
+
+    pads[1] = build_op2(b, "Sub", build_op(b, "Shape", 1, &whole, 1, &end),
+                        build_op(b, "Shape", 1, &cut, 1, &end));
+    in[1] = build_op(b, "Concat", 2, pads, 1, &axis);
+    return build_op(b, "Pad", 4, in, 0, NULL);
+}
+
+/* The scan of one element of the batch, in the region of the scan over the batch. Where sequences
+ * have lengths, its own is the first argument. */
 static Status inner_scan(Importer *im, Draft *x, Node *outer)
 {
     Region *r = node_add_region(outer);
     Build b = build_at(r, NULL, x->origin, im->diag);
     Draft inner = *x;
     Value **out = arena_try(im->scratch, (size_t)x->n_out, sizeof *out);
+    Value **arg = arena_try(im->scratch, (size_t)outer->n_in, sizeof *arg);
+    bool lengths = x->in[0] != NULL;
+    int64_t states = x->n_in - 1 - draft_int(x, "num_scan_inputs", 0);
 
     inner.in = arena_try(im->scratch, (size_t)outer->n_in + DRAFT_INPUTS, sizeof *inner.in);
-    if (!out || !inner.in) return import_limits(im);
+    if (!out || !arg || !inner.in) return import_limits(im);
+    if (states < 0 || states >= x->n_in - 1) return bad_input(im, x, "num_scan_inputs");
     for (int i = 0; i < outer->n_in; i++)
-        inner.in[i] = region_add_arg(r, outer->in[i]->name, without_first(im, &outer->in[i]->type));
-    inner.n_in = outer->n_in;
+        arg[i] = region_add_arg(r, outer->in[i]->name, without_first(im, &outer->in[i]->type));
+    inner.n_in = x->n_in - 1;
+    for (int i = 0; i < inner.n_in; i++)
+        inner.in[i] =
+            lengths && i >= states ? first_elements(&b, arg[1 + i], arg[0]) : arg[lengths + i];
+    TRY(b.status);
     inner.version = 9;
     inner.build = &b;
     TRY(import_draft(im, r, &inner, out));
-    for (int i = 0; i < x->n_out; i++)
+    for (int i = 0; i < x->n_out; i++) {
+        if (out[i] && lengths && i >= states)
+            out[i] = filled_up(&b, out[i], inner.in[states], arg[1 + states]);
         region_add_result(r, out[i] ? out[i] : im->poison);
-    return OK;
+    }
+    return b.status;
 }
 
 Status legacy_scan(Importer *im, Draft *x, const UpgradeRow *row)
@@ -245,7 +279,6 @@ Status legacy_scan(Importer *im, Draft *x, const UpgradeRow *row)
     Build *b = x->build;
 
     (void)row;
-    if (x->n_in > 0 && x->in[0]) return draft_unsupported(im, x, "sequence_lens");
     for (int i = 1; i < x->n_in; i++)
         if (!x->in[i]) return bad_input(im, x, "an input is left out");
     for (int i = 0; i < x->n_out; i++)
@@ -258,10 +291,12 @@ Status legacy_scan(Importer *im, Draft *x, const UpgradeRow *row)
         draft_drop(x, "directions");
         draft_set(x, renamed);
     }
-    Node *n = node_new(b->region, b->before, NODE_OP, x->n_in - 1, x->in + 1, x->n_out, x->origin);
+    int from = x->in[0] ? 0 : 1; /* sequence_lens may be left out */
+    Node *n =
+        node_new(b->region, b->before, NODE_OP, x->n_in - from, x->in + from, x->n_out, x->origin);
     n->op = op;
     Attr *attr = ARENA_ARRAY(im->arena, Attr, 2);
-    attr[0] = attr_of_int("num_scan_inputs", x->n_in - 1);
+    attr[0] = attr_of_int("num_scan_inputs", n->n_in);
     attr[1] = (Attr){.name = "body", .kind = ATTR_REGION, .i = 0};
     n->attr = attr;
     n->n_attr = 2;

@@ -51,12 +51,16 @@ def loop(g):
 
 @recipe("Scan")
 def scan(g):
-    if g.opset < 9:
-        raise Invalid
     n, d, axis = g.int(1, 5), g.int(1, 4), g.int(0, 1)
     nodes = [helper.make_node("Add", ["state", "row"], ["next"]),
              helper.make_node(g.one("Mul", "Sub"), ["next", "row"], ["seen"])]
     graph = body("body", nodes, [("state", 1, [d]), ("row", 1, [d])], [("next", 1, [d]), ("seen", 1, [d])])
+    if g.opset < 9:  # a batch of sequences, which may have lengths
+        b = g.int(1, 3)
+        lengths = g.known(np.array([g.int(0, n) for _ in range(b)], np.int64), .3) if g.chance(.6) else None
+        g.node([lengths, g.operand(g.data("float", [b, d]), fixed=True), g.operand(g.data("float", [b, n, d], -1, 1))], 2,
+               num_scan_inputs=1, body=graph, directions=g.one(None, [0], [1]))
+        return
     x = g.operand(g.data("float", [n, d] if axis == 0 else [d, n], -1, 1), fixed=axis == 1)
     g.node([g.operand(g.data("float", [d]), fixed=True), x], 2, num_scan_inputs=1, body=graph,
            scan_input_axes=[axis] if axis or g.chance(.5) else None, scan_input_directions=g.one(None, [0], [1]),

@@ -546,7 +546,6 @@ def scan(g):
         lens = g.known(np.array([g.int(1, n) for _ in range(b)], I64), .3) if g.chance(.5) else None
         states = [g.operand(g.data(t, [b, d]), fixed=True) for _ in range(2)]
         rows = [g.operand(g.data(t, [b, n, d]), fixed=True) for _ in range(2)]
-        g.oracle = False
         if t in ("int32", "int64"):
             raise Invalid
         g.node([lens] + states + rows, 4, num_scan_inputs=2, body=graph, directions=g.one(None, [0, 1], [1, 1]))
