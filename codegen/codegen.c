@@ -155,12 +155,13 @@ static void kernel_key(Compile *c, const Node *n, char key[33])
     arena_reset(c->arena, mark);
 }
 
-/* Strings are pointers here, complex numbers two halves: kernels may move them, and nothing else.
- */
+/* Strings are pointers here, complex numbers two halves: kernels may move them and
+ * take the bits of the numbers, and nothing else. */
 static void look_moved(void *context, const Sx *e)
 {
     bool *computes = context;
 
+    if (e->op == SX_BITCAST) return;
     for (int i = 0; i < e->n; i++)
         *computes |= dtype_kind(e->arg[i]->dtype) == KIND_STRING ||
                      dtype_kind(e->arg[i]->dtype) == KIND_COMPLEX;

@@ -274,7 +274,7 @@ bool sx_can_bitcast(DType from, DType to)
     bool simple = from != DT_BOOL && to != DT_BOOL && from != DT_NONE && to != DT_NONE;
 
     return simple && dtype_bytes(from) == dtype_bytes(to) && dtype_bytes(from) <= 8 &&
-           dtype_kind(from) <= KIND_FLOAT && dtype_kind(to) <= KIND_FLOAT;
+           dtype_kind(from) <= KIND_COMPLEX && dtype_kind(to) <= KIND_COMPLEX;
 }
 
 const Sx *sx_bitcast(SxTable *t, const Sx *a, DType d)

@@ -171,13 +171,17 @@ static const char *cast(CPrint *p, const Sx *e, int a)
 static const char *bitcast(CPrint *p, const Sx *e, int a)
 {
     DType from = e->arg[0]->dtype, to = e->dtype;
+    const char *bits = arena_printf(p->arena,
+                                    is_real(from)    ? "k_bits_%s(v%d)"
+                                    : from == DT_C64 ? "%.0sv%d.part[0]"
+                                                     : "%.0sv%d",
+                                    c_name(from), a);
 
     if (is_real(to))
-        return arena_printf(p->arena, "k_%s_bits((%s)v%d)", c_name(to),
-                            to == DT_F32 ? "uint32_t" : "uint64_t", a);
-    if (is_real(from))
-        return arena_printf(p->arena, "(%s)k_bits_%s(v%d)", c_type(to), c_name(from), a);
-    return arena_printf(p->arena, "(%s)v%d", c_type(to), a);
+        return arena_printf(p->arena, "k_%s_bits((%s)%s)", c_name(to),
+                            to == DT_F32 ? "uint32_t" : "uint64_t", bits);
+    if (to == DT_C64) return arena_printf(p->arena, "(k_c64){{(uint64_t)%s}}", bits);
+    return arena_printf(p->arena, "(%s)%s", c_type(to), bits);
 }
 
 static const char *compare_text(SxOp op)

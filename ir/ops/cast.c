@@ -204,20 +204,33 @@ static DType bits_dtype(DType t)
     return bytes == 1 ? DT_U8 : bytes == 2 ? DT_U16 : bytes == 4 ? DT_U32 : DT_U64;
 }
 
+#define T_BITS (T_PLAIN | DT_BIT(DT_C64))
+
+/* Integers are cast to others of their width, which keeps the bits; the rest are read as such. */
+static const Sx *same_bits(Build *b, const Sx *x, DType to)
+{
+    bool integers = dtype_kind(x->dtype) <= KIND_INT && dtype_kind(to) <= KIND_INT;
+
+    return integers ? sx_cast(b->sx, x, to) : sx_bitcast(b->sx, x, to);
+}
+
 static Status lower_bitcast(Build *b, const Node *n, Value **out)
 {
     const Type *type = &n->out[0]->type;
     DType from = in_type(n, 0)->dtype, to = type->dtype;
     const Sx *x;
 
-    if (!(T_PLAIN & DT_BIT(to)) || !(T_PLAIN & DT_BIT(from)))
+    if (from == to) { /* also the widest, which no integer holds */
+        out[0] = n->in[0];
+        return OK;
+    }
+    if (!(T_BITS & DT_BIT(to)) || !(T_BITS & DT_BIT(from)))
         return op_unsupported(n, b->diag, "from %s to %s", dtype_text(from), dtype_text(to));
     x = sx_operand(b, 0, n->in[0], type->rank, type->dim);
-    x = dtype_is_float(from) ? sx_bitcast(b->sx, x, bits_dtype(from))
-                             : sx_cast(b->sx, x, bits_dtype(from));
+    x = same_bits(b, x, bits_dtype(from));
     if (dtype_bits(from) < 8) /* without its sign's copies */
         x = sx_and(b->sx, x, sx_const_int(b->sx, x->dtype, (1 << dtype_bits(from)) - 1));
-    x = dtype_is_float(to) ? sx_bitcast(b->sx, x, to) : sx_cast(b->sx, x, to);
+    x = same_bits(b, x, to);
     out[0] = build_map(b, "bitcast", 1, n->in, to, type->rank, type->dim, x);
     return b->status;
 }

@@ -92,8 +92,6 @@ def bit_cast(g):
     if not same or source in ("string", "bool"):
         raise Invalid
     to = g.one(*same)
-    if "complex" in source + to:
-        raise Invalid
     g.wrong = ["onnx"] if width(to) < 8 else []  # leaves what lies above the bits
     g.tolerance = 0
     g.node([g.data(source, g.shape(0, 3, 60))], to=code_of(to))
