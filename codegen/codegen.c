@@ -155,35 +155,6 @@ static void kernel_key(Compile *c, const Node *n, char key[33])
     arena_reset(c->arena, mark);
 }
 
-/* Strings are pointers here, complex numbers two halves: kernels may move them and
- * take the bits of the numbers, and nothing else. */
-static void look_moved(void *context, const Sx *e)
-{
-    bool *computes = context;
-
-    if (e->op == SX_BITCAST) return;
-    for (int i = 0; i < e->n; i++)
-        *computes |= dtype_kind(e->arg[i]->dtype) == KIND_STRING ||
-                     dtype_kind(e->arg[i]->dtype) == KIND_COMPLEX;
-}
-
-static Status check_strings(Compile *c, const Node *n)
-{
-    bool computes = false;
-
-    for (int s = 0; s < n->kernel->n_stage; s++) {
-        const Stage *stage = &n->kernel->stage[s];
-        for (int i = 0; i < stage->n_out; i++)
-            sx_visit(&c->m->sx, stage->out[i].value, look_moved, &computes);
-        for (int i = 0; i < stage->n_acc; i++)
-            sx_visit(&c->m->sx, stage->acc[i].body, look_moved, &computes);
-    }
-    if (!computes) return OK;
-    return diag(c->diag, ERR_UNSUPPORTED, node_where(n),
-                "%s of strings or complex numbers is not supported",
-                n->kernel->label ? n->kernel->label : "a computation");
-}
-
 static const char *launch_name(Compile *c, const Node *n)
 {
     const char *label = n->kernel->label ? n->kernel->label : "kernel";
@@ -263,7 +234,6 @@ static Status prepare_node(void *context, Node *n)
     int64_t *packed;
 
     if (n->kind != NODE_KERNEL) return OK;
-    TRY(check_strings(c, n));
     e = ARENA_NEW(c->arena, EntryKernel);
     e->name = c->n_name;
     TRY(c->o->c_source ? prepare_c(c, n, e) : prepare_machine(c, n, e));

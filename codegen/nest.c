@@ -196,7 +196,8 @@ static void start_stage(Copy *c, NestStage *s, const Stage *stage)
 
 /* ---- Merging adjacent indices into loops ---- */
 
-/* Strings and complex numbers are moved, compared and computed with only by calls. */
+/* Strings are pointers here, complex numbers two halves: a kernel moves them, chooses between them
+ * and takes the bits of numbers; calls do the rest. */
 typedef struct Opaque {
     const Sx *e;
 } Opaque;
@@ -205,7 +206,7 @@ static void find_opaque(void *context, const Sx *e)
 {
     Opaque *o = context;
 
-    if (e->op == SX_LOAD || e->op == SX_SELECT) return;
+    if (e->op == SX_LOAD || e->op == SX_SELECT || e->op == SX_BITCAST) return;
     for (int i = 0; i < e->n; i++) {
         DTypeKind kind = dtype_kind(e->arg[i]->dtype);
         if (kind == KIND_STRING || kind == KIND_COMPLEX) o->e = e;
