@@ -115,11 +115,18 @@ static Status read_activations(const Node *n, Diag *d, Recurrent *r)
     return OK;
 }
 
+static bool known_other(Dim d, int64_t v)
+{
+    return dim_is_const(d) && d->value != v;
+}
+
 Status recurrent_read(const Node *n, Diag *d, Recurrent *r)
 {
     static const int gates[] = {1, 3, 4};
     const char *direction = attr_string(n, "direction", "forward");
     const Type *w = in_type(n, 1);
+    Dim columns;
+    bool given = attr_find(n, "hidden_size") != NULL;
 
     memset(r, 0, sizeof *r);
     r->cell = n->op->name[0] == 'R' ? CELL_RNN : n->op->name[0] == 'G' ? CELL_GRU : CELL_LSTM;
@@ -137,12 +144,14 @@ Status recurrent_read(const Node *n, Diag *d, Recurrent *r)
     r->clip = attr_float(n, "clip", 0);
     if (in_type(n, 0)->rank != 3 || w->rank != 3 || in_type(n, 2)->rank != 3)
         return op_error(n, d, NULL, "%s: X, W and R must have rank 3", node_op_name(n));
-    if (!dim_is_const(in_type(n, 2)->dim[2])) return op_unsupported(n, d, "an open hidden size");
-    r->hidden = in_type(n, 2)->dim[2]->value;
-    if (attr_find(n, "hidden_size") && attr_int(n, "hidden_size", 0) != r->hidden)
+    columns = in_type(n, 2)->dim[2];
+    if (!dim_is_const(columns) && !given) return op_unsupported(n, d, "an open hidden size");
+    r->hidden = dim_is_const(columns) ? columns->value : attr_int(n, "hidden_size", 0);
+    if ((given && attr_int(n, "hidden_size", 0) != r->hidden) || r->hidden < 0 ||
+        r->hidden > INT32_MAX)
         return op_error(n, d, "hidden_size", "%s: %lld, but R is for %lld", node_op_name(n),
                         (long long)attr_int(n, "hidden_size", 0), (long long)r->hidden);
-    if (!dim_is(w->dim[0], r->directions) || !dim_is(w->dim[1], r->gates * r->hidden))
+    if (known_other(w->dim[0], r->directions) || known_other(w->dim[1], r->gates * r->hidden))
         return op_error(n, d, "W", "%s: W does not fit %d directions and %d gates of %lld",
                         node_op_name(n), r->directions, r->gates, (long long)r->hidden);
     return read_activations(n, d, r);

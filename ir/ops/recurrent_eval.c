@@ -140,17 +140,23 @@ static void eval_sequence(Running *q, int64_t n, int64_t T, int64_t N, Tensor *c
 static Status check_eval(Eval *cx, const Node *n, const Recurrent *r, const Tensor *const *in,
                          int64_t N)
 {
-    int64_t H = r->hidden, D = r->directions;
-    const int64_t want[] = {
-        -1, -1, D * r->gates * H * H, D * 2 * r->gates * H, N, D * N * H, D * N * H, D * 3 * H};
+    int64_t H = r->hidden, D = r->directions, I = in[0]->dim[2];
+    const int64_t want[] = {-1,
+                            D * r->gates * H * I,
+                            D * r->gates * H * H,
+                            D * 2 * r->gates * H,
+                            N,
+                            D * N * H,
+                            D * N * H,
+                            D * 3 * H};
 
-    for (int k = 2; k < n->n_in && k < 8; k++)
+    for (int k = 1; k < n->n_in && k < 8; k++)
         if (in[k] && in[k]->count != want[k])
             return op_error(n, cx->diag, NULL, "%s: input %d has %lld elements, expected %lld",
                             node_op_name(n), k, (long long)in[k]->count, (long long)want[k]);
-    if (in[1]->dim[2] != in[0]->dim[2])
+    if (in[1]->dim[2] != I)
         return op_error(n, cx->diag, "W", "%s: for inputs of %lld, given %lld", node_op_name(n),
-                        (long long)in[1]->dim[2], (long long)in[0]->dim[2]);
+                        (long long)in[1]->dim[2], (long long)I);
     return OK;
 }
 

@@ -387,7 +387,7 @@ def recurrent(g):
     state = [b, d, h] if layout else [d, b, h]
     const = g.chance(.7)
     parts = [g.data(t, [b, s, i] if layout else [s, b, i], -1, 1)]
-    parts += [g.operand(g.data(t, [d, gates * h, k], -1, 1), const, True) for k in (i, h)]
+    parts += [g.operand(g.data(t, [d, gates * h, k], -1, 1), const, g.chance(.7)) for k in (i, h)]
     parts.append(g.data(t, [d, 2 * gates * h], -1, 1) if g.chance(.6) else None)
     parts.append(g.np.integers(1, s + 1, b).astype(np.int32) if g.chance(.4) else None)
     parts.append(g.data(t, state, -1, 1) if g.chance(.5) else None)
@@ -396,8 +396,8 @@ def recurrent(g):
         parts.append(g.data(t, state, -1, 1) if g.chance(.5) else None)
         parts.append(g.data(t, [d, 3 * h], -1, 1) if g.chance(.4) else None)
         more["input_forget"] = g.one(None, 0, 1) if g.chance(.3) else None
-    if layout or parts[4] is not None:
-        g.wrong = ["onnx"]  # takes no notice of these
+    if layout or parts[4] is not None or g.version < 14:
+        g.wrong = ["onnx"]  # takes no notice of these; before there was a layout, it takes it for 1
     if g.op == "GRU" and g.version >= 3:
         more["linear_before_reset"] = g.one(None, 0, 1)
     if g.version < 7:
