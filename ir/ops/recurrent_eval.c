@@ -22,9 +22,12 @@ static double bias_at(const Running *q, int64_t k)
     return q->n_in > 3 && q->in[3] ? tensor_double(q->in[3], q->dir * q->in[3]->dim[1] + k) : 0;
 }
 
-static double peep_at(const Running *q, int64_t k)
+/* Peephole k of a cell state; an infinite state without peepholes adds nothing. */
+static double peep_of(const Running *q, int64_t k, double c)
 {
-    return q->n_in > 7 && q->in[7] ? tensor_double(q->in[7], q->dir * q->in[7]->dim[1] + k) : 0;
+    const Tensor *p = q->n_in > 7 ? q->in[7] : NULL;
+
+    return p ? tensor_double(p, q->dir * p->dim[1] + k) * c : 0;
 }
 
 static double x_dot(const Running *q, int64_t row)
@@ -60,12 +63,12 @@ static void eval_lstm_step(Running *q)
     for (int64_t j = 0; j < 4 * H; j++)
         q->gate[j] = x_dot(q, j) + h_dot(q, j, q->h);
     for (int64_t j = 0; j < H; j++) {
-        double c = q->c[j], i = eval_act(q, 0, q->gate[j] + peep_at(q, j) * c);
+        double c = q->c[j], i = eval_act(q, 0, q->gate[j] + peep_of(q, j, c));
         double f = q->r->input_forget
                        ? 1 - i
-                       : eval_act(q, 0, q->gate[2 * H + j] + peep_at(q, 2 * H + j) * c);
+                       : eval_act(q, 0, q->gate[2 * H + j] + peep_of(q, 2 * H + j, c));
         c = f * c + i * eval_act(q, 1, q->gate[3 * H + j]);
-        double o = eval_act(q, 0, q->gate[H + j] + peep_at(q, H + j) * c);
+        double o = eval_act(q, 0, q->gate[H + j] + peep_of(q, H + j, c));
         const Act *a = &q->r->act[q->dir][2];
         q->c[j] = c;
         q->h[j] = o * a->a->eval(c, a->alpha, a->beta);

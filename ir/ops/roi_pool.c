@@ -63,7 +63,7 @@ static void cell_of(const RoiPool *r, int axis, double first, double last, int64
 {
     double low = round_away((double)(float)(first * r->scale));
     double high = round_away((double)(float)(last * r->scale));
-    float size = high - low + 1 > 1 ? (float)(high - low + 1) : 1;
+    float size = high - low + 1 <= 1 ? 1 : (float)(high - low + 1); /* NaN: no pixels */
     float step = size / (float)r->bins[axis];
 
     *begin = within(mathd_floor((double)((float)bin * step)) + low, extent);
