@@ -2,13 +2,18 @@
  * heads to one head of keys and values, which grow a cache.
  *
  * seqlens_k[b] + 1 is how many keys sequence b has with the new ones; what a cache holds behind
- * them is not read. The first prompt (as many queries as keys in all) begins at 0. Left out: caches
- * shared between past and present by memory, quantised caches, sinks and smooth softmax. */
+ * them is not read. The first prompt (as many queries as keys in all) begins at 0. A sink is one
+ * more score of each head, of a key without a value: it only takes weight from the others; a smooth
+ * softmax has sinks of 0. Left out: caches shared between past and present by memory, quantised
+ * caches, scores as an output. */
 #include <math.h>
+#include <string.h>
 
 #include "ir/mathd.h"
 #include "ir/ops/compose.h"
 #include "ir/ops/ops_common.h"
+
+enum { IN_SINK = 11, IN_K_SCALE = 12, IN_Q_NORM = 14, IN_K_NORM = 15 };
 
 typedef struct Group {
     int64_t heads, kv_heads, size; /* size: of a head */
@@ -40,6 +45,22 @@ static Status group_sizes(const Node *n, Diag *d, Group *g)
     return OK;
 }
 
+static Status group_supported(const Node *n, Diag *d)
+{
+    static const char *const quantised[] = {"k_quant_type", "v_quant_type"};
+
+    for (int i = 0; i < 2; i++)
+        if (strcmp(attr_string(n, quantised[i], "NONE"), "NONE") != 0)
+            return op_unsupported(n, d, "%s: a quantised cache", quantised[i]);
+    for (int k = IN_K_SCALE; k < n->n_in; k++)
+        if (has_in(n, k) && k != IN_Q_NORM && k != IN_K_NORM)
+            return op_unsupported(n, d, "the input \"%s\"", n->op->in[k].name);
+    if (attr_int(n, "qk_output", 0) || has_out(n, 3))
+        return op_unsupported(n, d, "scores as an output");
+    if (attr_int(n, "sliding_window_cache", 0)) return op_unsupported(n, d, "sliding_window_cache");
+    return OK;
+}
+
 static Status group_read(Infer *cx, Node *n, Group *g)
 {
     DimTable *t = &cx->module->dims;
@@ -47,9 +68,7 @@ static Status group_read(Infer *cx, Node *n, Group *g)
     int count;
 
     TRY(group_sizes(n, cx->diag, g));
-    if (attr_int(n, "smooth_softmax", 0) > 0 || has_in(n, 11) || attr_int(n, "k_quant_type", 0) ||
-        attr_int(n, "qk_output", 0))
-        return op_unsupported(n, cx->diag, "sinks, smooth softmax and further outputs");
+    TRY(group_supported(n, cx->diag));
     if (has_in(n, 3) != has_in(n, 4) || (has_in(n, 3) && in_type(n, 3)->rank != 4))
         return op_error(n, cx->diag, "past_key", "%s: a past of this shape", n->op->name);
     g->past = has_in(n, 3) ? in_type(n, 3)->dim[2] : dim_const(t, 0);
@@ -63,6 +82,9 @@ static Status group_read(Infer *cx, Node *n, Group *g)
                             in_type(n, k + 6)->rank);
     }
     TRY(infer_vector(cx, n, 5, g->batch));
+    TRY(infer_vector(cx, n, IN_SINK, dim_const(t, g->heads)));
+    for (int k = IN_Q_NORM; k <= IN_K_NORM; k++)
+        TRY(infer_vector(cx, n, k, dim_const(t, g->size)));
     TRY(infer_elements(cx, n, 6, 0, INT32_MAX, &total, &count));
     if (!total || count != 1)
         return op_error(n, cx->diag, "total_sequence_length", "%s: %d values, expected 1",
@@ -102,6 +124,16 @@ static Value *heads_of(Build *b, const Group *g, Value *v, int64_t at, int64_t h
     v = make_reshape(b, v, 4,
                      (Dim[]){g->batch, g->length, dim_const(t, heads), dim_const(t, g->size)});
     return v ? build_transpose(b, v, (const int[]){0, 2, 1, 3}) : NULL;
+}
+
+/* Each head divided by its root mean square, where there are weights for that. */
+static Value *normalised(Build *b, const Node *n, Value *v, int weights, const char *epsilon)
+{
+    Attr a[2] = {attr_of_int("axis", -1), {.name = "epsilon", .kind = ATTR_FLOAT}};
+
+    if (!v || !has_in(n, weights)) return v;
+    a[1].f = attr_float(n, epsilon, attr_float(n, "qk_norm_epsilon", 1e-6));
+    return build_op(b, "RMSNormalization", 2, (Value *[]){v, n->in[weights]}, 2, a);
 }
 
 /* i64[batch]: keys in front of the first query. */
@@ -171,10 +203,12 @@ static Value *shown(Build *b, const Node *n, const Group *g, Value *start, DType
 {
     SxTable *t = b->sx;
     int64_t window = attr_int(n, "local_window_size", -1);
+    bool causal = attr_int(n, "causal", 1) != 0;
     const Sx *i = sx_index(t, 0), *key = sx_index(t, 3), *query, *e;
 
     query = sx_add(t, sx_load(t, DT_I64, 0, 1, &i, NULL), sx_index(t, 2));
-    e = sx_le(t, key, query);
+    e = causal ? sx_le(t, key, query)
+               : sx_lt(t, key, sx_add(t, sx_load(t, DT_I64, 0, 1, &i, NULL), sx_dim(t, g->length)));
     if (window > 0) e = sx_and(t, e, sx_lt(t, sx_sub(t, query, sx_i64(b, window)), key));
     e = sx_select(t, e, sx_const(t, type, 0), sx_const(t, type, -INFINITY));
     return build_map(b, "mask", 1, &start, type, 4,
@@ -191,6 +225,24 @@ static Value *fold(Build *b, const Group *g, Value *v, bool unfold)
     return make_reshape(b, v, 4,
                         (Dim[]){g->batch, dim_const(t, unfold ? g->heads : g->kv_heads),
                                 unfold ? g->length : rows, v->type.dim[3]});
+}
+
+/* Softmax of scores s [batch, heads, length, present], with the sinks. */
+static Value *weights_of(Build *b, const Node *n, Value *s)
+{
+    SxTable *t = b->sx;
+    Value *in[2] = {has_in(n, IN_SINK) ? n->in[IN_SINK] : NULL}, *sinks;
+    bool smooth = attr_int(n, "smooth_softmax", 0) > 0;
+    const Sx *head = sx_index(t, 1), *e;
+    Dim dims[4];
+
+    if (!s || (!smooth && !in[0])) return make_axis(b, "Softmax", s, -1);
+    memcpy(dims, s->type.dim, sizeof dims);
+    dims[3] = dim_const(b->dims, 1);
+    e = in[0] ? sx_at(b, 0, in[0], &head) : sx_const(t, s->type.dtype, 0);
+    sinks = build_map(b, "sinks", in[0] ? 1 : 0, in, s->type.dtype, 4, dims, e);
+    return make_slice(b, make_axis(b, "Softmax", make_concat(b, 2, (Value *[]){s, sinks}, -1), -1),
+                      3, 0, -1, 1);
 }
 
 static Value *attend(Build *b, const Node *n, const Group *g, Value *q, Value *k, Value *v,
@@ -210,7 +262,7 @@ static Value *attend(Build *b, const Node *n, const Group *g, Value *q, Value *k
     s = fold(b, g, s, true);
     if (has_in(n, 10)) s = make_add(b, s, n->in[10]);
     if (s) s = make_add(b, s, shown(b, n, g, start, s->type.dtype));
-    s = fold(b, g, make_axis(b, "Softmax", s, -1), false);
+    s = fold(b, g, weights_of(b, n, s), false);
     s = fold(b, g, build_op2(b, "MatMul", s, v), true);
     if (!s) return NULL;
     s = build_transpose(b, s, (const int[]){0, 2, 1, 3});
@@ -229,6 +281,8 @@ static Status lower_group(Build *b, const Node *n, Value **out)
     q = heads_of(b, &g, n->in[0], 0, g.heads);
     k = heads_of(b, &g, n->in[g.packed ? 0 : 1], g.packed ? g.heads : 0, g.kv_heads);
     v = heads_of(b, &g, n->in[g.packed ? 0 : 2], g.packed ? g.heads + g.kv_heads : 0, g.kv_heads);
+    q = normalised(b, n, q, IN_Q_NORM, "q_norm_epsilon");
+    k = normalised(b, n, k, IN_K_NORM, "k_norm_epsilon");
     for (int i = 0; i < 2; i++)
         past[i] = has_in(n, 3) ? n->in[3 + i] : NULL;
     start = starts(b, n, &g);
@@ -246,23 +300,29 @@ const OpDef group_attention_ops[] = {
      .domain = "com.microsoft",
      .since = 1,
      .about = "causal attention with a cache; groups of heads share keys and values",
-     ROW_IN({"query", T_FLOAT, "T", .ranks = RANK(3)},
-            {"key", T_FLOAT, "T", true, .ranks = RANK(3)},
-            {"value", T_FLOAT, "T", true, .ranks = RANK(3)},
-            {"past_key", T_FLOAT, "T", true, .ranks = RANK(4)},
-            {"past_value", T_FLOAT, "T", true, .ranks = RANK(4)}, {"seqlens_k", T_I32},
-            {"total_sequence_length", T_I32, .ranks = RANK(0) | RANK(1)},
-            {"cos_cache", T_FLOAT, "T", true, .ranks = RANK(2)},
-            {"sin_cache", T_FLOAT, "T", true, .ranks = RANK(2)},
-            {"position_ids", DT_BIT(DT_I64), NULL, true, .ranks = RANK(2)},
-            {"attention_bias", T_FLOAT, "T", true, .ranks = RANK(4)},
-            {"head_sink", T_FLOAT, "T", true, .ranks = RANK(1)}),
+     ROW_IN(
+         {"query", T_FLOAT, "T", .ranks = RANK(3)}, {"key", T_FLOAT, "T", true, .ranks = RANK(3)},
+         {"value", T_FLOAT, "T", true, .ranks = RANK(3)},
+         {"past_key", T_FLOAT, "T", true, .ranks = RANK(4)},
+         {"past_value", T_FLOAT, "T", true, .ranks = RANK(4)}, {"seqlens_k", T_I32},
+         {"total_sequence_length", T_I32, .ranks = RANK(0) | RANK(1)},
+         {"cos_cache", T_FLOAT, "T", true, .ranks = RANK(2)},
+         {"sin_cache", T_FLOAT, "T", true, .ranks = RANK(2)},
+         {"position_ids", DT_BIT(DT_I64), NULL, true, .ranks = RANK(2)},
+         {"attention_bias", T_FLOAT, "T", true, .ranks = RANK(4)},
+         {"head_sink", T_FLOAT, "T", true, .ranks = RANK(1)}, {"k_scale", T_FLOAT, NULL, true},
+         {"v_scale", T_FLOAT, NULL, true}, {"q_norm_weight", T_FLOAT, "T", true, .ranks = RANK(1)},
+         {"k_norm_weight", T_FLOAT, "T", true, .ranks = RANK(1)},
+         {"query_seqlens", T_I32, NULL, true}),
      ROW_OUT({"output", T_FLOAT, "T"}, {"present_key", T_FLOAT, "T", true},
-             {"present_value", T_FLOAT, "T", true}),
+             {"present_value", T_FLOAT, "T", true}, {"output_qk", T_FLOAT, "T", true}),
      ROW_ATTRS(ATTR_REQ("num_heads", ATTR_INT), ATTR_REQ("kv_num_heads", ATTR_INT),
-               ATTR_I("do_rotary", 0), ATTR_I("local_window_size", -1), ATTR_I("qk_output", 0),
-               ATTR_I("rotary_interleaved", 0), ATTR_OPT("scale", ATTR_FLOAT),
-               ATTR_I("smooth_softmax", 0), ATTR_F("softcap", 0)),
+               ATTR_I("causal", 1), ATTR_I("do_rotary", 0), ATTR_OPT("k_norm_epsilon", ATTR_FLOAT),
+               ATTR_S("k_quant_type", "NONE"), ATTR_OPT("q_norm_epsilon", ATTR_FLOAT),
+               ATTR_F("qk_norm_epsilon", 1e-6), ATTR_I("sliding_window_cache", 0),
+               ATTR_S("v_quant_type", "NONE"), ATTR_I("local_window_size", -1),
+               ATTR_I("qk_output", 0), ATTR_I("rotary_interleaved", 0),
+               ATTR_OPT("scale", ATTR_FLOAT), ATTR_I("smooth_softmax", 0), ATTR_F("softcap", 0)),
      .traits = OP_PURE,
      .infer = infer_group,
      .eval = compose_eval,

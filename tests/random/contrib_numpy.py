@@ -48,8 +48,24 @@ def gated_products(c):
     c.add("SparseToDenseMatMul", [a, b], constants=(0,), want=[2 * (a @ b.T)], alpha=2., transB=1)
 
 
+def normalised_heads(c):
+    heads, length, size = int(c.rng.integers(1, 4)), int(c.rng.integers(1, 6)), 8
+    q, k, v = (c.floats(1, length, heads * size) for _ in range(3))
+    weights = [c.floats(size) for _ in range(2)]
+
+    def normal(x, w, epsilon):
+        x = x[0].reshape(length, heads, size)
+        return (x / np.sqrt((x * x).mean(-1, keepdims=True) + epsilon) * w).reshape(length, -1)
+    past = [np.zeros((1, heads, 0, size), F32)] * 2
+    hidden = np.triu(np.full((length, length), -np.inf), 1)
+    want = attend(normal(q, weights[0], .1), normal(k, weights[1], 1e-3), v[0], heads, hidden)
+    c.add("GroupQueryAttention", [q, k, v, *past, np.array([length - 1], I32), np.array(length, I32)] + [None] * 7 + weights,
+          want=[want[None].astype(F32)], num_heads=heads, kv_num_heads=heads, q_norm_epsilon=.1, qk_norm_epsilon=1e-3)
+
+
 def formulas(c):
     gated_products(c)
+    normalised_heads(c)
     n, m = (int(v) for v in c.rng.integers(1, 7, 2))
     gate, up = c.floats(m, 2 * n), c.floats(m, 2 * n)
     g, l = np.minimum(gate, .5), np.clip(up, -.5, .5)

@@ -113,7 +113,7 @@ def gathers(c):
           quantize_axis=1, block_size=16, bits=8, constants=(0, 2))
 
 
-def group_attention(c, batch, length, past, total, lens, packed=False, rotary=False, **more):
+def group_attention(c, batch, length, past, total, lens, packed=False, rotary=False, sinks=False, norm=False, **more):
     kv = int(c.rng.integers(1, 3))
     heads, size = kv * int(c.rng.integers(1, 4)), 16
     inputs = [c.floats(batch, length, (heads + (2 * kv if packed else 0)) * size)]
@@ -122,6 +122,13 @@ def group_attention(c, batch, length, past, total, lens, packed=False, rotary=Fa
     inputs += [np.array(lens, np.int32), np.array(total, np.int32)]
     if rotary:
         inputs += [c.floats(64, size // 2) for _ in range(2)]
+    inputs += [None] * (16 - len(inputs))
+    if sinks:
+        inputs[11] = c.floats(heads)
+    if norm:
+        inputs[14:16] = [c.floats(size) for _ in range(2)]
+    while inputs[-1] is None:
+        inputs.pop()
     c.add("GroupQueryAttention", inputs, outputs=3, num_heads=heads, kv_num_heads=kv, do_rotary=int(rotary), **more)
 
 
@@ -133,6 +140,10 @@ def attention(c):
     group_attention(c, 1, 1, past, past + 1, [past], packed=True, rotary=True, rotary_interleaved=1)
     group_attention(c, 1, past, 0, past, [past - 1], local_window_size=2)
     group_attention(c, 1, 2, past, past + 2, [past + 1], scale=.3)
+    group_attention(c, 1, 1, past, past + 1, [past], rotary=True, sinks=True)
+    group_attention(c, 1, past, 0, past, [past - 1], sinks=True, local_window_size=3, k_quant_type="NONE")
+    group_attention(c, 1, past, 0, past, [past - 1], smooth_softmax=1)
+    group_attention(c, 1, past, 0, past, [past - 1], causal=0)
 
 
 def sparse_attention(c):
