@@ -14,17 +14,20 @@
 #define T_HALVES (T_F32 | DT_BIT(DT_F16))
 
 /* The element at `at` of packed unsigned integers of `bits` bits, the low ones first; a row starts
- * at flat byte `row`. As i32. */
-static const Sx *unpacked(Build *b, int src, const Sx *row, const Sx *at, int64_t bits)
+ * at flat byte `row`; guard as of a load. As i32. */
+static const Sx *unpacked(Build *b, int src, const Sx *row, const Sx *at, const Sx *guard,
+                          int64_t bits)
 {
     SxTable *t = b->sx;
     const Sx *each = sx_i64(b, 8 / bits), *byte, *shift;
 
-    byte = sx_load_flat(t, DT_U8, src, sx_add(t, row, sx_floor_div(t, at, each)), NULL);
+    byte = sx_load_flat(t, DT_U8, src, sx_add(t, row, sx_floor_div(t, at, each)), guard);
     shift = sx_mul(t, sx_floor_mod(t, at, each), sx_i64(b, bits));
     byte = sx_shr(t, sx_cast(t, byte, DT_I32), sx_cast(t, shift, DT_I32));
     return sx_and(t, byte, sx_const_int(t, DT_I32, ((int64_t)1 << bits) - 1));
 }
+
+enum { IN_BLOCK = 4 };
 
 typedef struct Blocks {
     int64_t n, k, bits, size, count; /* columns, rows, bits, block size, blocks of a column */
@@ -44,7 +47,6 @@ static Status blocks_read(const Node *n, Diag *d, Blocks *x)
     if (x->size < 8 || x->size > 1 << 20)
         return op_error(n, d, "block_size", "MatMulNBits: found %lld, expected 16 or more",
                         (long long)x->size);
-    if (has_in(n, 4)) return op_unsupported(n, d, "the input \"g_idx\"");
     x->count = (x->k + x->size - 1) / x->size;
     x->bytes = x->size * x->bits / 8;
     return OK;
@@ -67,8 +69,24 @@ static Status check_counts(Build *b, const Node *n, const Blocks *x)
 
     TRY(check_count(b, n, 1, x->n * x->count * x->bytes));
     TRY(check_count(b, n, 2, x->n * x->count));
+    if (has_in(n, IN_BLOCK) && !dim_is(type_count(b->dims, in_type(n, IN_BLOCK)), x->k))
+        TRY(check_count(b, n, IN_BLOCK, x->count * x->size)); /* filled up */
     if (!zero) return OK;
     return check_count(b, n, 3, x->n * (zero->type.dtype == DT_U8 ? row : x->count));
+}
+
+/* The block whose scale row k has, and whether there is such a one (NULL: there is): the one it
+ * lies in, or what g_idx says, which operand *n_in then is. */
+static const Sx *block_of(Build *b, const Node *n, const Blocks *x, Value **in, int *n_in,
+                          const Sx *k, const Sx **guard)
+{
+    Value *given = in_value(n, IN_BLOCK);
+
+    *guard = NULL;
+    if (!given) return sx_floor_div(b->sx, k, sx_i64(b, x->size));
+    in[*n_in] = given;
+    k = sx_load_flat(b->sx, given->type.dtype, *n_in, k, NULL);
+    return sx_data_index(b, (*n_in)++, k, dim_const(b->dims, x->count), guard);
 }
 
 /* The weights as [N, K]. */
@@ -78,22 +96,24 @@ static Status dequantised_blocks(Build *b, const Node *n, const Blocks *x, Value
     DType type = in_type(n, 2)->dtype;
     int64_t per = 8 / x->bits, row = (x->count + per - 1) / per;
     const Sx *j = sx_index(t, 0), *k = sx_index(t, 1), *size = sx_i64(b, x->size);
-    const Sx *block = sx_floor_div(t, k, size), *at, *v, *zero, *scale;
-    Value *in[3] = {n->in[1], n->in[2], in_value(n, 3)};
+    const Sx *at, *v, *zero, *scale, *block, *guard;
+    Value *z = in_value(n, 3), *in[4] = {n->in[1], n->in[2], z};
+    int n_in = z ? 3 : 2;
 
     TRY(check_counts(b, n, x));
-    at = sx_add(t, sx_mul(t, j, sx_i64(b, x->count)), block);
-    v = unpacked(b, 0, sx_mul(t, at, sx_i64(b, x->bytes)), sx_floor_mod(t, k, size), x->bits);
+    at = sx_add(t, sx_mul(t, j, sx_i64(b, x->count)), sx_floor_div(t, k, size));
+    v = unpacked(b, 0, sx_mul(t, at, sx_i64(b, x->bytes)), sx_floor_mod(t, k, size), NULL, x->bits);
     v = sx_cast(t, v, DT_F32);
-    scale = sx_cast(t, sx_load_flat(t, type, 1, at, NULL), DT_F32);
+    block = block_of(b, n, x, in, &n_in, k, &guard);
+    at = sx_add(t, sx_mul(t, j, sx_i64(b, x->count)), block);
+    scale = sx_cast(t, sx_load_flat(t, type, 1, at, guard), DT_F32);
     zero = sx_const(t, DT_F32, (double)((int64_t)1 << (x->bits - 1)));
-    if (in[2] && in[2]->type.dtype == DT_U8) {
-        zero = unpacked(b, 2, sx_mul(t, j, sx_i64(b, row)), block, x->bits);
-    } else if (in[2]) {
-        zero = sx_load_flat(t, in[2]->type.dtype, 2, at, NULL);
-    }
+    if (z && z->type.dtype == DT_U8)
+        zero = unpacked(b, 2, sx_mul(t, j, sx_i64(b, row)), block, guard, x->bits);
+    else if (z)
+        zero = sx_load_flat(t, z->type.dtype, 2, at, guard);
     v = sx_mul(t, sx_sub(t, v, sx_cast(t, zero, DT_F32)), scale);
-    *out = build_map(b, "dequantize", in[2] ? 3 : 2, in, DT_F32, 2,
+    *out = build_map(b, "dequantize", n_in, in, DT_F32, 2,
                      (Dim[]){dim_const(b->dims, x->n), dim_const(b->dims, x->k)}, v);
     return b->status;
 }
@@ -165,24 +185,26 @@ static Status known_blocks(Build *b, const Node *n, const Blocks *x, Value **out
     int64_t per = 8 / x->bits;
     const Sx *k = sx_index(t, 0), *j = sx_index(t, 1), *v, *shift, *zero;
     const Sx *row[] = {sx_floor_div(t, k, sx_i64(b, per)), j};
-    const Sx *block[] = {sx_floor_div(t, k, sx_i64(b, x->size)), j};
-    Value *z = in_value(n, 3), *in[3];
+    const Sx *block[2] = {NULL, j}, *guard;
+    Value *z = in_value(n, 3), *in[4];
     bool codes = z && z->type.dtype == DT_U8;
+    int n_in = z ? 3 : 2;
 
     TRY(check_counts(b, n, x));
     in[0] = packed_rows(b, n, x);
     in[1] = turned(b, n, x, n->in[2]->data, false);
     in[2] = z ? turned(b, n, x, z->data, codes) : NULL;
     TRY(b->status);
+    block[0] = block_of(b, n, x, in, &n_in, k, &guard);
     shift = sx_mul(t, sx_floor_mod(t, k, sx_i64(b, per)), sx_i64(b, x->bits));
     v = sx_cast(t, sx_load(t, DT_U8, 0, 2, row, NULL), DT_I32);
     v = sx_and(t, sx_shr(t, v, sx_cast(t, shift, DT_I32)),
                sx_const_int(t, DT_I32, ((int64_t)1 << x->bits) - 1));
-    zero = z ? sx_cast(t, sx_load(t, z->type.dtype, 2, 2, block, NULL), DT_F32)
+    zero = z ? sx_cast(t, sx_load(t, z->type.dtype, 2, 2, block, guard), DT_F32)
              : sx_const(t, DT_F32, (double)((int64_t)1 << (x->bits - 1)));
     v = sx_mul(t, sx_sub(t, sx_cast(t, v, DT_F32), zero),
-               sx_cast(t, sx_load(t, type, 1, 2, block, NULL), DT_F32));
-    *out = build_map(b, "dequantize", z ? 3 : 2, in, DT_F32, 2,
+               sx_cast(t, sx_load(t, type, 1, 2, block, guard), DT_F32));
+    *out = build_map(b, "dequantize", n_in, in, DT_F32, 2,
                      (Dim[]){dim_const(b->dims, x->k), dim_const(b->dims, x->n)}, v);
     return b->status;
 }

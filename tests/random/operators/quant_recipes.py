@@ -235,6 +235,9 @@ def matmul_nbits(g):
              g.known(bytes_of(g, "uint8", [n, blocks, block * bits // 8]), known),
              const(g, scale(g, [n, blocks], t), known),
              const(g, bytes_of(g, "uint8", [n, -(-blocks * bits // 8)]), known) if g.chance(.5) else None]
+    if g.chance(.3):  # rows in another order than their scales
+        parts.append(const(g, g.np.integers(0, blocks, k).astype(np.int32), g.one(1, 1, 0)))
+        g.oracle = parts[3] is None  # ONNX Runtime then leaves zero points out
     g.node(parts, K=k, N=n, bits=bits, block_size=block)
 
 
