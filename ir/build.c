@@ -512,15 +512,6 @@ const Sx *sx_operand(Build *b, int src, const Value *v, int out_rank, const Dim 
     return sx_at(b, src, v, idx);
 }
 
-const Sx *sx_scalar(Build *b, int src, const Value *v)
-{
-    const Sx *idx[MAX_RANK];
-
-    for (int i = 0; i < v->type.rank; i++)
-        idx[i] = sx_i64(b, 0);
-    return sx_at(b, src, v, idx);
-}
-
 DType compute_dtype(DType t)
 {
     return dtype_is_float(t) && t != DT_F64 ? DT_F32 : t;

@@ -80,8 +80,6 @@ const Sx *sx_operand(Build *b, int src, const Value *v, int out_rank, const Dim 
 /* LOAD at given indices. */
 const Sx *sx_at(Build *b, int src, const Value *v, const Sx *const *idx);
 const Sx *sx_at_guarded(Build *b, int src, const Value *v, const Sx *const *idx, const Sx *guard);
-/* LOAD of the single element of a scalar or one-element value. */
-const Sx *sx_scalar(Build *b, int src, const Value *v);
 /* f16/bf16/f8/f4 -> f32; others unchanged: the dtype in which arithmetic is done, and a value in
  * it. */
 DType compute_dtype(DType t);

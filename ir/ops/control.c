@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "ir/ops/family.h"
+#include "ir/ops/ops_common.h"
 #include "support/vec.h"
 
 /* ---- symbols of a region ---- */

@@ -233,7 +233,6 @@ static Status lower_conv_integer(Build *b, const Node *n, Value **out)
     conv_require(b, &c, n->in[1]);
     conv_layout(b, &c, &y);
     if (has_in(n, 2)) {
-        build_require_equal(b, type_count(b->dims, in_type(n, 2)), dim_const(b->dims, 1));
         zx = sx_scalar(b, d.n_in, n->in[2]);
         in[d.n_in++] = n->in[2];
     }

@@ -213,6 +213,16 @@ void build_require_equal(Build *b, Dim a, Dim b_)
     build_bind(b, build_dims(b, 1, &difference), 0, "zero", 0, 0);
 }
 
+const Sx *sx_scalar(Build *b, int src, const Value *v)
+{
+    const Sx *idx[MAX_RANK];
+
+    build_require_equal(b, type_count(b->dims, &v->type), dim_const(b->dims, 1));
+    for (int i = 0; i < v->type.rank; i++)
+        idx[i] = sx_i64(b, 0);
+    return sx_at(b, src, v, idx);
+}
+
 Status infer_extents(Infer *cx, Node *n, int input, int rank, const Dim *want)
 {
     const Type *t;

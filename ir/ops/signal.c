@@ -653,6 +653,9 @@ static Status mel_check(const Node *n, Diag *d, Mel *m)
 
 static Status eval_mel(Eval *cx, const Node *n, const Tensor *const *in, Tensor **out)
 {
+    for (int k = 0; k < 5; k++)
+        if (in[k]->count != 1)
+            return op_error(n, cx->diag, n->op->in[k].name, "MelWeightMatrix: one number each");
     Mel m = {.bands = tensor_int(in[0], 0),
              .length = tensor_int(in[1], 0),
              .rate = tensor_int(in[2], 0),
