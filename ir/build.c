@@ -262,6 +262,12 @@ static void check_load(void *context, const Sx *e)
 
     if (e->op != SX_LOAD || e->flat || e->src < 0) return;
     t = &c->in[e->src]->type;
+    if (t->kind == TYPE_TENSOR && e->n - e->guarded != t->rank) {
+        build_fail(c->b, diag(c->b->diag, ERR_MODEL,
+                              (Where){.node = c->b->origin ? c->b->origin->node : NULL},
+                              "an operand has rank %d, expected %d", t->rank, e->n - e->guarded));
+        return;
+    }
     for (int i = 0; i < e->n && i < t->rank && t->kind == TYPE_TENSOR; i++) {
         const Sx *cast = broadcast_index(e->arg[i], t->dim[i]), *at = cast ? cast : e->arg[i];
         if (at->op != SX_INDEX || at->index >= s->rank + s->n_reduce) continue;
@@ -296,6 +302,7 @@ Node *build_rows(Build *b, const char *label, int n_in, Value *const *in, int n_
     if (!operands_ok(b, n_in, in) || !stages_ok(b, label, n_stage, stage)) return NULL;
     for (int i = 0; i < n_stage; i++)
         check_loads(b, in, &stage[i]);
+    if (b->status != OK) return NULL;
     n = node_new(b->region, b->before, NODE_KERNEL, n_in, in, n_result, b->origin);
     k = ARENA_NEW(a, Kernel);
     k->label = intern(&b->module->names, label);
@@ -469,6 +476,16 @@ Dim build_bind(Build *b, Value *v, int k, const char *prefix, int64_t lo, int64_
     n->bind->element = arena_copy(a, &k, sizeof k);
     node_define(n, symbol);
     return symbol;
+}
+
+void build_require_equal(Build *b, Dim x, Dim y)
+{
+    Dim difference;
+
+    if (x == y || b->status != OK) return;
+    difference = dim_sub(b->dims, x, y);
+    if (dim_is(difference, 0)) return;
+    build_bind(b, build_dims(b, 1, &difference), 0, "zero", 0, 0);
 }
 
 /* ---- Scalar expressions of operands ---- */

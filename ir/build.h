@@ -71,6 +71,8 @@ Node *build_call(Build *b, const char *name, int n_in, Value *const *in, int n_o
                  int n_ints, const int64_t *ints, int n_floats, const double *floats);
 /* Symbol bound to element `k` of the integer tensor v at run time, within [lo, hi]. */
 Dim build_bind(Build *b, Value *v, int k, const char *prefix, int64_t lo, int64_t hi);
+/* At run time x == y, or a data error; nothing when it is provable. */
+void build_require_equal(Build *b, Dim x, Dim y);
 
 /* Scalar expressions of operands */
 /* LOAD of operand `src` (value v) at the domain point of a result of rank out_rank, broadcast as

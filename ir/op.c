@@ -187,6 +187,22 @@ static Status check_rank(const Node *n, int k, const PortDef *p, Diag *d)
                     allowed);
 }
 
+static Status not_single(const Node *n, int k, const PortDef *p, int64_t count, Diag *d)
+{
+    return op_error(n, d, p->name, "%s: input %d has %lld elements, expected 1", n->op->name, k,
+                    (long long)count);
+}
+
+static Status check_single(const Node *n, int k, const PortDef *p, Diag *d)
+{
+    const Type *t = in_type(n, k);
+
+    if (!p->single || t->kind != TYPE_TENSOR || t->rank == RANK_UNKNOWN) return OK;
+    for (int i = 0; i < t->rank; i++)
+        if (t->dim[i]->lo > 1 || t->dim[i]->hi < 1) return not_single(n, k, p, t->dim[i]->lo, d);
+    return OK;
+}
+
 static Status check_same_var(const Node *n, int k, const PortDef *p, Diag *d)
 {
     for (int i = 0; i < k && p->var; i++) {
@@ -220,6 +236,7 @@ Status op_check(Node *n, Diag *d)
         }
         TRY(check_dtype(n, k, p, d));
         TRY(check_rank(n, k, p, d));
+        TRY(check_single(n, k, p, d));
         TRY(check_same_var(n, k, p, d));
     }
     for (const AttrDef *a = op->attr; a && a->name; a++)
@@ -424,6 +441,9 @@ Status op_lower(Build *b, const Node *n, Value **result)
     Status s = OK;
 
     b->calls = 0;
+    for (int k = 0; k < n->n_in; k++)
+        if (has_in(n, k) && port_of(n->op->in, k)->single && in_type(n, k)->rank >= 0)
+            build_require_equal(b, type_count(b->dims, in_type(n, k)), dim_const(b->dims, 1));
     if (!types_known(n))
         s = op_unsupported(n, b->diag, "a rank that only the run can tell");
     else if (n->op->lower)
@@ -446,6 +466,11 @@ Status op_eval(Eval *cx, const Node *n, const Tensor *const *in, Tensor **result
 {
     Tensor **out = ARENA_ARRAY(cx->arena, Tensor *, op_slots(n));
 
+    for (int k = 0; k < n->n_in; k++) {
+        const PortDef *p = port_of(n->op->in, k);
+        if (p->single && in[k] && in[k]->count != 1)
+            return not_single(n, k, p, in[k]->count, cx->diag);
+    }
     if (n->op->eval)
         TRY(n->op->eval(cx, n, in, out));
     else if (n->op->map)

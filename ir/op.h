@@ -83,6 +83,7 @@ typedef struct PortDef {
     bool optional;
     bool variadic;  /* the last one only: any number, at least one unless optional */
     unsigned ranks; /* RANK set accepted, 0: any; an unknown rank passes */
+    bool single;    /* one number: a scalar, or one element in any shape; at run time, too */
 } PortDef;
 
 #define RANK(k) (1u << (k))

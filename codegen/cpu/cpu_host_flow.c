@@ -22,9 +22,20 @@ static bool is_tensor(const Value *v)
     return !type_is_boxed(&v->type);
 }
 
-static LLVMValueRef load_bool(Host *h, const Value *v)
+/* The data of v, which has one element, or the run fails. */
+static LLVMValueRef single(Host *h, const Value *v, int origin)
 {
-    LLVMValueRef x = host_load(h, h->m->i8, host_pointer(h, v));
+    LLVMValueRef count = host_elements(h, v->type.rank, v->type.dim), one = host_i64(h, 1);
+
+    if (!dim_is(type_count(&h->graph->dims, &v->type), 1))
+        host_fail_if(h, LLVMBuildICmp(h->m->b, LLVMIntNE, count, one, ""), INGOT_ERR_DATA, origin,
+                     "%lld elements, expected %lld", count, one);
+    return host_pointer(h, v);
+}
+
+static LLVMValueRef load_bool(Host *h, const Value *v, int origin)
+{
+    LLVMValueRef x = host_load(h, h->m->i8, single(h, v, origin));
 
     return LLVMBuildICmp(h->m->b, LLVMIntNE, x, LLVMConstInt(h->m->i8, 0, 0), "");
 }
@@ -128,7 +139,7 @@ void host_if(Host *h, const Node *n)
 {
     LLVMBasicBlockRef yes = host_block(h), no = host_block(h), join = host_block(h);
 
-    LLVMBuildCondBr(h->m->b, load_bool(h, n->in[0]), yes, no);
+    LLVMBuildCondBr(h->m->b, load_bool(h, n->in[0], host_origin(h, n)), yes, no);
     host_enter(h, yes);
     branch(h, n, 0);
     LLVMBuildBr(h->m->b, join);
@@ -251,10 +262,12 @@ static void loop_start(Host *h, Looping *l, const Map *outer)
 
     host_store(h, cpu_i32(h->m, 0), l->loop.parity);
     host_store(h, host_i64(h, 0), l->turn);
-    host_store(
-        h, n->in[0] ? host_load(h, h->m->i64, host_pointer(h, n->in[0])) : host_i64(h, INT64_MAX),
-        l->trip);
-    host_store(h, n->in[1] ? host_load(h, h->m->i8, host_pointer(h, n->in[1])) : yes, l->condition);
+    host_store(h,
+               n->in[0] ? host_load(h, h->m->i64, single(h, n->in[0], l->origin))
+                        : host_i64(h, INT64_MAX),
+               l->trip);
+    host_store(h, n->in[1] ? host_load(h, h->m->i8, single(h, n->in[1], l->origin)) : yes,
+               l->condition);
     meet_arguments(h, l, &m, true, outer);
     settle(h, &m, l->origin);
     for (int i = 0; i < l->carried; i++)
@@ -362,7 +375,7 @@ static void loop_next(Host *h, Looping *l, const Map *outer)
     for (int i = 0; i < l->carried; i++)
         next[i] = next_value(h, l, i);
     meet_arguments(h, l, &m, false, outer);
-    on = load_bool(h, l->body->result[0]);
+    on = load_bool(h, l->body->result[0], l->origin);
     settle(h, &m, l->origin);
     for (int i = 0; i < l->carried; i++)
         if (next[i])

@@ -133,7 +133,6 @@ static Status eval_if(Eval *cx, const Node *n, const Tensor *const *in, Tensor *
     const Region *r = n->region[tensor_int(in[0], 0) ? 0 : 1];
     Tensor **all = ARENA_ARRAY(cx->arena, Tensor *, r->n_result);
 
-    if (in[0]->count != 1) return op_error(n, cx->diag, "cond", "If: needs one element");
     TRY(cx->region(cx, r, NULL, all));
     for (int k = 0; k < n->n_out; k++)
         out[k] = all[k];
@@ -251,6 +250,9 @@ static Status eval_loop(Eval *cx, const Node *n, const Tensor *const *in, Tensor
         arg[1] = tensor_scalar_int(cx->arena, DT_BOOL, go);
         TRY(cx->region(cx, r, arg, result));
         if (!arena_ok(cx->arena)) return diag(cx->diag, ERR_LIMIT, node_where(n), "out of memory");
+        if (result[0]->count != 1)
+            return op_error(n, cx->diag, "body", "Loop: the condition has %lld elements",
+                            (long long)result[0]->count);
         go = tensor_int(result[0], 0) != 0;
         for (int k = 0; k < carried; k++)
             arg[k + 2] = result[k + 1];
@@ -526,7 +528,7 @@ const OpDef control_ops[] = {
     {.name = "If",
      .since = 25,
      .about = "one of two graphs",
-     ROW_IN({"cond", T_BOOL, "B"}),
+     ROW_IN({"cond", T_BOOL, "B", .single = true}),
      ROW_OUT({"outputs", 0, NULL, true, true}),
      ROW_ATTRS(ATTR_REQ("then_branch", ATTR_REGION), ATTR_REQ("else_branch", ATTR_REGION)),
      .holder = NODE_IF,
@@ -536,8 +538,8 @@ const OpDef control_ops[] = {
      .since = 25,
      .calls = CALL_BIT(list) | CALL_BIT(list_element),
      .about = "a graph again and again, carrying values",
-     ROW_IN({"M", DT_BIT(DT_I64), "I", true}, {"cond", T_BOOL, "B", true},
-            {"v_initial", 0, NULL, true, true}),
+     ROW_IN({"M", DT_BIT(DT_I64), "I", true, .single = true},
+            {"cond", T_BOOL, "B", true, .single = true}, {"v_initial", 0, NULL, true, true}),
      ROW_OUT({"v_final_and_scan_outputs", 0, NULL, true, true}),
      ROW_ATTRS(ATTR_REQ("body", ATTR_REGION)),
      .holder = NODE_LOOP,

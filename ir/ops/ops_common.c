@@ -203,16 +203,6 @@ Dim axis_value(Build *b, const AxisList *axes, const Dim *value, int i, int rank
     return dim_of_sx(b, 0, NULL, e, lo, hi);
 }
 
-void build_require_equal(Build *b, Dim a, Dim b_)
-{
-    Dim difference;
-
-    if (a == b_ || b->status != OK) return;
-    difference = dim_sub(b->dims, a, b_);
-    if (dim_is(difference, 0)) return;
-    build_bind(b, build_dims(b, 1, &difference), 0, "zero", 0, 0);
-}
-
 const Sx *sx_scalar(Build *b, int src, const Value *v)
 {
     const Sx *idx[MAX_RANK];

@@ -60,8 +60,6 @@ Dim axis_value(Build *b, const AxisList *axes, const Dim *value, int i, int rank
 Dim dim_of_sx(Build *b, int n_in, Value *const *in, const Sx *e, int64_t lo, int64_t hi);
 /* i < 0 ? i + extent : i, where i may be of any sign. */
 Dim dim_from_end(Build *b, Dim i, Dim extent);
-/* At run time a == b, or a data error; nothing when it is provable. */
-void build_require_equal(Build *b, Dim a, Dim b_);
 /* LOAD of the single element of operand `src`, v; that it has just one is checked. */
 const Sx *sx_scalar(Build *b, int src, const Value *v);
 /* An input, where it is there, has these extents: checked when run, where open. */

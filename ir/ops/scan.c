@@ -31,7 +31,6 @@ static Status eval_scan(Eval *cx, const Node *n, const Tensor *const *in, Tensor
     int64_t outer = 1, inner = 1, count;
     int axis;
 
-    if (in[1]->count != 1) return op_error(n, cx->diag, "axis", "%s: one axis", n->op->name);
     TRY(infer_axis(n, cx->diag, "axis", tensor_int(in[1], 0), x->rank, &axis));
     for (int i = 0; i < x->rank; i++) {
         if (i < axis) outer *= x->dim[i];
@@ -146,7 +145,7 @@ static Status lower_scan(Build *b, const Node *n, Value **out)
 #define SCAN_ROW(NAME, ABOUT)                                                                      \
     {                                                                                              \
         .name = NAME, .since = 14, .about = ABOUT,                                                 \
-        ROW_IN({"x", T_NUMBER, "T"}, {"axis", DT_BIT(DT_I32) | DT_BIT(DT_I64)}),                   \
+        ROW_IN({"x", T_NUMBER, "T"}, {"axis", DT_BIT(DT_I32) | DT_BIT(DT_I64), .single = true}),   \
         ROW_OUT({"y", T_NUMBER, "T"}), ROW_ATTRS(ATTR_I("exclusive", 0), ATTR_I("reverse", 0)),    \
         .traits = OP_PURE, .infer = infer_scan, .eval = eval_scan, .lower = lower_scan             \
     }

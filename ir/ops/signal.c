@@ -653,9 +653,6 @@ static Status mel_check(const Node *n, Diag *d, Mel *m)
 
 static Status eval_mel(Eval *cx, const Node *n, const Tensor *const *in, Tensor **out)
 {
-    for (int k = 0; k < 5; k++)
-        if (in[k]->count != 1)
-            return op_error(n, cx->diag, n->op->in[k].name, "MelWeightMatrix: one number each");
     Mel m = {.bands = tensor_int(in[0], 0),
              .length = tensor_int(in[1], 0),
              .rate = tensor_int(in[2], 0),
@@ -678,8 +675,8 @@ static Status infer_mel(Infer *cx, Node *n)
 
     TRY(infer_elements(cx, n, 0, 1, 1 << 16, &bands, &one));
     TRY(infer_elements(cx, n, 1, 1, 1 << 24, &length, &other));
-    if (one != 1 || other != 1 || !(T_NUMBER & DT_BIT(type)))
-        return op_error(n, cx->diag, "num_mel_bins", "MelWeightMatrix: one number each");
+    if (!(T_NUMBER & DT_BIT(type)))
+        return op_error(n, cx->diag, "output_datatype", "MelWeightMatrix: no type of numbers");
     dims[0] = dim_add_c(t, dim_div(t, length[0], dim_const(t, 2)), 1);
     dims[1] = bands[0];
     infer_out(cx, n, 0, type, 2, dims);
@@ -726,7 +723,7 @@ static Status lower_mel(Build *b, const Node *n, Value **out)
 
 #define WINDOW_ROW(NAME, ABOUT)                                                                    \
     {                                                                                              \
-        .name = NAME, .since = 17, .about = ABOUT, ROW_IN({"size", T_IDS}),                        \
+        .name = NAME, .since = 17, .about = ABOUT, ROW_IN({"size", T_IDS, .single = true}),        \
         ROW_OUT({"output", T_NUMBER}),                                                             \
         ROW_ATTRS(ATTR_I("output_datatype", 1), ATTR_I("periodic", 1)), .traits = OP_PURE,         \
         .infer = infer_window, .eval = eval_window, .lower = lower_window                          \
@@ -736,8 +733,8 @@ const OpDef signal_ops[] = {
     {.name = "DFT",
      .since = 20,
      .about = "the discrete Fourier transform along an axis",
-     ROW_IN({"input", T_FLOAT, "T1"}, {"dft_length", T_IDS, "T2", true},
-            {"axis", DT_BIT(DT_I64), NULL, true}),
+     ROW_IN({"input", T_FLOAT, "T1"}, {"dft_length", T_IDS, "T2", true, .single = true},
+            {"axis", DT_BIT(DT_I64), NULL, true, .single = true}),
      ROW_OUT({"output", T_FLOAT, "T1"}),
      ROW_ATTRS(ATTR_I("inverse", 0), ATTR_I("onesided", 0)),
      .traits = OP_PURE,
@@ -761,9 +758,11 @@ const OpDef signal_ops[] = {
     {.name = "MelWeightMatrix",
      .since = 17,
      .about = "triangles over the bins of a spectrum",
-     ROW_IN({"num_mel_bins", T_IDS, "T1"}, {"dft_length", T_IDS, "T1"},
-            {"sample_rate", T_IDS, "T1"}, {"lower_edge_hertz", T_FLOAT, "T2"},
-            {"upper_edge_hertz", T_FLOAT, "T2"}),
+     ROW_IN({"num_mel_bins", T_IDS, "T1", .single = true},
+            {"dft_length", T_IDS, "T1", .single = true},
+            {"sample_rate", T_IDS, "T1", .single = true},
+            {"lower_edge_hertz", T_FLOAT, "T2", .single = true},
+            {"upper_edge_hertz", T_FLOAT, "T2", .single = true}),
      ROW_OUT({"output", T_NUMBER, "T3"}),
      ROW_ATTRS(ATTR_I("output_datatype", 1)),
      .traits = OP_PURE,

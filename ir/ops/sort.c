@@ -125,7 +125,7 @@ const OpDef sort_ops[] = {
      .since = 24,
      .calls = CALL_BIT(topk),
      .about = "the greatest or least elements along an axis, in order",
-     ROW_IN({"X", T_NUMBER, "T"}, {"K", DT_BIT(DT_I64)}),
+     ROW_IN({"X", T_NUMBER, "T"}, {"K", DT_BIT(DT_I64), .single = true}),
      ROW_OUT({"Values", T_NUMBER, "T", true}, {"Indices", DT_BIT(DT_I64), NULL, true}),
      ROW_ATTRS(ATTR_I("axis", -1), ATTR_I("largest", 1), ATTR_I("sorted", 1)),
      .traits = OP_PURE,
