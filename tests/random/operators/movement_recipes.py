@@ -29,6 +29,7 @@ def reshape(g):
         for i in range(min(len(dims), len(shape))):
             if dims[i] == shape[i] and g.chance(.5):
                 dims[i] = 0  # copied
+                g.computed_chance = 0  # the extent of an empty tensor, known only by the run, is taken as it is
     x = g.data(g.t(), shape)
     if g.version < 5:
         g.node([x], shape=dims)
