@@ -21,10 +21,11 @@ typedef struct KernelAbi {
     const bool *unread; /* [n_in] operands read from their pack alone: NULL is passed; NULL: none */
     int n_dim;
     Dim *dim;
-    Dim tasks;     /* 0 when there is nothing to do */
-    int64_t grain; /* tasks that are worth a thread */
-    Dim scratch;   /* bytes for each worker, aligned to 64 */
-    bool fails;    /* may report a data error: look at call->error behind it */
+    Dim tasks;       /* 0 when there is nothing to do */
+    Dim grain;       /* tasks that are worth a thread, 1 or more */
+    Dim scratch;     /* bytes for each worker, aligned to 64 */
+    bool alternates; /* has a use for ingot_kernel_args.backward */
+    bool fails;      /* may report a data error: look at call->error behind it */
 } KernelAbi;
 
 #endif

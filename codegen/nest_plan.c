@@ -400,7 +400,8 @@ static void count_tasks(Nest *n)
     }
     n->abi.tasks = nest_tasks(n, s, n->abi.tasks);
     points = sat(points, weight(n));
-    n->abi.grain = points >= WORTH_A_THREAD ? 1 : WORTH_A_THREAD / (points ? points : 1);
+    n->abi.grain =
+        dim_const(t, points >= WORTH_A_THREAD ? 1 : WORTH_A_THREAD / (points ? points : 1));
 }
 
 /* ---- What the emitted code asks for ---- */

@@ -355,7 +355,7 @@ static void make_points(Nest *n)
     n->block = 0;
     n->blocks = NULL;
     n->abi.tasks = tasks = nest_tasks(n, s, tasks);
-    n->abi.grain = 1;
+    n->abi.grain = dim_const(&n->module->dims, 1);
     nest_need(n, tasks);
     nest_need(n, n->abi.scratch);
 }

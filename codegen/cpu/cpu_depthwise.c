@@ -228,7 +228,7 @@ static void set_abi(CpuDepthwise *w)
         abi->tasks = dim_mul(t, abi->tasks, s->loop[w->outer[i]].extent);
     abi->tasks = nest_tasks(w->nest, s, abi->tasks);
     if (w->row >= 0) work *= nest_guess(s->loop[w->row].extent);
-    abi->grain = work > WORK_OF_GRAIN ? 1 : WORK_OF_GRAIN / (work + 1) + 1;
+    abi->grain = dim_const(t, work > WORK_OF_GRAIN ? 1 : WORK_OF_GRAIN / (work + 1) + 1);
     abi->scratch = dim_const(t, 0);
     for (int l = 0; l < s->n_loop; l++)
         nest_need(w->nest, s->loop[l].extent);

@@ -44,12 +44,13 @@ static void shared_arrays(Host *h)
 
     h->kernel_ptr = host_slot(h, p, h->max_ptr);
     h->kernel_dim = host_slot(h, m->i64, h->max_dim);
-    h->kernel_args = host_slot(h, p, 4);
+    h->kernel_args = host_slot(h, m->i64, (int64_t)sizeof(ingot_kernel_args) / 8);
     h->call_args_type = LLVMStructTypeInContext(m->cx, call, sizeof call / sizeof *call, 0);
     h->call_args = host_slot(h, h->call_args_type, 1);
     h->call_in = host_slot(h, m->i64, (int64_t)h->max_in * TENSOR_SIZE / 8);
     h->call_out = host_slot(h, m->i64, (int64_t)h->max_out * TENSOR_SIZE / 8);
     host_store(h, h->call, h->kernel_args);
+    host_store(h, cpu_i32(m, 0), host_gep_c(h, h->kernel_args, BACKWARD));
     host_store(h, h->kernel_ptr, host_gep_c(h, h->kernel_args, 8));
     host_store(h, h->kernel_dim, host_gep_c(h, h->kernel_args, 16));
 }

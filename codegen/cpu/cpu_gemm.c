@@ -243,9 +243,26 @@ static void cut_columns(CpuGemm *g, int64_t wide)
     g->blocks_n = dim_ceil_div(t, g->size_n, dim_const(t, g->block_n));
 }
 
+static bool is_in_loop(const Node *n)
+{
+    for (const Region *r = n->parent; r; r = r->holder ? r->holder->parent : NULL)
+        if (r->holder && r->holder->kind == NODE_LOOP) return true;
+    return false;
+}
+
+/* The product of a recurrent state, of few rows or of an open batch, with known weights. */
+static bool is_state_product(const CpuGemm *g)
+{
+    bool in_place = g->a.pack >= 0 || g->a.in_place;
+    bool few = !dim_is_const(g->size_m) || most_cuts(g) < TASKS_WANTED;
+
+    return g->b.pack >= 0 && in_place && few && dim_is(g->lines, 1) && is_in_loop(g->nest->node);
+}
+
 /* Weights that fit L2 are read by every thread: threads then share the rows, as they did in the
  * layer before, and find them in their own cache. Larger ones are shared by columns, unless each
- * block of columns would pack the rows again. */
+ * block of columns would pack the rows again. Those of a state are shared by columns, so that turns
+ * can alternate: its rows are often one, of an open batch. */
 static void choose_blocks(CpuGemm *g)
 {
     DimTable *t = &g->nest->module->dims;
@@ -255,15 +272,18 @@ static void choose_blocks(CpuGemm *g)
 
     g->block_m = 0;
     g->blocks_m = dim_const(t, 1);
-    g->rows_first =
-        g->b.pack >= 0 && (packs_rows || k * n <= WEIGHT_BYTES / 4) && most_cuts(g) >= TASKS_WANTED;
+    g->alternates = is_state_product(g);
+    g->rows_first = g->b.pack >= 0 && !g->alternates && (packs_rows || k * n <= WEIGHT_BYTES / 4) &&
+                    most_cuts(g) >= TASKS_WANTED;
     wide = (g->amx ? L2_BYTES_AMX : L2_BYTES) / g->unit / clamp(k, 1, INT32_MAX) *
            (g->tile->block ? g->tile->block : 4) / 4;
     if (g->b.in_place) wide = INT32_MAX;
     cut_columns(g, packs_rows && wide < COLUMNS_PER_PACK ? COLUMNS_PER_PACK : wide);
     tasks = o * ((n + g->block_n - 1) / g->block_n);
     if (tasks < TASKS_WANTED && !g->rows_first && dim_is(g->lines, 1)) {
-        cut_columns(g, (n * o + TASKS_WANTED - 1) / TASKS_WANTED);
+        wide = (n * o + TASKS_WANTED - 1) / TASKS_WANTED;
+        if (g->alternates && wide < PANELS_OF_ROW * g->nr) wide = PANELS_OF_ROW * g->nr;
+        cut_columns(g, wide);
         tasks = o * ((n + g->block_n - 1) / g->block_n);
     }
     if (g->rows_first && o < TASKS_WANTED) tasks = o;
@@ -541,18 +561,30 @@ static Dim rows_of_task(const CpuGemm *g)
     return dim_const(t, g->block_m * (g->tall >= 0 ? g->rows[0] : 1));
 }
 
+/* How many tasks are worth a thread, with as many rows as the run has. */
+static Dim worth_a_thread(const CpuGemm *g)
+{
+    DimTable *t = &g->nest->module->dims;
+    Dim rows = dim_min(t, rows_of_task(g), dim_min(t, g->size_m, dim_const(t, WORTH_A_PART)));
+    double column = (double)packed_depth(g) * (double)g->block_n; /* of one row */
+
+    if (column >= WORTH_A_PART) return dim_const(t, 1);
+    rows = dim_max(t, rows, dim_const(t, WEIGHT_COST));
+    rows = dim_mul_c(t, rows, column < 1 ? 1 : (int64_t)column);
+    return dim_add_c(t, dim_div(t, dim_const(t, WORTH_A_PART), rows), 1);
+}
+
 static void set_abi(CpuGemm *g)
 {
     DimTable *t = &g->nest->module->dims;
     KernelAbi *abi = &g->nest->abi;
     Dim tasks = dim_mul(t, g->size_o, dim_mul(t, g->blocks_m, g->blocks_n));
     Dim rows = rows_of_task(g);
-    int64_t paid = nest_guess(rows) > WEIGHT_COST ? nest_guess(rows) : WEIGHT_COST;
-    double work = (double)packed_depth(g) * (double)g->block_n * (double)paid;
 
     if (g->size_m->lo < 1) tasks = dim_mul(t, tasks, dim_min(t, g->size_m, dim_const(t, 1)));
+    abi->alternates = g->alternates;
     abi->tasks = nest_tasks(g->nest, &g->nest->stage[STAGE_OUT], tasks);
-    abi->grain = work > WORTH_A_PART ? 1 : (int64_t)(WORTH_A_PART / (work + 1)) + 1;
+    abi->grain = worth_a_thread(g);
     g->a_at = dim_const(t, 0);
     if (g->open)
         g->a_at = align64(t, dim_mul_c(t, dim_const(t, g->depth), 4 * g->block_n));
@@ -608,6 +640,7 @@ static void follow(CpuGemm *g, const CpuGemm *lead, const CpuIsa *isa)
     g->blocks_n = lead->blocks_n;
     g->blocks_m = lead->blocks_m;
     g->rows_first = lead->rows_first;
+    g->alternates = lead->alternates;
     g->pitch = lead->pitch;
     g->ahead = lead->ahead;
 }

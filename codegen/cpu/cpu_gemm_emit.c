@@ -5,8 +5,8 @@
 enum {
     SHORT_EPILOGUE = 16, /* operations */
     SHORT_FOR_BYTES = 24,
-    PANELS_OF_ROW = 2,           /* of columns, that one row takes at once, */
-    STREAMED_WEIGHTS = 256 << 10 /* where the weights have more bytes */
+    STREAMED_WEIGHTS =
+        256 << 10 /* one row takes several panels at once where they have more bytes */
 };
 
 LLVMValueRef gemm_mul(CpuFn *f, LLVMValueRef a, LLVMValueRef b)
@@ -440,14 +440,16 @@ static void pack_panels(GemmTask *t, LLVMValueRef m, LLVMValueRef end, int rows)
 }
 
 /* How many panels of columns a row takes at once: a sum waits for its last product, and a stream of
- * weights for memory. Weights that are near come fastest in one stream. */
+ * weights for memory. Weights that are near come fastest in one stream, but for those of a loop,
+ * which are nearer still. */
 static int columns_at_once(const CpuGemm *g, int rows)
 {
     bool known = dim_is_const(g->size_n);
     int64_t n = known && g->size_n->value < g->block_n ? g->size_n->value : g->block_n;
 
     if (rows > 1 || g->bytes || g->pairs || g->where || g->width != g->nr) return 1;
-    if (4 * nest_guess(g->size_k) * nest_guess(g->size_n) <= STREAMED_WEIGHTS) return 1;
+    if (!g->alternates && 4 * nest_guess(g->size_k) * nest_guess(g->size_n) <= STREAMED_WEIGHTS)
+        return 1;
     return PANELS_OF_ROW * g->vectors <= GEMM_VECTORS && PANELS_OF_ROW * g->nr <= n ? PANELS_OF_ROW
                                                                                     : 1;
 }
@@ -669,6 +671,24 @@ static void one_task(GemmTask *t, LLVMValueRef number)
     all_panels(t);
 }
 
+/* Task `number`, or the one as far from the end. */
+static LLVMValueRef turned(GemmTask *t, LLVMValueRef number)
+{
+    CpuFn *f = t->f;
+    LLVMValueRef at, flag, other;
+
+    if (!t->g->alternates) return number;
+    cpu_at(f, 0);
+    at = cpu_i64(f->m, (int64_t)offsetof(ingot_kernel_args, backward));
+    flag = LLVMBuildGEP2(f->b, f->m->i8, f->args, &at, 1, "");
+    flag = LLVMBuildLoad2(f->b, f->m->i32, flag, "");
+    flag = LLVMBuildICmp(f->b, LLVMIntNE, flag, cpu_i32(f->m, 0), "");
+    cpu_at(f, f->level);
+    other = LLVMBuildSub(f->b, gemm_add(f, f->begin, f->end), number, "");
+    other = LLVMBuildSub(f->b, other, cpu_i64(f->m, 1), "");
+    return LLVMBuildSelect(f->b, flag, other, number, "");
+}
+
 Status cpu_gemm_emit(CpuModule *m, const CpuGemm *g, const char *name)
 {
     CpuFn *f = ARENA_NEW(m->arena, CpuFn);
@@ -695,7 +715,7 @@ Status cpu_gemm_emit(CpuModule *m, const CpuGemm *g, const char *name)
     cpu_zero_frames(f, f->s);
     cpu_leave_if_empty(f, f->s, f->s->n_domain, leave);
     l = cpu_loop_open(f, f->begin, f->end, 1, 0, NULL);
-    one_task(&t, l.index);
+    one_task(&t, turned(&t, l.index));
     cpu_loop_close(f, &l, NULL);
     if (g->amx) gemm_amx_release(f);
     cpu_leave(f, leave);

@@ -29,6 +29,7 @@
 enum { STAGE_A, STAGE_B, STAGE_OUT, GEMM_STAGES };
 enum { SET_O = 1, SET_M, SET_N, SET_K };
 enum { MAX_VARIANTS = 6, GEMM_ROWS = 32, GEMM_VECTORS = 8, GEMM_K_LOOPS = 4 };
+enum { PANELS_OF_ROW = 2 }; /* of columns, that one row takes at once */
 
 typedef struct GemmSide {
     int pack;      /* number in abi.pack, or -1: not packed while compiling */
@@ -75,6 +76,10 @@ struct CpuGemm {
                          rows; 0: all */
     bool rows_first;  /* neighbouring tasks have the same rows, and other columns */
     Dim blocks_m, blocks_n;
+    /* In a loop, every other turn goes through the tasks backward: what of the weights the caches
+     * hold at the end of a turn is what the next one begins with. In one order, a cache that is a
+     * little too small for all of them would hold none when it is wanted. */
+    bool alternates;
     const Sx *where;        /* which products count, or NULL: all */
     GemmEdge across, along; /* lines; rows within a known line, of few panels */
     bool ahead;             /* tiles fetch a share of the block of B that comes next */

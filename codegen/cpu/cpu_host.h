@@ -12,6 +12,8 @@
 #include "codegen/cpu/cpu_llvm.h"
 #include "ingot/ingot_rt.h"
 
+enum { BACKWARD = offsetof(ingot_kernel_args, backward) };
+
 /* A loop being emitted. */
 typedef struct HostLoop {
     const Node *node;

@@ -30,7 +30,7 @@ static void launch(Host *h, const Node *n)
     const EntryKernel *e = h->in->kernel[n->id];
     const KernelAbi *abi = e->abi;
     CpuModule *m = h->m;
-    LLVMValueRef f, rc, tasks, scratch;
+    LLVMValueRef f, rc, tasks, grain, scratch;
     int at = 0, origin = host_origin(h, n);
 
     make_results(h, n);
@@ -45,15 +45,18 @@ static void launch(Host *h, const Node *n)
     for (int k = 0; k < abi->n_dim; k++)
         host_store(h, host_dim(h, abi->dim[k]), host_gep_c(h, h->kernel_dim, 8 * (int64_t)k));
     tasks = host_dim(h, abi->tasks);
+    grain = host_dim(h, abi->grain);
     scratch = host_dim(h, abi->scratch);
     host_check(h, origin);
     host_store(h, cpu_i32(m, origin), host_gep_c(h, h->kernel_args, 24));
     host_store(h, cpu_i32(m, e->name), host_gep_c(h, h->kernel_args, 28));
+    if (abi->alternates && h->loop) /* see CpuGemm.alternates */
+        host_store(h, host_load(h, m->i32, h->loop->parity),
+                   host_gep_c(h, h->kernel_args, BACKWARD));
     f = e->function ? host_kernel(h, e->function)
                     : host_load(h, m->ptr, host_gep_c(h, h->kernels, 8 * (int64_t)e->number));
-    rc = host_runtime(
-        h, "ingot_rt_parallel", m->i32, 6,
-        (LLVMValueRef[]){h->call, f, h->kernel_args, tasks, host_i64(h, abi->grain), scratch});
+    rc = host_runtime(h, "ingot_rt_parallel", m->i32, 6,
+                      (LLVMValueRef[]){h->call, f, h->kernel_args, tasks, grain, scratch});
     host_leave_if(h, differs(h, rc, cpu_i32(m, 0)), rc);
 }
 

@@ -34,7 +34,8 @@ static bool same_abi(const KernelAbi *a, const KernelAbi *b)
 {
     if (a->n_in != b->n_in || a->n_out != b->n_out || a->n_pack != b->n_pack ||
         a->n_dim != b->n_dim || a->tasks != b->tasks || a->grain != b->grain ||
-        a->scratch != b->scratch || a->fails != b->fails || !a->unread != !b->unread)
+        a->scratch != b->scratch || a->fails != b->fails || a->alternates != b->alternates ||
+        !a->unread != !b->unread)
         return false;
     for (int i = 0; i < a->n_dim; i++)
         if (a->dim[i] != b->dim[i]) return false;

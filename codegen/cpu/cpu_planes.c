@@ -145,7 +145,7 @@ static void set_abi(CpuPlanes *p)
         nest_need(p->nest, s->stage->extent[i]);
     }
     abi->tasks = nest_tasks(p->nest, s, abi->tasks);
-    abi->grain = work > WORK_OF_GRAIN ? 1 : WORK_OF_GRAIN / (work + 1) + 1;
+    abi->grain = dim_const(t, work > WORK_OF_GRAIN ? 1 : WORK_OF_GRAIN / (work + 1) + 1);
     abi->scratch = dim_const(t, 4 * (weights_at(p) + copies));
     nest_need(p->nest, p->rows);
     nest_need(p->nest, p->columns);

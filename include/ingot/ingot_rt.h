@@ -210,6 +210,9 @@ struct ingot_kernel_args {
     const int64_t *dim; /* run-time integers, as the kernel numbers them */
     int32_t origin;     /* index into model->origins, for messages */
     int32_t kernel;     /* index into model->kernel_names */
+    int32_t backward;   /* not 0: from the last task to the first, where a kernel can; no bit of a
+                           result depends on it */
+    int32_t unused;
 };
 
 struct ingot_call {
