@@ -16,13 +16,16 @@ static DimTable *dims_of(const Nest *n)
     return &n->module->dims;
 }
 
+#define FARTHEST ((int64_t)1 << 48) /* no address is beyond; numbers that are compared may be */
+
 /* An i64 expression of constants and dims alone, as a Dim; else NULL. */
 static Dim to_dim(DimTable *t, const Sx *e)
 {
+    int64_t v = (int64_t)e->bits;
     Dim a, b;
 
     if (e->dtype != DT_I64) return NULL;
-    if (e->op == SX_CONST) return dim_const(t, (int64_t)e->bits);
+    if (e->op == SX_CONST) return v >= -FARTHEST && v <= FARTHEST ? dim_const(t, v) : NULL;
     if (e->op == SX_DIM) return e->dim;
     if (e->op != SX_ADD && e->op != SX_SUB && e->op != SX_MUL) return NULL;
     a = to_dim(t, e->arg[0]);

@@ -87,8 +87,19 @@ static DType pool_acc(DType t)
     return dtype_is_int(t) && dtype_bits(t) < 32 ? DT_I32 : compute_dtype(t);
 }
 
+/* The first window element along axis i that is not padding. */
+static const Sx *first_inside(Build *b, const Window *w, int i)
+{
+    SxTable *t = b->sx;
+    const Sx *start = window_position(b, w, i, sx_index(t, 2 + i), sx_i64(b, 0));
+    const Sx *up = sx_i64(b, w->dilation[i] - 1), *zero = sx_i64(b, 0);
+
+    start = sx_sub(t, zero, sx_min(t, start, zero));
+    return sx_div(t, sx_add(t, start, up), sx_i64(b, w->dilation[i]));
+}
+
 /* Row-major (or column-major) number, in the whole input, of the window element that ARGMAX found.
- */
+ * Where all are the least there is, it found the first, which may be padding. */
 static const Sx *found_at(Build *b, const Node *n, const PoolLoop *p)
 {
     SxTable *t = b->sx;
@@ -96,7 +107,7 @@ static const Sx *found_at(Build *b, const Node *n, const PoolLoop *p)
     bool columns = attr_int(n, "storage_order", 0) != 0;
 
     for (int i = p->w.n - 1; i >= 0; i--) {
-        r = sx_rem(t, left, sx_dim(t, p->w.kernel[i]));
+        r = sx_max(t, sx_rem(t, left, sx_dim(t, p->w.kernel[i])), first_inside(b, &p->w, i));
         left = sx_div(t, left, sx_dim(t, p->w.kernel[i]));
         at[i] = window_position(b, &p->w, i, sx_index(t, 2 + i), r);
     }
