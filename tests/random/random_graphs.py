@@ -384,7 +384,7 @@ def pad(g):
     v = g.pick(lambda v: v.array.ndim and v.array.dtype.kind == "f")
     if v:
         mode = g.r.choice(("constant", "reflect", "edge"))
-        pads = [g.r.randint(0, min(2, d - 1)) for d in v.array.shape * 2]
+        pads = [g.r.randint(0, max(0, min(2, d - 1))) for d in v.array.shape * 2]
         g.add("Pad", [v, g.const(np.array(pads, np.int64))], keeps=True, mode=mode)
 
 
