@@ -29,6 +29,7 @@ static Status measure(void *context, Node *n)
         const KernelAbi *abi = h->in->kernel[n->id]->abi;
         h->max_ptr = most(h->max_ptr, abi->n_in + abi->n_out + abi->n_pack);
         h->max_dim = most(h->max_dim, abi->n_dim);
+        h->alternates |= abi->alternates;
     } else if (n->kind == NODE_CALL) {
         h->max_in = most(h->max_in, n->n_in);
         h->max_out = most(h->max_out, n->n_out);
@@ -50,7 +51,7 @@ static void shared_arrays(Host *h)
     h->call_in = host_slot(h, m->i64, (int64_t)h->max_in * TENSOR_SIZE / 8);
     h->call_out = host_slot(h, m->i64, (int64_t)h->max_out * TENSOR_SIZE / 8);
     host_store(h, h->call, h->kernel_args);
-    host_store(h, cpu_i32(m, 0), host_gep_c(h, h->kernel_args, BACKWARD));
+    if (h->alternates) host_store(h, cpu_i32(m, 0), host_gep_c(h, h->kernel_args, BACKWARD));
     host_store(h, h->kernel_ptr, host_gep_c(h, h->kernel_args, 8));
     host_store(h, h->kernel_dim, host_gep_c(h, h->kernel_args, 16));
 }

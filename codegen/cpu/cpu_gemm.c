@@ -561,7 +561,7 @@ static Dim rows_of_task(const CpuGemm *g)
     return dim_const(t, g->block_m * (g->tall >= 0 ? g->rows[0] : 1));
 }
 
-/* How many tasks are worth a thread, with as many rows as the run has. */
+/* How many tasks are worth a thread; of a state's product with as many rows as the run has. */
 static Dim worth_a_thread(const CpuGemm *g)
 {
     DimTable *t = &g->nest->module->dims;
@@ -569,6 +569,7 @@ static Dim worth_a_thread(const CpuGemm *g)
     double column = (double)packed_depth(g) * (double)g->block_n; /* of one row */
 
     if (column >= WORTH_A_PART) return dim_const(t, 1);
+    if (!g->alternates) rows = dim_const(t, nest_guess(rows_of_task(g)));
     rows = dim_max(t, rows, dim_const(t, WEIGHT_COST));
     rows = dim_mul_c(t, rows, column < 1 ? 1 : (int64_t)column);
     return dim_add_c(t, dim_div(t, dim_const(t, WORTH_A_PART), rows), 1);

@@ -46,6 +46,7 @@ typedef struct Host {
 
     LLVMValueRef kernel_args, kernel_ptr, kernel_dim; /* shared by all launches */
     int max_ptr, max_dim, max_in, max_out;
+    bool alternates; /* some kernel does */
     LLVMValueRef call_args, call_in, call_out;
     LLVMTypeRef call_args_type;
     LLVMValueRef copy_kernel;
