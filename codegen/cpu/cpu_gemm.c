@@ -565,11 +565,14 @@ static Dim rows_of_task(const CpuGemm *g)
 static Dim worth_a_thread(const CpuGemm *g)
 {
     DimTable *t = &g->nest->module->dims;
-    Dim rows = dim_min(t, rows_of_task(g), dim_min(t, g->size_m, dim_const(t, WORTH_A_PART)));
+    Dim rows = rows_of_task(g);
     double column = (double)packed_depth(g) * (double)g->block_n; /* of one row */
 
     if (column >= WORTH_A_PART) return dim_const(t, 1);
-    if (!g->alternates) rows = dim_const(t, nest_guess(rows_of_task(g)));
+    if (g->alternates)
+        rows = dim_min(t, rows, dim_min(t, g->size_m, dim_const(t, WORTH_A_PART)));
+    else
+        rows = dim_const(t, nest_guess(rows));
     rows = dim_max(t, rows, dim_const(t, WEIGHT_COST));
     rows = dim_mul_c(t, rows, column < 1 ? 1 : (int64_t)column);
     return dim_add_c(t, dim_div(t, dim_const(t, WORTH_A_PART), rows), 1);
