@@ -60,6 +60,8 @@ class Cases:
         where = os.path.join(self.folder, f"{op}_{self.count}", "test_data_set_0")
         self.count += 1
         os.makedirs(where)
+        with open(os.path.join(os.path.dirname(where), "compare.txt"), "w") as f:
+            f.write(f"rtol 1e-3 atol {max(1e-7, 1e-5 * largest(want)):.3g}\n")
         onnx.save(model, os.path.join(os.path.dirname(where), "model.onnx"))
         for k, (n, a) in enumerate(feeds.items()):
             with open(os.path.join(where, f"input_{k}.pb"), "wb") as f:
@@ -67,6 +69,12 @@ class Cases:
         for k, w in enumerate(want):
             with open(os.path.join(where, f"output_{k}.pb"), "wb") as f:
                 f.write(numpy_helper.from_array(w, names[k]).SerializeToString())
+
+
+def largest(want):
+    """What numbers next to 0 are held to: sums that cancel keep the errors of their terms."""
+    floats = [np.abs(w[np.isfinite(w)].astype(np.float64)) for w in want if w.dtype.kind == "f"]
+    return max((float(w.max()) for w in floats if w.size), default=0)
 
 
 def run_shared(session, feeds, shared):

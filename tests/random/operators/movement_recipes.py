@@ -454,6 +454,8 @@ def top_k(g):
 def cumulative(g):
     shape = g.shape(1, 4, 200) if g.chance(.7) else [g.int(4, 40), g.int(4, 40)]
     t = g.t("T")
+    if t == "bfloat16":
+        g.wrong = ["onnx"]  # rounds every sum
     x = g.data(t, shape, -1.5, 1.5)
     axis = g.known(np.array(g.axis(len(shape)), g.one(np.int32, I64)), .8)
     g.node([x, axis], exclusive=g.one(None, 0, 1), reverse=g.one(None, 0, 1))

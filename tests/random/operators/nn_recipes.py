@@ -169,6 +169,8 @@ def conv_integer(g):
     zb = g.data(tb, g.one([], [groups * co])) if g.chance(.4) else None
     if zb is not None and za is None:
         za = g.data(ta, [])
+    if zb is not None and zb.ndim == 1 and len(kernel) != 2:
+        g.wrong = ["onnx"]  # takes the zero points of the channels for those of the last axis
     g.node([g.data(ta, [b, groups * ci] + size), g.operand(g.data(tb, [groups * co, ci] + kernel), fixed=g.chance(.6)), za, zb],
            **attrs)
 
@@ -215,6 +217,8 @@ def pool(g):
     gaps = "ceil_mode" in attrs and any(attrs.get("dilations", []))
     if g.op == "AveragePool" and g.version < 7 or g.op != "MaxPool" and gaps:
         g.wrong = ["onnx"]  # counts what is padded; of windows with gaps that end behind the image, takes another element
+    if len(size) != 2 and any(attrs.get("pads") or []):
+        g.wrong = ["onnx"]  # reads one pad for each axis
     shape = [g.int(1, 2), g.one(1, 3, 8, 17)] + size
     x = g.data(t, shape)
     if g.op == "MaxPool" and outputs != 1 and x.dtype.kind == "f":  # positions of ties are open

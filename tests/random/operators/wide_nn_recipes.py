@@ -33,6 +33,8 @@ def conv(g):
     if g.op == "ConvInteger":
         tw = g.t("T2")
         zeros = [g.data(t, []), g.data(tw, g.one([], [groups * co]))] if g.chance(.6) else []
+        if zeros and zeros[1].ndim == 1 and len(kernel) != 2:
+            g.wrong = ["onnx"]  # as in nn_recipes.conv_integer
         g.node([g.data(t, shape), g.operand(g.data(tw, weight), constant, fixed=True), *zeros], **attrs)
         return
     bias = g.operand(g.data(t, [groups * co]), g.chance(.5), fixed=g.chance(.5)) if g.chance(.6) else None
