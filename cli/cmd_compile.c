@@ -145,7 +145,8 @@ static void put_numbers(const Compilation *c, Json *j)
                {"plan_unpadded", p->unpadded},
                {"segments", p->n_segment},
                {"open_segments", p->n_open},
-               {"in_place", p->n_in_place}};
+               {"in_place", p->n_in_place},
+               {"bands", p->n_bands}};
 
     for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
         json_key(j, row[i].key);

@@ -113,7 +113,7 @@ static Status after(Facts *f, Diag *d)
     TRY(session_fuse(f->o, f->module, d));
     TRY(module_visit(f->module, count_kernels, f));
     f->cost = cost_of_module(f->module, nothing_known, NULL);
-    TRY(plan_memory(f->module, f->o->arena, &f->plan, d));
+    TRY(codegen_plan(f->module, f->o->target, f->o->arena, &f->plan, d));
     f->planned = true;
     return OK;
 }
@@ -217,6 +217,7 @@ static void put_compiled(const Facts *f, Json *j)
     put_int(j, "unpadded", f->plan.unpadded);
     put_int(j, "open_segments", f->plan.n_open);
     put_int(j, "in_place", f->plan.n_in_place);
+    put_int(j, "bands", f->plan.n_bands);
     json_end_object(j);
 }
 

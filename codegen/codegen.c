@@ -10,6 +10,7 @@
 
 #include <string.h>
 
+#include "codegen/bands.h"
 #include "codegen/c/c_print.h"
 #include "codegen/cpu/cpu_entry.h"
 #include "codegen/cpu/cpu_kernel.h"
@@ -48,6 +49,7 @@ typedef struct Compile {
     const char *symbol;
 
     EntryKernel **entry; /* by Node.id */
+    Band **band;         /* by Node.id */
     const char **name;   /* of launches, for --bench */
     int n_name, cap_name;
     const char **key; /* of launches, for --tune */
@@ -142,7 +144,7 @@ static Status gather_weights(Compile *c)
 
 /* What decides a kernel's code: its text, and which operands are constants (packed ones lie in
  * another order). */
-static void kernel_key(Compile *c, const Node *n, char key[33])
+static void kernel_key(Compile *c, const Node *n, const Band *band, char key[33])
 {
     ArenaMark mark = arena_mark(c->arena);
     Text t;
@@ -151,6 +153,7 @@ static void kernel_key(Compile *c, const Node *n, char key[33])
     kernel_print(n, &t);
     for (int k = 0; k < n->n_in; k++)
         text_char(&t, n->in[k] && n->in[k]->data ? 'c' : 'v');
+    if (band) text_f(&t, " band %lld", (long long)band->rows);
     digest_text(digest_bytes(t.s, t.n), key);
     arena_reset(c->arena, mark);
 }
@@ -180,7 +183,19 @@ static const char *function_name(const void *context, int level, int number)
     return ((const Compile *)context)->function[number].name[level];
 }
 
-static Status add_function(Compile *c, const Node *n, CpuKernel *lead)
+/* *out is NULL where it cannot be cut into bands. */
+static Status prepare_level(Compile *c, const Node *n, const Band *band, int level,
+                            const TileChoice *tile, const CpuKernel *lead, CpuKernel **out)
+{
+    const CpuIsa *isa = c->levels.isa[level];
+
+    if (band)
+        return cpu_kernel_prepare_band(c->arena, c->m, n, band->rows, isa, tile, lead, c->diag,
+                                       out);
+    return cpu_kernel_prepare(c->arena, c->m, n, isa, tile, lead, c->diag, out);
+}
+
+static Status add_function(Compile *c, const Node *n, const Band *band, CpuKernel *lead)
 {
     Function f = {.kernel = {lead}};
     CpuKernel *kernel;
@@ -188,8 +203,8 @@ static Status add_function(Compile *c, const Node *n, CpuKernel *lead)
     for (int i = 0; i < c->levels.n; i++) {
         f.name[i] = name_function(c, i, c->n_function);
         if (i == 0) continue;
-        TRY(cpu_kernel_prepare(c->arena, c->m, n, c->levels.isa[i], tile_choices, lead, c->diag,
-                               &kernel));
+        TRY(prepare_level(c, n, band, i, tile_choices, lead, &kernel));
+        INVARIANT(c->diag, kernel);
         f.kernel[i] = kernel;
     }
     VEC_PUSH(c->arena, c->function, c->n_function, c->cap_function, f);
@@ -197,21 +212,21 @@ static Status add_function(Compile *c, const Node *n, CpuKernel *lead)
 }
 
 /* Machine code; kernels of the same text are one function. */
-static Status prepare_machine(Compile *c, Node *n, EntryKernel *e)
+static Status prepare_machine(Compile *c, const Node *n, const Band *band, EntryKernel *e)
 {
     CpuKernel *kernel;
     uintptr_t index;
     const char *tiled;
     char key[33];
 
-    kernel_key(c, n, key);
-    TRY(cpu_kernel_prepare(c->arena, c->m, n, c->levels.isa[0], tile_choice_of(c->o->tune, key),
-                           NULL, c->diag, &kernel));
+    kernel_key(c, n, band, key);
+    TRY(prepare_level(c, n, band, 0, tile_choice_of(c->o->tune, key), NULL, &kernel));
+    INVARIANT(c->diag, kernel);
     tiled = cpu_kernel_is_tiled(kernel) ? arena_strdup(c->arena, key) : NULL;
     VEC_PUSH(c->arena, c->key, c->n_key, c->cap_key, tiled);
     index = (uintptr_t)map_get(&c->by_digest, key);
     if (!index) {
-        TRY(add_function(c, n, kernel));
+        TRY(add_function(c, n, band, kernel));
         index = (uintptr_t)c->n_function;
         map_set(&c->by_digest, arena_strdup(c->arena, key), (void *)index);
     }
@@ -227,6 +242,36 @@ static Status prepare_c(Compile *c, Node *n, EntryKernel *e)
     return c_print_kernel(c->arena, c->m, n, e->function, c->o->c_source, c->diag, &e->abi);
 }
 
+/* The kernels of a band, unless some cannot be cut. */
+static Status try_band(Compile *c, Band *b)
+{
+    CpuKernel *kernel;
+    KernelRows made[INGOT_BAND_KERNELS] = {{0}}, read[INGOT_BAND_KERNELS] = {{0}};
+    const KernelAbi *abi[INGOT_BAND_KERNELS];
+    bool fits = true;
+    char key[33];
+
+    for (int i = 0; i < b->n && fits; i++) {
+        const Node *n = b->node[i];
+        kernel_key(c, n, b, key);
+        TRY(prepare_level(c, n, b, 0, tile_choice_of(c->o->tune, key), NULL, &kernel));
+        fits = kernel && (i == 0 || cpu_kernel_rows(kernel, b->in[i], &read[i])) &&
+               (i == b->n - 1 || cpu_kernel_rows(kernel, -1, &made[i])) &&
+               cpu_kernel_takes_rows(kernel, made[0].rows);
+        if (fits) abi[i] = cpu_kernel_abi(kernel);
+    }
+    if (!fits || !bands_measure(c->m, b, abi, made, read)) bands_drop(c->band, b);
+    return OK;
+}
+
+static Status try_bands(void *context, Node *n)
+{
+    Compile *c = context;
+    Band *b = c->band[n->id];
+
+    return b && band_ends(b, n) ? try_band(c, b) : OK;
+}
+
 static Status prepare_node(void *context, Node *n)
 {
     Compile *c = context;
@@ -236,7 +281,8 @@ static Status prepare_node(void *context, Node *n)
     if (n->kind != NODE_KERNEL) return OK;
     e = ARENA_NEW(c->arena, EntryKernel);
     e->name = c->n_name;
-    TRY(c->o->c_source ? prepare_c(c, n, e) : prepare_machine(c, n, e));
+    TRY(c->o->c_source ? prepare_c(c, n, e)
+                       : prepare_machine(c, n, c->band ? c->band[n->id] : NULL, e));
     packed = ARENA_ARRAY(c->arena, int64_t, e->abi->n_pack);
     for (int k = 0; k < e->abi->n_pack; k++)
         TRY(add_weights(c, &e->abi->pack[k], &packed[k]));
@@ -317,6 +363,7 @@ static Status write_host(Compile *c)
     EntryInput in = {.graph = c->m,
                      .plan = &c->out->plan,
                      .kernel = (const EntryKernel *const *)c->entry,
+                     .band = c->band,
                      .constant = c->constant,
                      .weights_size = (int64_t)c->weights_size,
                      .n_kernel_names = c->n_name,
@@ -395,12 +442,20 @@ static Status start(Compile *c)
     return find_target(c);
 }
 
+static Status find_bands(Compile *c)
+{
+    if (c->o->c_source) return OK;
+    TRY(bands_find(c->m, c->arena, &c->band, c->diag));
+    return module_visit(c->m, try_bands, c);
+}
+
 static Status compile(Compile *c)
 {
     TRY(start(c));
+    TRY(find_bands(c));
     TRY(module_visit(c->m, prepare_node, c));
     TRY(gather_weights(c));
-    TRY(plan_memory(c->m, c->arena, &c->out->plan, c->diag));
+    TRY(plan_memory(c->m, c->band, c->arena, &c->out->plan, c->diag));
     c->out->n_kernels = c->n_function;
     c->out->n_calls_of_kernels = c->n_name;
     c->out->kernel_key = c->key;
@@ -419,6 +474,16 @@ Status codegen_compile(Module *m, const CodegenOptions *o, Arena *arena, Code *o
     s = compile(&c);
     close_jobs(&c);
     return s;
+}
+
+Status codegen_plan(Module *m, const char *target, Arena *arena, Plan *out, Diag *d)
+{
+    CodegenOptions o = {.target = target};
+    Compile c = {.m = m, .o = &o, .arena = arena, .diag = d};
+
+    TRY(start(&c));
+    TRY(find_bands(&c));
+    return plan_memory(m, c.band, arena, out, d);
 }
 
 static int32_t port_dtype(const Type *t)

@@ -49,6 +49,8 @@ typedef struct Code {
 Status codegen_target(const char *name, TargetInfo *out, Diag *d) MUST_USE;
 /* Whether this machine can run it, or one of its levels. */
 bool codegen_target_runs(const TargetInfo *t);
+/* The memory that codegen_compile would plan for. */
+Status codegen_plan(Module *m, const char *target, Arena *arena, Plan *out, Diag *d) MUST_USE;
 Status codegen_compile(Module *m, const CodegenOptions *o, Arena *arena, Code *out,
                        Diag *d) MUST_USE;
 /* Whether artifacts of the (fused) model must be linked with the decoders of images. */

@@ -24,8 +24,16 @@ typedef struct KernelAbi {
     Dim tasks;       /* 0 when there is nothing to do */
     Dim grain;       /* tasks that are worth a thread, 1 or more */
     Dim scratch;     /* bytes for each worker, aligned to 64 */
+    Dim of_band;     /* in a band (codegen/bands.h): tasks of each; NULL: each row is one */
     bool alternates; /* has a use for ingot_kernel_args.backward */
     bool fails;      /* may report a data error: look at call->error behind it */
 } KernelAbi;
+
+/* How a kernel in a band goes through what stands before or behind it: `outer` matrices of `rows`
+ * rows of `columns` elements, one after the other, each row's elements reached from that row's
+ * points alone. */
+typedef struct KernelRows {
+    Dim outer, rows, columns;
+} KernelRows;
 
 #endif

@@ -359,20 +359,14 @@ static Status check(Nest *n, Diag *d)
     return OK;
 }
 
-Status nest_build(Arena *arena, Module *m, const Node *node, NestRewrite rewrite, void *context,
-                  Diag *d, Nest **out)
+static Status build(Nest *n, const Node *node, NestRewrite rewrite, void *context, Diag *d)
 {
-    return nest_build_grouped(arena, m, node, NULL, rewrite, context, d, out);
-}
-
-Status nest_build_grouped(Arena *arena, Module *m, const Node *node, const uint8_t *group,
-                          NestRewrite rewrite, void *context, Diag *d, Nest **out)
-{
-    Nest *n = ARENA_NEW(arena, Nest);
+    Arena *arena = n->arena;
+    Module *m = n->module;
     Copy c = {n, rewrite, context};
 
     INVARIANT(d, node->kind == NODE_KERNEL && node->kernel);
-    *n = (Nest){.arena = arena, .module = m, .node = node, .group = group};
+    n->node = node;
     n->kernel = node->kernel;
     TRY(check(n, d));
     TRY(check_opaque(n, d));
@@ -386,8 +380,33 @@ Status nest_build_grouped(Arena *arena, Module *m, const Node *node, const uint8
     nest_plan(n);
     if (!dims_ok(&m->dims) || !arena_ok(arena))
         return diag(d, ERR_LIMIT, node_where(node), "the sizes of this kernel are too large");
-    *out = n;
     return OK;
+}
+
+Status nest_build(Arena *arena, Module *m, const Node *node, NestRewrite rewrite, void *context,
+                  Diag *d, Nest **out)
+{
+    return nest_build_grouped(arena, m, node, NULL, rewrite, context, d, out);
+}
+
+Status nest_build_grouped(Arena *arena, Module *m, const Node *node, const uint8_t *group,
+                          NestRewrite rewrite, void *context, Diag *d, Nest **out)
+{
+    *out = ARENA_NEW(arena, Nest);
+    **out = (Nest){.arena = arena, .module = m, .group = group};
+    return build(*out, node, rewrite, context, d);
+}
+
+Status nest_build_rows(Arena *arena, Module *m, const Node *node, int n_row, NestRewrite rewrite,
+                       void *context, Diag *d, Nest **out)
+{
+    uint8_t *group = ARENA_ARRAY(arena, uint8_t, NEST_INDICES);
+
+    for (int i = 0; i < n_row; i++)
+        group[i] = 1;
+    *out = ARENA_NEW(arena, Nest);
+    **out = (Nest){.arena = arena, .module = m, .group = group, .n_row = n_row};
+    return build(*out, node, rewrite, context, d);
 }
 
 /* ---- contractions taken apart ---- */

@@ -89,6 +89,8 @@ typedef struct Nest {
                       have room for so many, local_step bytes apart */
     Dim blocks;    /* of loop n_task; NULL when block is 0 */
     bool serial;   /* one task, in row-major order */
+    int n_row; /* 0, or, in a band: indices [0, n_row) are the rows, each of them a task; a call is
+                  for rows that differ in the last of their loops alone */
     const uint8_t *group; /* NULL, or by index: indices of different groups are never merged */
     KernelAbi abi;
 } Nest;
@@ -98,6 +100,9 @@ typedef const Sx *(*NestRewrite)(void *context, SxTable *t, const Sx *e);
 
 Status nest_build(Arena *arena, Module *m, const Node *n, NestRewrite rewrite, void *context,
                   Diag *d, Nest **out) MUST_USE;
+/* The same for a band, of which each row is a task; n_row comes out 0 where this cannot be. */
+Status nest_build_rows(Arena *arena, Module *m, const Node *n, int n_row, NestRewrite rewrite,
+                       void *context, Diag *d, Nest **out) MUST_USE;
 /* The same, keeping indices of different groups apart; see Nest.group. */
 Status nest_build_grouped(Arena *arena, Module *m, const Node *n, const uint8_t *group,
                           NestRewrite rewrite, void *context, Diag *d, Nest **out) MUST_USE;
@@ -154,6 +159,11 @@ typedef struct NestLace {
     Dim apart;
 } NestLace;
 NestLace nest_lace(const Nest *n, int index, const Sx *load, const Affine *x);
+/* Whether stage s reads operand `operand` (-1: writes its only result) as rows of `columns`
+ * elements, one after the other: loop[0 .. n_loop) count the rows, and no other loop leaves one. */
+bool nest_goes_by_rows(Nest *n, const NestStage *s, int operand, int n_loop, const int *loop,
+                       Dim columns);
+bool nest_reads(const Nest *n, const NestStage *s, int operand);
 /* Whether a load can be read along loop w and transposed in tiles, where lanes run along loop v. */
 bool nest_transposes(const NestStage *s, const Sx *load, int v, int w);
 

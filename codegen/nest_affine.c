@@ -300,3 +300,71 @@ NestLace nest_lace(const Nest *n, int index, const Sx *load, const Affine *x)
     r.by = (int64_t)rest->arg[1]->bits > 1 ? (int64_t)rest->arg[1]->bits : 0;
     return r;
 }
+
+/* ---- Rows ---- */
+
+static bool is_by_rows(Nest *n, const NestStage *s, const Affine *x, int n_loop, const int *loop,
+                       Dim columns)
+{
+    DimTable *t = dims_of(n);
+    Dim step = columns;
+    bool rows[NEST_INDICES] = {false};
+
+    if (x->n_term || !dim_is(x->base, 0)) return false;
+    for (int l = n_loop - 1; l >= 0; l--) {
+        const NestLoop *r = &s->loop[loop[l]];
+        if (x->coef[r->last] != step) return false;
+        step = dim_mul(t, step, r->extent);
+        rows[loop[l]] = true;
+    }
+    for (int l = 0; l < s->n_loop; l++) {
+        if (rows[l] || affine_is_coef(x, s->loop[l].last, 0)) continue;
+        if (!affine_is_coef(x, s->loop[l].last, 1) || s->loop[l].extent != columns) return false;
+    }
+    return true;
+}
+
+typedef struct Reads {
+    int operand;
+    bool any;
+} Reads;
+
+static void look_for_load(void *context, const Sx *e)
+{
+    Reads *r = context;
+    r->any |= e->op == SX_LOAD && e->src == r->operand;
+}
+
+bool nest_reads(const Nest *n, const NestStage *s, int operand)
+{
+    Reads r = {operand, false};
+    SxTable *t = &n->module->sx;
+
+    for (int a = 0; a < s->stage->n_acc; a++) {
+        sx_visit(t, s->stage->acc[a].body, look_for_load, &r);
+        if (s->stage->acc[a].body2) sx_visit(t, s->stage->acc[a].body2, look_for_load, &r);
+    }
+    for (int j = 0; j < s->stage->n_out; j++) {
+        sx_visit(t, s->value[j], look_for_load, &r);
+        if (s->stage->out[j].dst_guard) sx_visit(t, s->stage->out[j].dst_guard, look_for_load, &r);
+    }
+    return r.any;
+}
+
+bool nest_goes_by_rows(Nest *n, const NestStage *s, int operand, int n_loop, const int *loop,
+                       Dim columns)
+{
+    size_t i = 0;
+    const void *key;
+    void *x;
+
+    if (operand < 0)
+        return !s->stage->out[0].dst && !s->stage->out[0].before &&
+               is_by_rows(n, s, s->store[0], n_loop, loop, columns);
+    while (map_next(&s->address, &i, &key, &x)) {
+        const Sx *e = key;
+        if (e->op != SX_LOAD || e->src != operand) continue;
+        if (e->guarded || e->flat || !is_by_rows(n, s, x, n_loop, loop, columns)) return false;
+    }
+    return true;
+}

@@ -303,10 +303,34 @@ static void cut_block(Nest *n)
     n->block = block;
 }
 
+/* Loops that are rows; -1 where stages do not all go through them first. */
+static int row_loops(const Nest *n)
+{
+    int rows = 0;
+
+    while (rows < n->stage[0].n_domain && n->stage[0].loop[rows].last < n->n_row)
+        rows++;
+    if (n->serial || (n->kernel->n_stage > 1 && rows > n->n_outer)) return -1;
+    for (int i = 0; i < n->kernel->n_stage; i++) {
+        const NestStage *s = &n->stage[i];
+        for (int l = 0; l < s->n_loop; l++)
+            if ((s->loop[l].last < n->n_row) != (l < rows)) return -1;
+        if ((s->vec >= 0 && s->vec < rows) || (s->scan >= 0 && s->scan < rows)) return -1;
+        if (s->tile >= 0 && s->tile < rows) return -1;
+    }
+    return rows;
+}
+
 static void choose_tasks(Nest *n)
 {
-    int most = task_loops(n);
+    int most = task_loops(n), rows = n->n_row ? row_loops(n) : 0;
 
+    if (rows < 1) n->n_row = 0;
+    if (n->n_row) {
+        n->n_task = rows - 1;
+        n->block = 1;
+        return;
+    }
     while (n->n_task < most && points_inside(n, n->n_task + 1) >= TASK_POINTS)
         n->n_task++;
     if (tasks_of(n, n->n_task) < TASKS_ENOUGH) cut_block(n);

@@ -46,6 +46,7 @@ typedef struct Planner {
     Module *m;
     Arena *arena;
     Plan *plan;
+    Band *const *bands; /* by Node.id, or NULL */
     Diag *diag;
     Life *life; /* by Value.id */
     int *start; /* by Node.id */
@@ -116,6 +117,29 @@ static void number_region(Planner *p, const Region *r)
         for (int i = 0; i < n->n_out; i++)
             born(p, n->out[i], r, p->end[n->id]);
     }
+}
+
+static const Band *band_of(const Planner *p, const Node *n)
+{
+    return p->bands ? p->bands[n->id] : NULL;
+}
+
+/* Whether all that n makes stays within a band. */
+static bool is_within_band(const Planner *p, const Node *n)
+{
+    const Band *b = band_of(p, n);
+    return b && !band_ends(b, n);
+}
+
+/* The kernels of a band read and write until its last one is done. */
+static Status delay(void *context, Node *n)
+{
+    Planner *p = context;
+    const Band *b = band_of(p, n);
+
+    if (b && band_ends(b, n)) p->plan->n_bands++;
+    if (b) p->start[n->id] = p->start[b->node[b->n - 1]->id];
+    return OK;
 }
 
 static bool encloses(const Region *outer, const Region *r)
@@ -216,7 +240,9 @@ static bool known_before(const Value *v)
 
 static bool can_claim(Planner *p, const Value *v, const Region *r)
 {
-    if (!v->def || v->data || v->def->parent != r || life_of(p, v)->buffer >= 0) return false;
+    if (!v->def || v->data || is_within_band(p, v->def) || v->def->parent != r ||
+        life_of(p, v)->buffer >= 0)
+        return false;
     switch (v->def->kind) {
     case NODE_KERNEL:
     case NODE_CONCAT:
@@ -483,8 +509,8 @@ static void plan_in_place(Planner *p, const Node *n)
 {
     const Stage *s = &n->kernel->stage[0];
 
-    if (n->kernel->n_stage != 1 || s->scan_axis >= 0 || s->n_out != 1 || s->out[0].dst ||
-        n->n_out != 1 || !n->out[0] || life_of(p, n->out[0])->buffer >= 0)
+    if (band_of(p, n) || n->kernel->n_stage != 1 || s->scan_axis >= 0 || s->n_out != 1 ||
+        s->out[0].dst || n->n_out != 1 || !n->out[0] || life_of(p, n->out[0])->buffer >= 0)
         return;
     for (int k = 0; k < n->n_in; k++) {
         const Value *v = n->in[k] ? plan_root(n->in[k]) : NULL;
@@ -516,6 +542,7 @@ static void plan_rest(Planner *p, const Region *r)
         if (n->kind == NODE_CALL) plan_call(p, n);
         if (n->kind == NODE_KERNEL) plan_in_place(p, n);
         if (n->kind != NODE_KERNEL && n->kind != NODE_CALL) continue;
+        if (is_within_band(p, n)) continue;
         for (int k = 0; k < n->n_out; k++)
             if (n->out[k] && life_of(p, n->out[k])->buffer < 0 && !type_is_boxed(&n->out[k]->type))
                 own_buffer(p, n->out[k]);
@@ -714,13 +741,14 @@ static Status start(Planner *p)
     return OK;
 }
 
-Status plan_memory(Module *m, Arena *arena, Plan *out, Diag *d)
+Status plan_memory(Module *m, Band *const *bands, Arena *arena, Plan *out, Diag *d)
 {
-    Planner p = {.m = m, .arena = arena, .plan = out, .diag = d};
+    Planner p = {.m = m, .arena = arena, .plan = out, .bands = bands, .diag = d};
 
     *out = (Plan){0};
     TRY(start(&p));
     number_region(&p, m->main);
+    TRY(module_visit(m, delay, &p));
     touch_region(&p, m->main);
     claim_outputs(&p);
     plan_holders(&p, m->main);

@@ -9,7 +9,7 @@
 #ifndef INGOT_CODEGEN_PLAN_H
 #define INGOT_CODEGEN_PLAN_H
 
-#include "ir/graph.h"
+#include "codegen/bands.h"
 
 typedef enum PlaceKind {
     PLACE_POINTER, /* no memory of its own: a constant, an argument, a view, a joined or carried
@@ -50,9 +50,11 @@ typedef struct Plan {
     int64_t peak, lower_bound, unpadded;
     int n_open; /* segments whose size only the run knows */
     int n_in_place;
+    int n_bands; /* kernels that go by bands of rows together: launches of them */
 } Plan;
 
-Status plan_memory(Module *m, Arena *arena, Plan *out, Diag *d) MUST_USE;
+/* bands: by Node.id, or NULL: there are none. */
+Status plan_memory(Module *m, Band *const *bands, Arena *arena, Plan *out, Diag *d) MUST_USE;
 /* Bytes of all segments; -1 when only the run knows. */
 int64_t plan_size(const Plan *p);
 /* Bytes of a value; -1 when only the run knows. */

@@ -27,6 +27,11 @@ static Status measure(void *context, Node *n)
 
     if (n->kind == NODE_KERNEL) {
         const KernelAbi *abi = h->in->kernel[n->id]->abi;
+        if (h->in->band && h->in->band[n->id]) {
+            h->has_bands = true;
+            h->band_dims = most(h->band_dims, abi->n_dim);
+            return OK;
+        }
         h->max_ptr = most(h->max_ptr, abi->n_in + abi->n_out + abi->n_pack);
         h->max_dim = most(h->max_dim, abi->n_dim);
         h->alternates |= abi->alternates;
@@ -35,6 +40,19 @@ static Status measure(void *context, Node *n)
         h->max_out = most(h->max_out, n->n_out);
     }
     return OK;
+}
+
+static void band_arrays(Host *h)
+{
+    LLVMTypeRef i64 = h->m->i64;
+
+    if (!h->has_bands) return;
+    h->bands = host_slot(h, i64, (int64_t)sizeof(ingot_bands) / 8);
+    h->band_args = host_slot(h, i64, (int64_t)sizeof(ingot_kernel_args) / 8);
+    for (int i = 0; i < INGOT_BAND_KERNELS; i++) {
+        h->band_ptr[i] = host_slot(h, h->m->ptr, INGOT_BAND_POINTERS);
+        h->band_dim[i] = host_slot(h, i64, h->band_dims ? h->band_dims : 1);
+    }
 }
 
 static void shared_arrays(Host *h)
@@ -54,6 +72,7 @@ static void shared_arrays(Host *h)
     if (h->alternates) host_store(h, cpu_i32(m, 0), host_gep_c(h, h->kernel_args, BACKWARD));
     host_store(h, h->kernel_ptr, host_gep_c(h, h->kernel_args, 8));
     host_store(h, h->kernel_dim, host_gep_c(h, h->kernel_args, 16));
+    band_arrays(h);
 }
 
 /* ---- weights ---- */

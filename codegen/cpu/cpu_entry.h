@@ -4,7 +4,7 @@
 #define INGOT_CODEGEN_CPU_ENTRY_H
 
 #include "codegen/cpu/cpu_module.h"
-#include "codegen/kernel_abi.h"
+#include "codegen/bands.h"
 
 /* How one NODE_KERNEL is called. */
 typedef struct EntryKernel {
@@ -19,6 +19,7 @@ typedef struct EntryInput {
     Module *graph;
     const Plan *plan;
     const EntryKernel *const *kernel; /* by Node.id */
+    Band *const *band;                /* by Node.id, or NULL */
     const int64_t *constant;          /* by Value.id: offset into the weights, or -1 */
     int64_t weights_size;
     int n_kernel_names;

@@ -80,6 +80,16 @@ static int first_of_n(const Stage *s, const Contraction *c, int last)
     return first;
 }
 
+/* In a band, rows are those of one matrix: all other indices are outside. */
+static void keep_last_row(const Stage *s, Contraction *c)
+{
+    int last = s->rank - 1;
+
+    while (last >= 0 && !(c->m >> last & 1 && !dim_is(s->extent[last], 1)))
+        last--;
+    c->m &= last < 0 ? 0 : 1u << last;
+}
+
 static Dim set_size(const CpuGemm *g, DimTable *t, int set)
 {
     Dim size = dim_const(t, 1);
@@ -171,7 +181,7 @@ static void choose_rows(CpuGemm *g)
     int64_t unit = g->run ? g->run : 1; /* panels hold whole runs */
 
     g->tall = -1;
-    if (dim_is_const(g->line) && g->line->value > 0) {
+    if (dim_is_const(g->line) && g->line->value > 0 && !g->band) {
         int64_t m = g->line->value / unit, most = mr / unit < 1 ? 1 : mr / unit;
         int64_t panels = (m + most - 1) / most, low = m / panels;
         g->tall = m % panels;
@@ -259,6 +269,13 @@ static bool is_state_product(const CpuGemm *g)
     return g->b.pack >= 0 && in_place && few && dim_is(g->lines, 1) && is_in_loop(g->nest->node);
 }
 
+static void choose_pitch(CpuGemm *g)
+{
+    g->pitch = g->block_n;
+    if (g->b.pack < 0 && g->pitch % (SET_STRIDE / 32) == 0 && gemm_columns_are_turned(g))
+        g->pitch += 16; /* a column's tile is written to many k at once */
+}
+
 /* Weights that fit L2 are read by every thread: threads then share the rows, as they did in the
  * layer before, and find them in their own cache. Larger ones are shared by columns, unless each
  * block of columns would pack the rows again. Those of a state are shared by columns, so that turns
@@ -272,13 +289,20 @@ static void choose_blocks(CpuGemm *g)
 
     g->block_m = 0;
     g->blocks_m = dim_const(t, 1);
-    g->alternates = is_state_product(g);
+    g->alternates = !g->band && is_state_product(g);
     g->rows_first = g->b.pack >= 0 && !g->alternates && (packs_rows || k * n <= WEIGHT_BYTES / 4) &&
                     most_cuts(g) >= TASKS_WANTED;
     wide = (g->amx ? L2_BYTES_AMX : L2_BYTES) / g->unit / clamp(k, 1, INT32_MAX) *
            (g->tile->block ? g->tile->block : 4) / 4;
     if (g->b.in_place) wide = INT32_MAX;
     cut_columns(g, packs_rows && wide < COLUMNS_PER_PACK ? COLUMNS_PER_PACK : wide);
+    if (g->band) {
+        g->rows_first = true;
+        g->block_m = g->band;
+        g->blocks_m = dim_ceil_div(t, g->size_m, dim_const(t, g->band));
+        choose_pitch(g);
+        return;
+    }
     tasks = o * ((n + g->block_n - 1) / g->block_n);
     if (tasks < TASKS_WANTED && !g->rows_first && dim_is(g->lines, 1)) {
         wide = (n * o + TASKS_WANTED - 1) / TASKS_WANTED;
@@ -289,9 +313,7 @@ static void choose_blocks(CpuGemm *g)
     if (g->rows_first && o < TASKS_WANTED) tasks = o;
     if (tasks < TASKS_WANTED && most_cuts(g) > 1)
         cut_rows(g, clamp((TASKS_WANTED + tasks - 1) / tasks, 1, most_cuts(g)));
-    g->pitch = g->block_n;
-    if (g->b.pack < 0 && g->pitch % (SET_STRIDE / 32) == 0 && gemm_columns_are_turned(g))
-        g->pitch += 16; /* a column's tile is written to many k at once */
+    choose_pitch(g);
 }
 
 /* Loops of a side that belong to `set`, in the order of their indices, outermost first; the nest
@@ -587,10 +609,16 @@ static void set_abi(CpuGemm *g)
 
     if (g->size_m->lo < 1) tasks = dim_mul(t, tasks, dim_min(t, g->size_m, dim_const(t, 1)));
     abi->alternates = g->alternates;
+    if (g->band) abi->of_band = g->blocks_n;
     abi->tasks = nest_tasks(g->nest, &g->nest->stage[STAGE_OUT], tasks);
     abi->grain = worth_a_thread(g);
     g->a_at = dim_const(t, 0);
-    if (g->open)
+    g->block_size = dim_const(t, 0);
+    if (g->band && g->b.pack < 0 && !g->b.in_place) {
+        g->block_size = align64(t, dim_mul_c(t, g->size_k, g->unit * g->pitch));
+        g->a_at = dim_mul(t, g->blocks_n, g->block_size);
+        nest_need(g->nest, g->block_size);
+    } else if (g->open)
         g->a_at = align64(t, dim_mul_c(t, dim_const(t, g->depth), 4 * g->block_n));
     else if (g->b.pack < 0 && !g->b.in_place)
         g->a_at = align64(t, dim_mul_c(t, g->size_k, g->unit * g->pitch));
@@ -649,8 +677,15 @@ static void follow(CpuGemm *g, const CpuGemm *lead, const CpuIsa *isa)
     g->ahead = lead->ahead;
 }
 
+/* Bands are runs of rows of one line; what is multiplied is floats. */
+static bool band_fits(const CpuGemm *g)
+{
+    return dim_is(g->lines, 1) && !g->run && !g->bytes && !g->pairs && !g->amx && !g->open &&
+           g->nest->stage[STAGE_OUT].stage->n_out == 1;
+}
+
 Status cpu_gemm_prepare(Arena *arena, Nest *n, const CpuIsa *isa, const TileChoice *tile,
-                        const CpuGemm *lead, Diag *d, CpuGemm **out)
+                        const CpuGemm *lead, int64_t band, Diag *d, CpuGemm **out)
 {
     const Stage *s = &n->kernel->stage[0];
     CpuGemm *g;
@@ -661,11 +696,13 @@ Status cpu_gemm_prepare(Arena *arena, Nest *n, const CpuIsa *isa, const TileChoi
     if (!isa->vector_bytes || n->kernel->n_stage != 1 || !simple_results(s)) return OK;
     if (!kernel_contraction(&n->module->sx, s, &c)) return OK;
     if (s->order == ORDER_LANES64 || !c.n) return OK;
+    if (band) keep_last_row(s, &c);
     if (!is_summed(s->acc[0].dtype)) return OK;
     last = innermost(s);
     if (last < 0 || !(c.n >> last & 1)) return OK;
     g = ARENA_NEW(arena, CpuGemm);
     g->tile = tile;
+    g->band = band;
     g->unit = s->acc[0].dtype == DT_F64 ? 8 : 4;
     g->a.pack = g->b.pack = g->across.k = g->along.k = -1;
     g->rank = s->rank;
@@ -713,6 +750,7 @@ Status cpu_gemm_prepare(Arena *arena, Nest *n, const CpuIsa *isa, const TileChoi
         find_in_place(g, false);
     }
     if (!constant_b) find_columns(g, last);
+    if (band && !band_fits(g)) return OK;
     note_uses(g, STAGE_A, &g->a);
     note_uses(g, STAGE_B, &g->b);
     if (lead) {
@@ -739,4 +777,24 @@ Status cpu_gemm_prepare(Arena *arena, Nest *n, const CpuIsa *isa, const TileChoi
 bool cpu_gemm_is_amx(const CpuGemm *g)
 {
     return g->amx;
+}
+
+/* Rows as they are numbered: by the outer indices, then by those of M. */
+static int row_loops(const CpuGemm *g, int side, int *loop)
+{
+    int n = loops_of_set(g, side, SET_O, loop);
+
+    return n + loops_of_set(g, side, SET_M, loop + n);
+}
+
+bool cpu_gemm_rows(const CpuGemm *g, int operand, KernelRows *out)
+{
+    int side = operand < 0 ? STAGE_OUT : STAGE_A, loop[NEST_INDICES];
+    int n = row_loops(g, side, loop);
+
+    if (operand >= 0 && g->a.pack >= 0) return false;
+    *out = (KernelRows){g->size_o, g->size_m, operand < 0 ? g->size_n : g->size_k};
+    return nest_goes_by_rows(g->nest, &g->nest->stage[side], operand, n, loop, out->columns) &&
+           (operand < 0 || (!nest_reads(g->nest, &g->nest->stage[STAGE_B], operand) &&
+                            !nest_reads(g->nest, &g->nest->stage[STAGE_OUT], operand)));
 }

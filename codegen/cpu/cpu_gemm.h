@@ -11,10 +11,12 @@ typedef struct CpuGemm CpuGemm;
 
 /* *out is NULL when this kernel is not for it. Else n->abi is its own (tasks, grain, packed
  * weights, scratch; dims that it needs are added). `lead` NULL, or the same contraction for a level
- * with vectors at least as wide, whose tasks and packed weights it shares. One thread at a time per
- * Module. */
+ * with vectors at least as wide, whose tasks and packed weights it shares. `band` 0, or the rows of
+ * a band that it is part of (codegen/bands.h). One thread at a time per Module. */
 Status cpu_gemm_prepare(Arena *arena, Nest *n, const CpuIsa *isa, const TileChoice *tile,
-                        const CpuGemm *lead, Diag *d, CpuGemm **out) MUST_USE;
+                        const CpuGemm *lead, int64_t band, Diag *d, CpuGemm **out) MUST_USE;
+/* In a band: how its rows go through operand `operand`, or through its result where that is -1. */
+bool cpu_gemm_rows(const CpuGemm *g, int operand, KernelRows *out);
 bool cpu_gemm_is_amx(const CpuGemm *g);
 Status cpu_gemm_emit(CpuModule *m, const CpuGemm *g, const char *name) MUST_USE;
 

@@ -654,20 +654,53 @@ static void decode(GemmTask *t, LLVMValueRef number)
     t->n1 = smin(f, gemm_add(f, t->n0, cpu_i64(f->m, g->block_n)), t->N);
 }
 
-static void one_task(GemmTask *t, LLVMValueRef number)
+static void pack_columns(GemmTask *t)
 {
     CpuFn *f = t->f;
+    const CpuGemm *g = t->g;
+
+    gemm_stage(f, g, STAGE_B);
+    gemm_place(f, g, STAGE_B, SET_O, t->o);
+    gemm_place(f, g, STAGE_B, SET_M, cpu_i64(f->m, 0));
+    (g->open ? gemm_emit_pack_open : gemm_emit_pack_b)(f, g, t->scratch_b, t->n0, t->n1);
+}
+
+/* An i32 of the arguments that is not 0. */
+static LLVMValueRef argument_set(CpuFn *f, int64_t offset)
+{
+    LLVMValueRef at = cpu_i64(f->m, offset), p;
+
+    cpu_at(f, 0);
+    p = LLVMBuildGEP2(f->b, f->m->i8, f->args, &at, 1, "");
+    p = LLVMBuildLoad2(f->b, f->m->i32, p, "");
+    return LLVMBuildICmp(f->b, LLVMIntNE, p, cpu_i32(f->m, 0), "");
+}
+
+/* Each block of columns has a place of its own; the first band of a matrix fills it. */
+static void pack_for_band(GemmTask *t)
+{
+    CpuFn *f = t->f;
+    LLVMValueRef kept = argument_set(f, (int64_t)offsetof(ingot_kernel_args, kept)), at, size;
+    CpuIf c;
+
+    size = cpu_dim(f, t->g->block_size);
+    cpu_at(f, f->level);
+    at = LLVMBuildUDiv(f->b, t->n0, cpu_i64(f->m, t->g->block_n), "");
+    at = gemm_mul(f, at, size);
+    t->scratch_b = LLVMBuildGEP2(f->b, f->m->i8, f->scratch, &at, 1, "");
+    c = cpu_if_open(f, LLVMBuildNot(f->b, kept, ""));
+    pack_columns(t);
+    cpu_if_close(f, &c);
+}
+
+static void one_task(GemmTask *t, LLVMValueRef number)
+{
     const CpuGemm *g = t->g;
 
     decode(t, number);
     t->pack_a = packed(t, &g->a);
     t->pack_b = packed(t, &g->b);
-    if (g->b.pack < 0 && !g->b.in_place) {
-        gemm_stage(f, g, STAGE_B);
-        gemm_place(f, g, STAGE_B, SET_O, t->o);
-        gemm_place(f, g, STAGE_B, SET_M, cpu_i64(f->m, 0));
-        (g->open ? gemm_emit_pack_open : gemm_emit_pack_b)(f, g, t->scratch_b, t->n0, t->n1);
-    }
+    if (g->b.pack < 0 && !g->b.in_place) (g->band ? pack_for_band : pack_columns)(t);
     all_panels(t);
 }
 
@@ -675,14 +708,10 @@ static void one_task(GemmTask *t, LLVMValueRef number)
 static LLVMValueRef turned(GemmTask *t, LLVMValueRef number)
 {
     CpuFn *f = t->f;
-    LLVMValueRef at, flag, other;
+    LLVMValueRef flag, other;
 
     if (!t->g->alternates) return number;
-    cpu_at(f, 0);
-    at = cpu_i64(f->m, (int64_t)offsetof(ingot_kernel_args, backward));
-    flag = LLVMBuildGEP2(f->b, f->m->i8, f->args, &at, 1, "");
-    flag = LLVMBuildLoad2(f->b, f->m->i32, flag, "");
-    flag = LLVMBuildICmp(f->b, LLVMIntNE, flag, cpu_i32(f->m, 0), "");
+    flag = argument_set(f, (int64_t)offsetof(ingot_kernel_args, backward));
     cpu_at(f, f->level);
     other = LLVMBuildSub(f->b, gemm_add(f, f->begin, f->end), number, "");
     other = LLVMBuildSub(f->b, other, cpu_i64(f->m, 1), "");

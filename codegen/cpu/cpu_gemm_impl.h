@@ -74,6 +74,7 @@ struct CpuGemm {
     int64_t block_n;  /* columns of a task, a multiple of nr */
     int64_t block_m;  /* of a task: lines when there are several, else panels of a static M, else
                          rows; 0: all */
+    int64_t band;     /* 0, or rows of a band (codegen/bands.h), and of a task */
     bool rows_first;  /* neighbouring tasks have the same rows, and other columns */
     Dim blocks_m, blocks_n;
     /* In a loop, every other turn goes through the tasks backward: what of the weights the caches
@@ -86,6 +87,7 @@ struct CpuGemm {
     int64_t pitch;          /* B packed at run time: columns between k */
     int64_t a_pitch;        /* A packed at run time as [row][a_pitch]; 0: as panels */
     Dim a_at;               /* rows packed at run time: bytes from the start of scratch */
+    Dim block_size;         /* in a band: bytes of a packed block of B; all of them are kept */
     /* 8-bit integers (cpu_gemm_bytes.c): steps of A are bytes, elements of B four of them */
     bool bytes;
     const Sx *a_load, *a_zero, *b_load; /* a_zero NULL: 0 */

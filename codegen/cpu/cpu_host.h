@@ -46,6 +46,10 @@ typedef struct Host {
 
     LLVMValueRef kernel_args, kernel_ptr, kernel_dim; /* shared by all launches */
     int max_ptr, max_dim, max_in, max_out;
+    bool has_bands;
+    LLVMValueRef bands, band_args; /* ingot_bands and what it is launched with; shared, too */
+    LLVMValueRef band_ptr[INGOT_BAND_KERNELS], band_dim[INGOT_BAND_KERNELS];
+    int band_dims;   /* of any of its kernels, at most */
     bool alternates; /* some kernel does */
     LLVMValueRef call_args, call_in, call_out;
     LLVMTypeRef call_args_type;

@@ -20,9 +20,44 @@ static void make_results(Host *h, const Node *n)
 
 /* ---- kernels ---- */
 
-static void put_pointer(Host *h, int k, LLVMValueRef p)
+static void put_pointer(Host *h, LLVMValueRef to, int k, LLVMValueRef p)
 {
-    host_store(h, p, host_gep_c(h, h->kernel_ptr, 8 * (int64_t)k));
+    host_store(h, p, host_gep_c(h, to, 8 * (int64_t)k));
+}
+
+/* Operand k is `in` and the result is not there yet, in a band; else in is -1, within false. */
+static void arguments(Host *h, const Node *n, LLVMValueRef ptr, LLVMValueRef dim, int in,
+                      bool within)
+{
+    const EntryKernel *e = h->in->kernel[n->id];
+    const KernelAbi *abi = e->abi;
+    int at = 0;
+
+    for (int k = 0; k < n->n_in; k++) {
+        bool unread = k == in || (abi->unread && abi->unread[k]);
+        put_pointer(h, ptr, at++, host_pointer(h, unread ? NULL : n->in[k]));
+    }
+    for (int k = 0; k < n->n_out; k++)
+        put_pointer(h, ptr, at++, host_pointer(h, within ? NULL : n->out[k]));
+    for (int k = 0; k < abi->n_pack; k++)
+        put_pointer(h, ptr, at++, host_gep_c(h, h->weights, e->packed[k]));
+    for (int k = 0; k < abi->n_dim; k++)
+        host_store(h, host_dim(h, abi->dim[k]), host_gep_c(h, dim, 8 * (int64_t)k));
+}
+
+static LLVMValueRef function_of(Host *h, const EntryKernel *e)
+{
+    if (e->function) return host_kernel(h, e->function);
+    return host_load(h, h->m->ptr, host_gep_c(h, h->kernels, 8 * (int64_t)e->number));
+}
+
+static void parallel(Host *h, LLVMValueRef f, LLVMValueRef args, LLVMValueRef tasks,
+                     LLVMValueRef grain, LLVMValueRef scratch)
+{
+    LLVMValueRef rc = host_runtime(h, "ingot_rt_parallel", h->m->i32, 6,
+                                   (LLVMValueRef[]){h->call, f, args, tasks, grain, scratch});
+
+    host_leave_if(h, differs(h, rc, cpu_i32(h->m, 0)), rc);
 }
 
 static void launch(Host *h, const Node *n)
@@ -30,20 +65,11 @@ static void launch(Host *h, const Node *n)
     const EntryKernel *e = h->in->kernel[n->id];
     const KernelAbi *abi = e->abi;
     CpuModule *m = h->m;
-    LLVMValueRef f, rc, tasks, grain, scratch;
-    int at = 0, origin = host_origin(h, n);
+    LLVMValueRef tasks, grain, scratch;
+    int origin = host_origin(h, n);
 
     make_results(h, n);
-    for (int k = 0; k < n->n_in; k++) {
-        bool unread = abi->unread && abi->unread[k];
-        put_pointer(h, at++, host_pointer(h, unread ? NULL : n->in[k]));
-    }
-    for (int k = 0; k < n->n_out; k++)
-        put_pointer(h, at++, host_pointer(h, n->out[k]));
-    for (int k = 0; k < abi->n_pack; k++)
-        put_pointer(h, at++, host_gep_c(h, h->weights, e->packed[k]));
-    for (int k = 0; k < abi->n_dim; k++)
-        host_store(h, host_dim(h, abi->dim[k]), host_gep_c(h, h->kernel_dim, 8 * (int64_t)k));
+    arguments(h, n, h->kernel_ptr, h->kernel_dim, -1, false);
     tasks = host_dim(h, abi->tasks);
     grain = host_dim(h, abi->grain);
     scratch = host_dim(h, abi->scratch);
@@ -53,11 +79,82 @@ static void launch(Host *h, const Node *n)
     if (abi->alternates && h->loop) /* see CpuGemm.alternates */
         host_store(h, host_load(h, m->i32, h->loop->parity),
                    host_gep_c(h, h->kernel_args, BACKWARD));
-    f = e->function ? host_kernel(h, e->function)
-                    : host_load(h, m->ptr, host_gep_c(h, h->kernels, 8 * (int64_t)e->number));
-    rc = host_runtime(h, "ingot_rt_parallel", m->i32, 6,
-                      (LLVMValueRef[]){h->call, f, h->kernel_args, tasks, grain, scratch});
-    host_leave_if(h, differs(h, rc, cpu_i32(m, 0)), rc);
+    parallel(h, function_of(h, e), h->kernel_args, tasks, grain, scratch);
+}
+
+/* ---- bands ---- */
+
+static void put_value(Host *h, LLVMValueRef to, size_t at, LLVMValueRef v)
+{
+    host_store(h, v, host_gep_c(h, to, (int64_t)at));
+}
+
+static void put_i32(Host *h, LLVMValueRef to, size_t at, int v)
+{
+    host_store(h, cpu_i32(h->m, v), host_gep_c(h, to, (int64_t)at));
+}
+
+/* Kernel i, as an ingot_band_kernel. */
+static void band_kernel(Host *h, const Band *b, int i, LLVMValueRef to)
+{
+    const Node *n = b->node[i];
+    const EntryKernel *e = h->in->kernel[n->id];
+    bool within = i + 1 < b->n;
+    Dim none = dim_const(&h->graph->dims, 0);
+
+    host_require_dims(h, n->out[0], host_origin(h, n));
+    arguments(h, n, h->band_ptr[i], h->band_dim[i], b->in[i], within);
+    host_store(h, function_of(h, e), to);
+    put_value(h, to, offsetof(ingot_band_kernel, ptr), h->band_ptr[i]);
+    put_value(h, to, offsetof(ingot_band_kernel, dim), h->band_dim[i]);
+    put_i32(h, to, offsetof(ingot_band_kernel, n_ptr),
+            e->abi->n_in + e->abi->n_out + e->abi->n_pack);
+    put_i32(h, to, offsetof(ingot_band_kernel, in), b->in[i]);
+    put_i32(h, to, offsetof(ingot_band_kernel, out), within ? e->abi->n_in : -1);
+    put_i32(h, to, offsetof(ingot_band_kernel, name), e->name);
+    put_value(h, to, offsetof(ingot_band_kernel, tasks),
+              host_dim(h, e->abi->of_band ? e->abi->of_band : none));
+    put_value(h, to, offsetof(ingot_band_kernel, row), host_dim(h, within ? b->row[i] : none));
+    put_value(h, to, offsetof(ingot_band_kernel, scratch), host_dim(h, e->abi->scratch));
+}
+
+static void launch_band(Host *h, const Band *b)
+{
+    const Node *n = b->node[b->n - 1];
+    int origin = host_origin(h, n);
+    LLVMValueRef to = h->bands, tasks, scratch;
+
+    make_results(h, n);
+    for (int i = 0; i < b->n; i++)
+        band_kernel(h, b, i,
+                    host_gep_c(h, to,
+                               (int64_t)(offsetof(ingot_bands, kernel) +
+                                         (size_t)i * sizeof(ingot_band_kernel))));
+    put_value(h, to, offsetof(ingot_bands, outer), host_dim(h, b->shape.outer));
+    put_value(h, to, offsetof(ingot_bands, rows), host_dim(h, b->shape.rows));
+    put_value(h, to, offsetof(ingot_bands, band), host_i64(h, b->rows));
+    put_value(h, to, offsetof(ingot_bands, in_task), host_i64(h, b->in_task));
+    put_value(h, to, offsetof(ingot_bands, n_kernels), host_i64(h, b->n));
+    tasks = host_dim(h, b->tasks);
+    scratch = host_dim(h, b->scratch);
+    host_check(h, origin);
+    put_value(h, h->band_args, offsetof(ingot_kernel_args, call), h->call);
+    put_value(h, h->band_args, offsetof(ingot_kernel_args, ptr), to);
+    put_i32(h, h->band_args, offsetof(ingot_kernel_args, origin), origin);
+    put_i32(h, h->band_args, offsetof(ingot_kernel_args, kernel), -1);
+    put_i32(h, h->band_args, offsetof(ingot_kernel_args, backward), 0);
+    parallel(h, host_kernel(h, "ingot_rt_bands"), h->band_args, tasks, host_i64(h, 1), scratch);
+}
+
+/* A kernel that is part of a band is launched with the last one. */
+static void kernel(Host *h, const Node *n)
+{
+    const Band *b = h->in->band ? h->in->band[n->id] : NULL;
+
+    if (!b)
+        launch(h, n);
+    else if (band_ends(b, n))
+        launch_band(h, b);
 }
 
 /* ---- views and concats ---- */
@@ -76,7 +173,7 @@ static void reshape(Host *h, const Node *n)
                      "%lld elements cannot become %lld", have, want);
     }
     host_require_dims(h, out, origin);
-    host_point(h, out, host_pointer(h, v));
+    if (!(h->in->band && h->in->band[n->id])) host_point(h, out, host_pointer(h, v));
 }
 
 /* Dims of the pieces against those of the whole. */
@@ -293,7 +390,7 @@ void host_node(Host *h, const Node *n)
 {
     switch (n->kind) {
     case NODE_KERNEL:
-        launch(h, n);
+        kernel(h, n);
         break;
     case NODE_RESHAPE:
         reshape(h, n);

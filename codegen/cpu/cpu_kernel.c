@@ -53,13 +53,72 @@ Status cpu_kernel_prepare(Arena *arena, Module *m, const Node *n, const CpuIsa *
     TRY(nest_build(arena, m, n, expand, (void *)(uintptr_t)isa, d, &k->nest));
     TRY(cpu_planes_prepare(arena, k->nest, isa, d, &k->planes));
     if (!k->planes)
-        TRY(cpu_gemm_prepare(arena, k->nest, isa, tile, lead ? lead->gemm : NULL, d, &k->gemm));
+        TRY(cpu_gemm_prepare(arena, k->nest, isa, tile, lead ? lead->gemm : NULL, 0, d, &k->gemm));
     if (!k->planes && !k->gemm) TRY(cpu_depthwise_prepare(arena, k->nest, isa, d, &k->depthwise));
     if (lead) {
         INVARIANT(d, !lead->gemm == !k->gemm && same_abi(&lead->nest->abi, &k->nest->abi));
     }
     *out = k;
     return OK;
+}
+
+/* One stage that multiplies is for the tiles, all others for the generic loops. */
+Status cpu_kernel_prepare_band(Arena *arena, Module *m, const Node *n, int64_t band,
+                               const CpuIsa *isa, const TileChoice *tile, const CpuKernel *lead,
+                               Diag *d, CpuKernel **out)
+{
+    CpuKernel *k = ARENA_NEW(arena, CpuKernel);
+    const Stage *last = &n->kernel->stage[n->kernel->n_stage - 1];
+    void *context = (void *)(uintptr_t)isa;
+    Contraction c;
+
+    *out = NULL;
+    k->isa = isa;
+    if (n->kernel->n_stage == 1 && kernel_contraction(&m->sx, last, &c)) {
+        TRY(nest_build(arena, m, n, expand, context, d, &k->nest));
+        TRY(cpu_gemm_prepare(arena, k->nest, isa, tile, lead ? lead->gemm : NULL, band, d,
+                             &k->gemm));
+        if (!k->gemm) return OK;
+    } else {
+        TRY(nest_build_rows(arena, m, n, last->rank - 1, expand, context, d, &k->nest));
+        if (!k->nest->n_row) return OK;
+    }
+    if (lead) INVARIANT(d, same_abi(&lead->nest->abi, &k->nest->abi));
+    *out = k;
+    return OK;
+}
+
+static bool rows_of_nest(const CpuKernel *k, int operand, KernelRows *out)
+{
+    const Nest *n = k->nest;
+    int last = n->kernel->n_stage - 1, n_loop = n->n_task + 1, loop[NEST_INDICES];
+    const Stage *s = &n->kernel->stage[last];
+    DimTable *t = &n->module->dims;
+
+    *out = (KernelRows){NULL, dim_product(t, s->rank - 1, s->extent), s->extent[s->rank - 1]};
+    for (int l = 0; l < n_loop; l++)
+        loop[l] = l;
+    if (operand < 0)
+        return s->n_out == 1 &&
+               nest_goes_by_rows(k->nest, &n->stage[last], -1, n_loop, loop, out->columns);
+    for (int i = 0; i <= last; i++)
+        if (!nest_goes_by_rows(k->nest, &n->stage[i], operand, n_loop, loop, out->columns))
+            return false;
+    return true;
+}
+
+bool cpu_kernel_rows(const CpuKernel *k, int operand, KernelRows *out)
+{
+    return k->gemm ? cpu_gemm_rows(k->gemm, operand, out) : rows_of_nest(k, operand, out);
+}
+
+/* The last of the row loops alone goes on within a call. */
+bool cpu_kernel_takes_rows(const CpuKernel *k, Dim rows)
+{
+    const Nest *n = k->nest;
+
+    if (k->gemm || n->n_task == 0) return true;
+    return dim_is(dim_mod(&n->module->dims, n->stage[0].loop[n->n_task].extent, rows), 0);
 }
 
 const KernelAbi *cpu_kernel_abi(const CpuKernel *k)
@@ -461,11 +520,32 @@ static void task(CpuFn *f, LLVMValueRef t)
     outer_loop(f, n->n_task);
 }
 
+/* All tasks of a call: rows of a band. */
+static void rows_of_band(CpuFn *f)
+{
+    const Nest *n = f->nest;
+    LLVMValueRef t = f->begin, first = cpu_take(f, &t, n->stage[0].loop[n->n_task].extent);
+
+    cpu_at(f, f->level);
+    f->from[n->n_task] = first;
+    f->to[n->n_task] = LLVMBuildAdd(f->b, first, LLVMBuildSub(f->b, f->end, f->begin, ""), "");
+    for (int l = n->n_task - 1; l >= 0; l--) {
+        LLVMValueRef at = t;
+        if (l > 0) at = cpu_take(f, &t, n->stage[0].loop[l].extent);
+        cpu_loop_at(f, l, at);
+    }
+    outer_loop(f, n->n_task);
+}
+
 static void tasks(CpuFn *f)
 {
     CpuLoop loop;
 
     f->s = &f->nest->stage[0];
+    if (f->nest->n_row && f->nest->n_task > 0) {
+        rows_of_band(f);
+        return;
+    }
     if (f->nest->n_task == 0) {
         if (f->nest->block) cut(f, 0, f->begin, f->end);
         outer_loop(f, 0);

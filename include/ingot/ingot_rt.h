@@ -212,8 +212,36 @@ struct ingot_kernel_args {
     int32_t kernel;     /* index into model->kernel_names */
     int32_t backward;   /* not 0: from the last task to the first, where a kernel can; no bit of a
                            result depends on it */
-    int32_t unused;
+    int32_t kept; /* not 0: the scratch holds what the last call packed, which is wanted again; for
+                     kernels of a band alone */
 };
+
+/* Kernels that do their work a band of rows at a time, one after the other: what one makes and the
+ * next reads is never there as a whole. See codegen/bands.h. */
+enum { INGOT_BAND_KERNELS = 4, INGOT_BAND_POINTERS = 32 };
+
+typedef struct ingot_band_kernel {
+    ingot_kernel kernel;
+    void *const *ptr; /* [n_ptr] as of ingot_kernel_args; NULL at `in` and `out` */
+    const int64_t *dim;
+    int32_t n_ptr;
+    int32_t in, out; /* which ptr is what the kernel before made, and what this one makes; or -1 */
+    int32_t name;    /* index into model->kernel_names */
+    int64_t tasks;   /* for each band; 0: each row is a task */
+    int64_t row;     /* bytes of a row of what it makes for the next one */
+    int64_t scratch; /* bytes */
+} ingot_band_kernel;
+
+typedef struct ingot_bands {
+    int64_t outer, rows;   /* matrices, and rows of each */
+    int64_t band, in_task; /* rows of a band; bands of a task, which are of one matrix */
+    int64_t n_kernels;
+    ingot_band_kernel kernel[INGOT_BAND_KERNELS];
+} ingot_bands;
+
+/* A kernel whose args->ptr is an ingot_bands. A task is `in_task` bands. The scratch has room for
+ * a band of each matrix between two kernels, then for each kernel's own, all aligned to 64. */
+void ingot_rt_bands(const ingot_kernel_args *args, int64_t begin, int64_t end, void *scratch);
 
 struct ingot_call {
     const ingot_tensor *in;

@@ -9,6 +9,7 @@
  *     run n=3 c=1           symbols, scalar inputs and lengths of lists by name; all else is
  *                           seeded; open dims of an element grow with its place in the list
  *     fail 8 n=3            the run must end with this status
+ *     bands 2               at -O2 so many launches go by bands of rows (codegen/bands.h)
  *
  * Each line runs at -O0 and at -O2, with one and with three threads, twice in one instance: the
  * second run meets memory that the first has used. Integers and bools must be equal, floats to 1e-5
@@ -52,6 +53,7 @@ typedef struct Case {
     Diag diag;
     Run run[MOST_RUNS];
     int n_run, failures;
+    int bands; /* expected, or -1 */
     Module *reference;
 } Case;
 
@@ -89,9 +91,11 @@ static bool read_case(Case *c, char *text)
 
     if (!body) return false;
     *body = 0;
+    c->bands = -1;
     c->text = body + 5;
     for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
-        if (line[0] != ';' && (c->n_run == MOST_RUNS || !read_run(&c->run[c->n_run++], line)))
+        if (line[0] != ';' && sscanf(line, "bands %d", &c->bands) != 1 &&
+            (c->n_run == MOST_RUNS || !read_run(&c->run[c->n_run++], line)))
             return false;
     return c->n_run > 0;
 }
@@ -301,6 +305,9 @@ static Status build(Case *c, int level, const char *path)
     TRY(graph_parse(c->arena, c->text, c->file, &m, &c->diag));
     TRY(pass_run_all(m, &p, &c->diag));
     TRY(codegen_compile(m, &o, c->arena, &code, &c->diag));
+    if (level && c->bands >= 0 && code.plan.n_bands != c->bands)
+        complain(c, NULL, level,
+                 "launches by bands:", arena_printf(c->arena, "%d", code.plan.n_bands));
     in.n_objects = code.n_object;
     in.weights = code.weights;
     for (int i = 0; i < code.n_object; i++)

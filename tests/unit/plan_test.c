@@ -25,7 +25,7 @@ static void world_plan(World *w)
 {
     w->m->output_name = ARENA_ARRAY(w->arena, const char *, w->m->main->n_result);
     CHECK(w->b.status == OK);
-    CHECK(plan_memory(w->m, w->arena, &w->plan, &w->diag) == OK);
+    CHECK(plan_memory(w->m, NULL, w->arena, &w->plan, &w->diag) == OK);
 }
 
 static Value *input(World *w, int64_t rows)

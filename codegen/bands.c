@@ -1,0 +1,182 @@
+/* bands.c: which kernels may go through their rows together, and how many rows at a time. */
+#include "codegen/bands.h"
+
+#include "codegen/nest.h"
+
+enum {
+    BAND_ROWS = 56,         /* a multiple of the heights of tiles: 14, 8, 7, 4 */
+    BAND_BYTES = 768 << 10, /* of all rows between kernels: half as many rows where they are more */
+    TASK_ROWS = 512,        /* packing is worth while for so many */
+    LEAST_BYTES = 1 << 20   /* matrices that are in the cache anyway */
+};
+
+static bool is_product(Module *m, const Node *n)
+{
+    Contraction c;
+
+    return n->kernel->n_stage == 1 && kernel_contraction(&m->sx, &n->kernel->stage[0], &c);
+}
+
+/* The kernel whose only result n's operand k is, where nobody else reads that. */
+static const Node *maker(const Node *n, int k)
+{
+    const Value *v = n->in[k];
+
+    for (int i = 0; i < n->n_in; i++)
+        if (i != k && n->in[i] == v) return NULL;
+    while (v && v->uses == 1 && v->def && v->def->kind == NODE_RESHAPE)
+        v = v->def->in[0];
+    if (!v || v->uses != 1 || !v->def || v->def->kind != NODE_KERNEL || v->def->n_out != 1)
+        return NULL;
+    return v->def->parent == n->parent ? v->def : NULL;
+}
+
+/* The one before n, which reads `operand` of it. */
+static const Node *before(Module *m, const Node *n, int *operand)
+{
+    for (int k = 0; k < n->n_in; k++) {
+        const Node *x = n->in[k] ? maker(n, k) : NULL;
+        const Value *v = x ? x->out[0] : NULL;
+        if (!v || v->type.rank < 2 || (is_product(m, n) && is_product(m, x))) continue;
+        *operand = k;
+        return x;
+    }
+    return NULL;
+}
+
+static int64_t sat(int64_t a, int64_t b)
+{
+    int64_t r;
+    return __builtin_mul_overflow(a, b, &r) ? INT64_MAX : r;
+}
+
+static int64_t elements(const Value *v)
+{
+    int64_t n = dtype_bytes(v->type.dtype);
+
+    for (int i = 0; i < v->type.rank; i++)
+        n = sat(n, nest_guess(v->type.dim[i]));
+    return n;
+}
+
+static bool is_open(const Value *v)
+{
+    for (int i = 0; i < v->type.rank; i++)
+        if (!dim_is_const(v->type.dim[i])) return true;
+    return false;
+}
+
+/* Whether the matrices are large enough, or may be. */
+static bool is_large(const Value *v)
+{
+    return is_open(v) || elements(v) >= LEAST_BYTES;
+}
+
+static int64_t rows_of_band(const Band *b)
+{
+    int64_t bytes = 0;
+
+    for (int i = 0; i + 1 < b->n; i++) {
+        const Value *v = b->node[i]->out[0];
+        if (is_open(v)) return BAND_ROWS / 2;
+        bytes += BAND_ROWS * sat(v->type.dim[v->type.rank - 1]->value, dtype_bytes(v->type.dtype));
+    }
+    return bytes > BAND_BYTES ? BAND_ROWS / 2 : BAND_ROWS;
+}
+
+typedef struct Search {
+    Module *m;
+    Arena *arena;
+    Band **of;
+} Search;
+
+static void mark(Search *s, Band *b)
+{
+    for (int i = 0; i < b->n; i++) {
+        s->of[b->node[i]->id] = b;
+        if (i == 0) continue;
+        for (const Node *n = b->node[i]->in [b->in[i]]->def; n != b->node[i - 1]; n = n->in[0]->def)
+            s->of[n->id] = b;
+    }
+}
+
+/* From the last product back to the first. */
+static Status look(void *context, Node *last)
+{
+    Search *s = context;
+    Band b = {.n = 1}, *kept;
+    const Node *n = last;
+
+    if (n->kind != NODE_KERNEL || !is_product(s->m, n)) return OK;
+    b.node[INGOT_BAND_KERNELS - 1] = n;
+    do {
+        int at = INGOT_BAND_KERNELS - b.n;
+        if (at == 0) return OK;
+        n = before(s->m, n, &b.in[at]);
+        if (!n || s->of[n->id]) return OK;
+        b.node[at - 1] = n;
+        b.n++;
+    } while (!is_product(s->m, n));
+    if (!is_large(n->out[0])) return OK;
+    kept = ARENA_NEW(s->arena, Band);
+    *kept = (Band){.n = b.n};
+    for (int i = 0; i < b.n; i++) {
+        kept->node[i] = b.node[INGOT_BAND_KERNELS - b.n + i];
+        kept->in[i] = i ? b.in[INGOT_BAND_KERNELS - b.n + i] : -1;
+    }
+    kept->rows = rows_of_band(kept);
+    kept->in_task = (TASK_ROWS + kept->rows - 1) / kept->rows;
+    mark(s, kept);
+    return OK;
+}
+
+Status bands_find(Module *m, Arena *arena, Band ***out, Diag *d)
+{
+    Search s = {m, arena, arena_try(arena, (size_t)m->next_id + 1, sizeof(Band *))};
+
+    if (!s.of) return diag(d, ERR_LIMIT, (Where){.file = m->file}, "out of memory");
+    analysis_uses(m);
+    *out = s.of;
+    return module_visit(m, look, &s);
+}
+
+void bands_drop(Band **of, const Band *b)
+{
+    for (int i = 0; i < b->n; i++) {
+        of[b->node[i]->id] = NULL;
+        if (i == 0) continue;
+        for (const Node *n = b->node[i]->in [b->in[i]]->def; n != b->node[i - 1]; n = n->in[0]->def)
+            of[n->id] = NULL;
+    }
+}
+
+static Dim aligned(DimTable *t, Dim bytes)
+{
+    return dim_mul_c(t, dim_ceil_div(t, bytes, dim_const(t, 64)), 64);
+}
+
+bool bands_measure(Module *m, Band *b, const KernelAbi *const *abi, const KernelRows *made,
+                   const KernelRows *read)
+{
+    DimTable *t = &m->dims;
+    Dim all = dim_mul(t, made[0].outer, made[0].rows), bands, scratch = dim_const(t, 0);
+    int last = b->n - 1;
+
+    b->shape = made[0];
+    if (read[last].outer != made[0].outer || read[last].rows != made[0].rows) return false;
+    for (int i = 0; i < last; i++) {
+        const Value *v = b->node[i]->out[0];
+        if (i > 0 && (made[i].rows != all || read[i].rows != all)) return false;
+        if (made[i].columns != read[i + 1].columns) return false;
+        b->row[i] = dim_mul_c(t, made[i].columns, dtype_bytes(v->type.dtype));
+        scratch = dim_add(t, scratch, aligned(t, dim_mul_c(t, b->row[i], b->rows)));
+    }
+    for (int i = 0; i <= last; i++) {
+        scratch = dim_add(t, scratch, aligned(t, abi[i]->scratch));
+        if (abi[i]->n_in + abi[i]->n_out + abi[i]->n_pack > INGOT_BAND_POINTERS) return false;
+    }
+    bands = dim_ceil_div(t, b->shape.rows, dim_const(t, b->rows));
+    b->scratch = scratch;
+    b->tasks = dim_mul(t, b->shape.outer, dim_ceil_div(t, bands, dim_const(t, b->in_task)));
+    return true;
+}
