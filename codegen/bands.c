@@ -7,6 +7,8 @@ enum {
     BAND_ROWS = 56,         /* a multiple of the heights of tiles: 14, 8, 7, 4 */
     BAND_BYTES = 768 << 10, /* of all rows between kernels: half as many rows where they are more */
     TASK_ROWS = 512,        /* packing is worth while for so many */
+    PACKING = 4,            /* takes as long as so many rows */
+    WORTH_A_PART = 2000,    /* elements of matrices: about 2 us */
     LEAST_BYTES = 1 << 20   /* matrices that are in the cache anyway */
 };
 
@@ -177,6 +179,9 @@ bool bands_measure(Module *m, Band *b, const KernelAbi *const *abi, const Kernel
     }
     bands = dim_ceil_div(t, b->shape.rows, dim_const(t, b->rows));
     b->scratch = scratch;
+    b->grain = dim_add_c(t, dim_min(t, b->shape.rows, dim_const(t, TASK_ROWS)), PACKING);
+    b->grain = dim_mul(t, b->grain, b->shape.columns);
+    b->grain = dim_max(t, dim_div(t, dim_const(t, WORTH_A_PART), b->grain), dim_const(t, 1));
     b->tasks = dim_mul(t, b->shape.outer, dim_ceil_div(t, bands, dim_const(t, b->in_task)));
     return true;
 }

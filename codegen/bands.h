@@ -26,7 +26,7 @@ typedef struct Band {
     int64_t in_task;             /* bands of a task */
     KernelRows shape;            /* of the matrices; columns: of the first */
     Dim row[INGOT_BAND_KERNELS]; /* bytes of a row of what each makes for the next one */
-    Dim tasks, scratch;          /* of the launch */
+    Dim tasks, grain, scratch;   /* of the launch */
 } Band;
 
 /* What may be a band, by Node.id of all nodes in it, views between its kernels included; NULL:

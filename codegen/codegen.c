@@ -256,8 +256,7 @@ static Status try_band(Compile *c, Band *b)
         kernel_key(c, n, b, key);
         TRY(prepare_level(c, n, b, 0, tile_choice_of(c->o->tune, key), NULL, &kernel));
         fits = kernel && (i == 0 || cpu_kernel_rows(kernel, b->in[i], &read[i])) &&
-               (i == b->n - 1 || cpu_kernel_rows(kernel, -1, &made[i])) &&
-               cpu_kernel_takes_rows(kernel, made[0].rows);
+               (i == b->n - 1 || cpu_kernel_rows(kernel, -1, &made[i]));
         if (fits) abi[i] = cpu_kernel_abi(kernel);
     }
     if (!fits || !bands_measure(c->m, b, abi, made, read)) bands_drop(c->band, b);

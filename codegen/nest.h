@@ -89,8 +89,7 @@ typedef struct Nest {
                       have room for so many, local_step bytes apart */
     Dim blocks;    /* of loop n_task; NULL when block is 0 */
     bool serial;   /* one task, in row-major order */
-    int n_row; /* 0, or, in a band: indices [0, n_row) are the rows, each of them a task; a call is
-                  for rows that differ in the last of their loops alone */
+    int n_row;     /* 0, or, in a band: indices [0, n_row) are the rows, each of them a task */
     const uint8_t *group; /* NULL, or by index: indices of different groups are never merged */
     KernelAbi abi;
 } Nest;

@@ -665,30 +665,31 @@ static void pack_columns(GemmTask *t)
     (g->open ? gemm_emit_pack_open : gemm_emit_pack_b)(f, g, t->scratch_b, t->n0, t->n1);
 }
 
-/* An i32 of the arguments that is not 0. */
-static LLVMValueRef argument_set(CpuFn *f, int64_t offset)
+/* An i32 of the arguments. */
+static LLVMValueRef argument(CpuFn *f, size_t offset)
 {
-    LLVMValueRef at = cpu_i64(f->m, offset), p;
+    LLVMValueRef at = cpu_i64(f->m, (int64_t)offset);
 
     cpu_at(f, 0);
-    p = LLVMBuildGEP2(f->b, f->m->i8, f->args, &at, 1, "");
-    p = LLVMBuildLoad2(f->b, f->m->i32, p, "");
-    return LLVMBuildICmp(f->b, LLVMIntNE, p, cpu_i32(f->m, 0), "");
+    return LLVMBuildLoad2(f->b, f->m->i32, LLVMBuildGEP2(f->b, f->m->i8, f->args, &at, 1, ""), "");
 }
 
-/* Each block of columns has a place of its own; the first band of a matrix fills it. */
+/* Each block of columns has a place of its own, which the first band of a matrix fills; unless
+ * there is one band alone. */
 static void pack_for_band(GemmTask *t)
 {
     CpuFn *f = t->f;
-    LLVMValueRef kept = argument_set(f, (int64_t)offsetof(ingot_kernel_args, kept)), at, size;
+    LLVMValueRef packs = argument(f, offsetof(ingot_kernel_args, packs)), at, size, pass;
     CpuIf c;
 
     size = cpu_dim(f, t->g->block_size);
     cpu_at(f, f->level);
     at = LLVMBuildUDiv(f->b, t->n0, cpu_i64(f->m, t->g->block_n), "");
     at = gemm_mul(f, at, size);
+    pass = LLVMBuildICmp(f->b, LLVMIntEQ, packs, cpu_i32(f->m, INGOT_PACK_PASS), "");
+    at = LLVMBuildSelect(f->b, pass, cpu_i64(f->m, 0), at, "");
     t->scratch_b = LLVMBuildGEP2(f->b, f->m->i8, f->scratch, &at, 1, "");
-    c = cpu_if_open(f, LLVMBuildNot(f->b, kept, ""));
+    c = cpu_if_open(f, LLVMBuildICmp(f->b, LLVMIntNE, packs, cpu_i32(f->m, INGOT_PACK_KEPT), ""));
     pack_columns(t);
     cpu_if_close(f, &c);
 }
@@ -711,7 +712,8 @@ static LLVMValueRef turned(GemmTask *t, LLVMValueRef number)
     LLVMValueRef flag, other;
 
     if (!t->g->alternates) return number;
-    flag = argument_set(f, (int64_t)offsetof(ingot_kernel_args, backward));
+    flag = argument(f, offsetof(ingot_kernel_args, backward));
+    flag = LLVMBuildICmp(f->b, LLVMIntNE, flag, cpu_i32(f->m, 0), "");
     cpu_at(f, f->level);
     other = LLVMBuildSub(f->b, gemm_add(f, f->begin, f->end), number, "");
     other = LLVMBuildSub(f->b, other, cpu_i64(f->m, 1), "");

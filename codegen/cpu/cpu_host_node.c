@@ -112,6 +112,7 @@ static void band_kernel(Host *h, const Band *b, int i, LLVMValueRef to)
     put_i32(h, to, offsetof(ingot_band_kernel, in), b->in[i]);
     put_i32(h, to, offsetof(ingot_band_kernel, out), within ? e->abi->n_in : -1);
     put_i32(h, to, offsetof(ingot_band_kernel, name), e->name);
+    put_i32(h, to, offsetof(ingot_band_kernel, origin), host_origin(h, n));
     put_value(h, to, offsetof(ingot_band_kernel, tasks),
               host_dim(h, e->abi->of_band ? e->abi->of_band : none));
     put_value(h, to, offsetof(ingot_band_kernel, row), host_dim(h, within ? b->row[i] : none));
@@ -122,7 +123,7 @@ static void launch_band(Host *h, const Band *b)
 {
     const Node *n = b->node[b->n - 1];
     int origin = host_origin(h, n);
-    LLVMValueRef to = h->bands, tasks, scratch;
+    LLVMValueRef to = h->bands, tasks, grain, scratch;
 
     make_results(h, n);
     for (int i = 0; i < b->n; i++)
@@ -136,6 +137,7 @@ static void launch_band(Host *h, const Band *b)
     put_value(h, to, offsetof(ingot_bands, in_task), host_i64(h, b->in_task));
     put_value(h, to, offsetof(ingot_bands, n_kernels), host_i64(h, b->n));
     tasks = host_dim(h, b->tasks);
+    grain = host_dim(h, b->grain);
     scratch = host_dim(h, b->scratch);
     host_check(h, origin);
     put_value(h, h->band_args, offsetof(ingot_kernel_args, call), h->call);
@@ -143,7 +145,7 @@ static void launch_band(Host *h, const Band *b)
     put_i32(h, h->band_args, offsetof(ingot_kernel_args, origin), origin);
     put_i32(h, h->band_args, offsetof(ingot_kernel_args, kernel), -1);
     put_i32(h, h->band_args, offsetof(ingot_kernel_args, backward), 0);
-    parallel(h, host_kernel(h, "ingot_rt_bands"), h->band_args, tasks, host_i64(h, 1), scratch);
+    parallel(h, host_kernel(h, "ingot_rt_bands"), h->band_args, tasks, grain, scratch);
 }
 
 /* A kernel that is part of a band is launched with the last one. */

@@ -112,15 +112,6 @@ bool cpu_kernel_rows(const CpuKernel *k, int operand, KernelRows *out)
     return k->gemm ? cpu_gemm_rows(k->gemm, operand, out) : rows_of_nest(k, operand, out);
 }
 
-/* The last of the row loops alone goes on within a call. */
-bool cpu_kernel_takes_rows(const CpuKernel *k, Dim rows)
-{
-    const Nest *n = k->nest;
-
-    if (k->gemm || n->n_task == 0) return true;
-    return dim_is(dim_mod(&n->module->dims, n->stage[0].loop[n->n_task].extent, rows), 0);
-}
-
 const KernelAbi *cpu_kernel_abi(const CpuKernel *k)
 {
     return &k->nest->abi;
@@ -520,21 +511,29 @@ static void task(CpuFn *f, LLVMValueRef t)
     outer_loop(f, n->n_task);
 }
 
-/* All tasks of a call: rows of a band. */
+/* All tasks of a call, rows of one band: points of the last loop, for one or several of the loops
+ * around it. */
 static void rows_of_band(CpuFn *f)
 {
     const Nest *n = f->nest;
-    LLVMValueRef t = f->begin, first = cpu_take(f, &t, n->stage[0].loop[n->n_task].extent);
+    LLVMValueRef extent = cpu_dim(f, n->stage[0].loop[n->n_task].extent), from, to, first, t;
+    CpuLoop loop;
 
     cpu_at(f, f->level);
-    f->from[n->n_task] = first;
-    f->to[n->n_task] = LLVMBuildAdd(f->b, first, LLVMBuildSub(f->b, f->end, f->begin, ""), "");
-    for (int l = n->n_task - 1; l >= 0; l--) {
-        LLVMValueRef at = t;
-        if (l > 0) at = cpu_take(f, &t, n->stage[0].loop[l].extent);
-        cpu_loop_at(f, l, at);
-    }
+    from = LLVMBuildUDiv(f->b, f->begin, extent, "");
+    to = LLVMBuildUDiv(f->b, LLVMBuildSub(f->b, f->end, cpu_i64(f->m, 1), ""), extent, "");
+    to = LLVMBuildAdd(f->b, to, cpu_i64(f->m, 1), "");
+    loop = cpu_loop_open(f, from, to, 1, 0, NULL);
+    cpu_at(f, f->level);
+    first = LLVMBuildMul(f->b, loop.index, extent, "");
+    f->from[n->n_task] =
+        cpu_call2(f, "llvm.smax", LLVMBuildSub(f->b, f->begin, first, ""), cpu_i64(f->m, 0));
+    f->to[n->n_task] = cpu_call2(f, "llvm.smin", LLVMBuildSub(f->b, f->end, first, ""), extent);
+    t = loop.index;
+    for (int l = n->n_task - 1; l >= 0; l--)
+        cpu_loop_at(f, l, l > 0 ? cpu_take(f, &t, n->stage[0].loop[l].extent) : t);
     outer_loop(f, n->n_task);
+    cpu_loop_close(f, &loop, NULL);
 }
 
 static void tasks(CpuFn *f)

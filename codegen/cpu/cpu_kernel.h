@@ -25,8 +25,6 @@ Status cpu_kernel_prepare_band(Arena *arena, Module *m, const Node *n, int64_t b
 /* Of such a kernel: how it goes through operand `operand`, or its result where that is -1; false:
  * not by rows. `outer` is NULL where only the product with `rows` is known. */
 bool cpu_kernel_rows(const CpuKernel *k, int operand, KernelRows *out);
-/* Whether a band of so many rows lies within what one call can do. */
-bool cpu_kernel_takes_rows(const CpuKernel *k, Dim rows);
 /* Complete after prepare; does not change with emit. */
 const KernelAbi *cpu_kernel_abi(const CpuKernel *k);
 /* A contraction on register tiles (cpu_gemm.h), not the generic loops. */

@@ -212,8 +212,14 @@ struct ingot_kernel_args {
     int32_t kernel;     /* index into model->kernel_names */
     int32_t backward;   /* not 0: from the last task to the first, where a kernel can; no bit of a
                            result depends on it */
-    int32_t kept; /* not 0: the scratch holds what the last call packed, which is wanted again; for
-                     kernels of a band alone */
+    int32_t packs;      /* INGOT_PACK_..., for kernels of a band alone */
+};
+
+/* What a kernel packs of an operand that all bands of a matrix share. */
+enum {
+    INGOT_PACK_KEEP, /* a place for each block of it: the next call wants them */
+    INGOT_PACK_KEPT, /* the last call did: nothing to pack */
+    INGOT_PACK_PASS  /* nobody else wants them: one place for all */
 };
 
 /* Kernels that do their work a band of rows at a time, one after the other: what one makes and the
@@ -225,8 +231,10 @@ typedef struct ingot_band_kernel {
     void *const *ptr; /* [n_ptr] as of ingot_kernel_args; NULL at `in` and `out` */
     const int64_t *dim;
     int32_t n_ptr;
-    int32_t in, out; /* which ptr is what the kernel before made, and what this one makes; or -1 */
-    int32_t name;    /* index into model->kernel_names */
+    int32_t in, out;      /* which ptr is what the kernel before made, and what this one makes; or
+                             -1 */
+    int32_t name, origin; /* as of ingot_kernel_args */
+    int32_t unused;
     int64_t tasks;   /* for each band; 0: each row is a task */
     int64_t row;     /* bytes of a row of what it makes for the next one */
     int64_t scratch; /* bytes */
@@ -239,8 +247,10 @@ typedef struct ingot_bands {
     ingot_band_kernel kernel[INGOT_BAND_KERNELS];
 } ingot_bands;
 
-/* A kernel whose args->ptr is an ingot_bands. A task is `in_task` bands. The scratch has room for
- * a band of each matrix between two kernels, then for each kernel's own, all aligned to 64. */
+/* A kernel whose args->ptr is an ingot_bands. A task is `in_task` bands of a matrix; matrices of
+ * one band go through the kernels several at once, as many as have no more rows than a band. The
+ * scratch has room for a band of each matrix between two kernels, then for each kernel's own, all
+ * aligned to 64. */
 void ingot_rt_bands(const ingot_kernel_args *args, int64_t begin, int64_t end, void *scratch);
 
 struct ingot_call {

@@ -27,7 +27,7 @@ static void make(const ingot_kernel_args *a, int64_t begin, int64_t end, void *s
     for (int64_t t = begin; t < end; t++) {
         int64_t band = t / 2 % 3, o = t / 2 / 3, first = band * BAND;
         int64_t last = first + BAND > ROWS ? ROWS : first + BAND;
-        s->packs[t / 2] += a->kept == 0;
+        s->packs[t / 2] += a->packs == INGOT_PACK_KEEP;
         for (int64_t r = o * ROWS + first; r < o * ROWS + last; r++) {
             s->made[r]++;
             for (int64_t c = t % 2; c < COLUMNS; c += 2)
