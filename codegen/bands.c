@@ -39,7 +39,8 @@ static const Node *before(Module *m, const Node *n, int *operand)
     for (int k = 0; k < n->n_in; k++) {
         const Node *x = n->in[k] ? maker(n, k) : NULL;
         const Value *v = x ? x->out[0] : NULL;
-        if (!v || v->type.rank < 2 || (is_product(m, n) && is_product(m, x))) continue;
+        if (!v || v->type.rank < 2 || dtype_bits(v->type.dtype) < 8) continue;
+        if (is_product(m, n) && is_product(m, x)) continue;
         *operand = k;
         return x;
     }
@@ -52,7 +53,7 @@ static int64_t sat(int64_t a, int64_t b)
     return __builtin_mul_overflow(a, b, &r) ? INT64_MAX : r;
 }
 
-static int64_t elements(const Value *v)
+static int64_t bytes_of(const Value *v)
 {
     int64_t n = dtype_bytes(v->type.dtype);
 
@@ -71,7 +72,7 @@ static bool is_open(const Value *v)
 /* Whether the matrices are large enough, or may be. */
 static bool is_large(const Value *v)
 {
-    return is_open(v) || elements(v) >= LEAST_BYTES;
+    return is_open(v) || bytes_of(v) >= LEAST_BYTES;
 }
 
 static int64_t rows_of_band(const Band *b)
@@ -92,13 +93,17 @@ typedef struct Search {
     Band **of;
 } Search;
 
-static void mark(Search *s, Band *b)
+/* All nodes of b, and the views between them, belong to `to`. */
+static void mark(Band **of, const Band *b, Band *to)
 {
-    for (int i = 0; i < b->n; i++) {
-        s->of[b->node[i]->id] = b;
-        if (i == 0) continue;
-        for (const Node *n = b->node[i]->in [b->in[i]]->def; n != b->node[i - 1]; n = n->in[0]->def)
-            s->of[n->id] = b;
+    const Node *last = b->node[b->n - 1];
+
+    of[b->node[0]->id] = to;
+    for (int i = b->n - 1; i > 0; last = b->node[--i]) {
+        const Value *v = last->in[b->in[i]];
+        of[last->id] = to;
+        for (; v->def != b->node[i - 1]; v = v->def->in[0])
+            of[v->def->id] = to;
     }
 }
 
@@ -128,7 +133,7 @@ static Status look(void *context, Node *last)
     }
     kept->rows = rows_of_band(kept);
     kept->in_task = (TASK_ROWS + kept->rows - 1) / kept->rows;
-    mark(s, kept);
+    mark(s->of, kept, kept);
     return OK;
 }
 
@@ -144,12 +149,7 @@ Status bands_find(Module *m, Arena *arena, Band ***out, Diag *d)
 
 void bands_drop(Band **of, const Band *b)
 {
-    for (int i = 0; i < b->n; i++) {
-        of[b->node[i]->id] = NULL;
-        if (i == 0) continue;
-        for (const Node *n = b->node[i]->in [b->in[i]]->def; n != b->node[i - 1]; n = n->in[0]->def)
-            of[n->id] = NULL;
-    }
+    mark(of, b, NULL);
 }
 
 static Dim aligned(DimTable *t, Dim bytes)

@@ -38,8 +38,8 @@ static void run_kernel(const Bands *s, int i, int64_t first, const int64_t *rows
                        const int64_t *bands, int32_t packs)
 {
     const ingot_band_kernel *k = &s->x->kernel[i];
-    const int64_t *range = k->tasks ? bands : rows;
-    int64_t unit = k->tasks ? k->tasks : 1;
+    const int64_t *range = k->tasks < 0 ? rows : bands;
+    int64_t unit = k->tasks < 0 ? 1 : k->tasks;
     void *ptr[INGOT_BAND_POINTERS];
     ingot_kernel_args own = {.call = s->args->call,
                              .ptr = ptr,

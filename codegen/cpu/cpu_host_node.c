@@ -114,7 +114,7 @@ static void band_kernel(Host *h, const Band *b, int i, LLVMValueRef to)
     put_i32(h, to, offsetof(ingot_band_kernel, name), e->name);
     put_i32(h, to, offsetof(ingot_band_kernel, origin), host_origin(h, n));
     put_value(h, to, offsetof(ingot_band_kernel, tasks),
-              host_dim(h, e->abi->of_band ? e->abi->of_band : none));
+              e->abi->of_band ? host_dim(h, e->abi->of_band) : host_i64(h, -1));
     put_value(h, to, offsetof(ingot_band_kernel, row), host_dim(h, within ? b->row[i] : none));
     put_value(h, to, offsetof(ingot_band_kernel, scratch), host_dim(h, e->abi->scratch));
 }

@@ -235,7 +235,7 @@ typedef struct ingot_band_kernel {
                              -1 */
     int32_t name, origin; /* as of ingot_kernel_args */
     int32_t unused;
-    int64_t tasks;   /* for each band; 0: each row is a task */
+    int64_t tasks;   /* for each band; -1: each row is a task */
     int64_t row;     /* bytes of a row of what it makes for the next one */
     int64_t scratch; /* bytes */
 } ingot_band_kernel;

@@ -89,6 +89,7 @@ int main(void)
     b.kernel[1] = (ingot_band_kernel){.kernel = change,
                                       .ptr = ptr1,
                                       .n_ptr = 3,
+                                      .tasks = -1,
                                       .in = 2,
                                       .out = 1,
                                       .row = COLUMNS * sizeof(double)};
