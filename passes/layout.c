@@ -373,6 +373,23 @@ static bool is_free(const Kernel *k)
     return true;
 }
 
+static bool multiplies(const Stage *s)
+{
+    for (int i = 0; i < s->n_acc; i++)
+        if (s->acc[i].monoid == MONOID_DOT) return true;
+    return false;
+}
+
+/* What was contiguous along the reduction may now be along the domain. The sums of a product whose
+ * results keep their order are left as they are: its operands are packed. */
+static void order_sums(Node *n, bool is_plain)
+{
+    Stage *s = &n->kernel->stage[0];
+
+    if (!s->n_reduce || (is_plain && multiplies(s))) return;
+    s->order = layout_sums_along(n) ? ORDER_LANES64 : ORDER_CHAIN;
+}
+
 static Status kernel(Layouts *x, Node *n)
 {
     Kernel *k = n->kernel;
@@ -393,9 +410,7 @@ static Status kernel(Layouts *x, Node *n)
     domain = layout_following(n, order_of, x);
     if (layout_hides_product(n, &domain)) domain = plain_order(domain.n);
     rewrite_kernel(x, n, &domain, NULL);
-    /* what was contiguous along the reduction now is along the domain */
-    if (n->kernel->stage[0].n_reduce && !order_is_plain(&domain))
-        n->kernel->stage[0].order = layout_sums_along(n) ? ORDER_LANES64 : ORDER_CHAIN;
+    order_sums(n, order_is_plain(&domain));
     return OK;
 }
 
