@@ -1,7 +1,7 @@
 /* bands.c: which kernels may go through their rows together, and how many rows at a time. */
 #include "codegen/bands.h"
 
-#include "codegen/nest.h"
+#include "codegen/plan.h"
 
 enum {
     BAND_ROWS = 56,         /* a multiple of the heights of tiles: 14, 8, 7, 4 */
@@ -47,32 +47,10 @@ static const Node *before(Module *m, const Node *n, int *operand)
     return NULL;
 }
 
-static int64_t sat(int64_t a, int64_t b)
-{
-    int64_t r;
-    return __builtin_mul_overflow(a, b, &r) ? INT64_MAX : r;
-}
-
-static int64_t bytes_of(const Value *v)
-{
-    int64_t n = dtype_bytes(v->type.dtype);
-
-    for (int i = 0; i < v->type.rank; i++)
-        n = sat(n, nest_guess(v->type.dim[i]));
-    return n;
-}
-
-static bool is_open(const Value *v)
-{
-    for (int i = 0; i < v->type.rank; i++)
-        if (!dim_is_const(v->type.dim[i])) return true;
-    return false;
-}
-
 /* Whether the matrices are large enough, or may be. */
 static bool is_large(const Value *v)
 {
-    return is_open(v) || bytes_of(v) >= LEAST_BYTES;
+    return plan_bytes(v) < 0 || plan_bytes(v) >= LEAST_BYTES;
 }
 
 static int64_t rows_of_band(const Band *b)
@@ -81,8 +59,9 @@ static int64_t rows_of_band(const Band *b)
 
     for (int i = 0; i + 1 < b->n; i++) {
         const Value *v = b->node[i]->out[0];
-        if (is_open(v)) return BAND_ROWS / 2;
-        bytes += BAND_ROWS * sat(v->type.dim[v->type.rank - 1]->value, dtype_bytes(v->type.dtype));
+        Dim columns = v->type.dim[v->type.rank - 1];
+        if (plan_bytes(v) < 0 || columns->value > BAND_BYTES) return BAND_ROWS / 2;
+        bytes += BAND_ROWS * columns->value * dtype_bytes(v->type.dtype);
     }
     return bytes > BAND_BYTES ? BAND_ROWS / 2 : BAND_ROWS;
 }

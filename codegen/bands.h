@@ -38,6 +38,11 @@ void bands_drop(Band **of, const Band *b);
 bool bands_measure(Module *m, Band *b, const KernelAbi *const *abi, const KernelRows *made,
                    const KernelRows *read);
 
+static inline const Band *band_of(Band *const *of, const Node *n)
+{
+    return of ? of[n->id] : NULL;
+}
+
 static inline bool band_ends(const Band *b, const Node *n)
 {
     return b->node[b->n - 1] == n;

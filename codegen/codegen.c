@@ -280,8 +280,7 @@ static Status prepare_node(void *context, Node *n)
     if (n->kind != NODE_KERNEL) return OK;
     e = ARENA_NEW(c->arena, EntryKernel);
     e->name = c->n_name;
-    TRY(c->o->c_source ? prepare_c(c, n, e)
-                       : prepare_machine(c, n, c->band ? c->band[n->id] : NULL, e));
+    TRY(c->o->c_source ? prepare_c(c, n, e) : prepare_machine(c, n, band_of(c->band, n), e));
     packed = ARENA_ARRAY(c->arena, int64_t, e->abi->n_pack);
     for (int k = 0; k < e->abi->n_pack; k++)
         TRY(add_weights(c, &e->abi->pack[k], &packed[k]));

@@ -162,7 +162,7 @@ NestLace nest_lace(const Nest *n, int index, const Sx *load, const Affine *x);
  * elements, one after the other: loop[0 .. n_loop) count the rows, and no other loop leaves one. */
 bool nest_goes_by_rows(Nest *n, const NestStage *s, int operand, int n_loop, const int *loop,
                        Dim columns);
-bool nest_reads(const Nest *n, const NestStage *s, int operand);
+bool nest_reads(const NestStage *s, int operand);
 /* Whether a load can be read along loop w and transposed in tiles, where lanes run along loop v. */
 bool nest_transposes(const NestStage *s, const Sx *load, int v, int w);
 

@@ -324,31 +324,15 @@ static bool is_by_rows(Nest *n, const NestStage *s, const Affine *x, int n_loop,
     return true;
 }
 
-typedef struct Reads {
-    int operand;
-    bool any;
-} Reads;
-
-static void look_for_load(void *context, const Sx *e)
+bool nest_reads(const NestStage *s, int operand)
 {
-    Reads *r = context;
-    r->any |= e->op == SX_LOAD && e->src == r->operand;
-}
+    size_t i = 0;
+    const void *key;
+    void *x;
 
-bool nest_reads(const Nest *n, const NestStage *s, int operand)
-{
-    Reads r = {operand, false};
-    SxTable *t = &n->module->sx;
-
-    for (int a = 0; a < s->stage->n_acc; a++) {
-        sx_visit(t, s->stage->acc[a].body, look_for_load, &r);
-        if (s->stage->acc[a].body2) sx_visit(t, s->stage->acc[a].body2, look_for_load, &r);
-    }
-    for (int j = 0; j < s->stage->n_out; j++) {
-        sx_visit(t, s->value[j], look_for_load, &r);
-        if (s->stage->out[j].dst_guard) sx_visit(t, s->stage->out[j].dst_guard, look_for_load, &r);
-    }
-    return r.any;
+    while (map_next(&s->address, &i, &key, &x))
+        if (((const Sx *)key)->op == SX_LOAD && ((const Sx *)key)->src == operand) return true;
+    return false;
 }
 
 bool nest_goes_by_rows(Nest *n, const NestStage *s, int operand, int n_loop, const int *loop,

@@ -119,15 +119,10 @@ static void number_region(Planner *p, const Region *r)
     }
 }
 
-static const Band *band_of(const Planner *p, const Node *n)
-{
-    return p->bands ? p->bands[n->id] : NULL;
-}
-
 /* Whether all that n makes stays within a band. */
 static bool is_within_band(const Planner *p, const Node *n)
 {
-    const Band *b = band_of(p, n);
+    const Band *b = band_of(p->bands, n);
     return b && !band_ends(b, n);
 }
 
@@ -135,7 +130,7 @@ static bool is_within_band(const Planner *p, const Node *n)
 static Status delay(void *context, Node *n)
 {
     Planner *p = context;
-    const Band *b = band_of(p, n);
+    const Band *b = band_of(p->bands, n);
 
     if (b && band_ends(b, n)) p->plan->n_bands++;
     if (b) p->start[n->id] = p->start[b->node[b->n - 1]->id];
@@ -509,7 +504,7 @@ static void plan_in_place(Planner *p, const Node *n)
 {
     const Stage *s = &n->kernel->stage[0];
 
-    if (band_of(p, n) || n->kernel->n_stage != 1 || s->scan_axis >= 0 || s->n_out != 1 ||
+    if (band_of(p->bands, n) || n->kernel->n_stage != 1 || s->scan_axis >= 0 || s->n_out != 1 ||
         s->out[0].dst || n->n_out != 1 || !n->out[0] || life_of(p, n->out[0])->buffer >= 0)
         return;
     for (int k = 0; k < n->n_in; k++) {

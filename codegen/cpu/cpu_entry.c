@@ -27,7 +27,7 @@ static Status measure(void *context, Node *n)
 
     if (n->kind == NODE_KERNEL) {
         const KernelAbi *abi = h->in->kernel[n->id]->abi;
-        if (h->in->band && h->in->band[n->id]) {
+        if (band_of(h->in->band, n)) {
             h->has_bands = true;
             h->band_dims = most(h->band_dims, abi->n_dim);
             return OK;

@@ -795,6 +795,6 @@ bool cpu_gemm_rows(const CpuGemm *g, int operand, KernelRows *out)
     if (operand >= 0 && g->a.pack >= 0) return false;
     *out = (KernelRows){g->size_o, g->size_m, operand < 0 ? g->size_n : g->size_k};
     return nest_goes_by_rows(g->nest, &g->nest->stage[side], operand, n, loop, out->columns) &&
-           (operand < 0 || (!nest_reads(g->nest, &g->nest->stage[STAGE_B], operand) &&
-                            !nest_reads(g->nest, &g->nest->stage[STAGE_OUT], operand)));
+           (operand < 0 || (!nest_reads(&g->nest->stage[STAGE_B], operand) &&
+                            !nest_reads(&g->nest->stage[STAGE_OUT], operand)));
 }

@@ -151,7 +151,7 @@ static void launch_band(Host *h, const Band *b)
 /* A kernel that is part of a band is launched with the last one. */
 static void kernel(Host *h, const Node *n)
 {
-    const Band *b = h->in->band ? h->in->band[n->id] : NULL;
+    const Band *b = band_of(h->in->band, n);
 
     if (!b)
         launch(h, n);
@@ -175,7 +175,7 @@ static void reshape(Host *h, const Node *n)
                      "%lld elements cannot become %lld", have, want);
     }
     host_require_dims(h, out, origin);
-    if (!(h->in->band && h->in->band[n->id])) host_point(h, out, host_pointer(h, v));
+    if (!band_of(h->in->band, n)) host_point(h, out, host_pointer(h, v));
 }
 
 /* Dims of the pieces against those of the whole. */
