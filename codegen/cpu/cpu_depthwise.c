@@ -8,15 +8,20 @@
  *             epilogue and store of each position
  *
  * Taps and positions are written out, so that what neighbouring positions read in common is loaded
- * once, and sums stay in registers from the first tap to the store. The rows that a window spans
- * stay in L1 for the next row, for as many channels as that holds. Each sum is one chain over the
- * taps in row-major order, as everywhere. */
+ * once, and sums stay in registers from the first tap to the store. Of large windows the last row
+ * of taps is written out, or a part of it, and what lies outside of that is loops. The rows that a
+ * window spans stay in L1 for the next row, for as many channels as that holds. Each sum is one
+ * chain over the taps in row-major order, as everywhere. */
 #include "codegen/cpu/cpu_depthwise.h"
 
 #include "codegen/cpu/cpu_emit.h"
+#include "support/checked.h"
+
+#include <string.h>
 
 enum {
-    MOST_TAPS = 64,
+    MOST_TAPS = 64,    /* written out */
+    TAPS_OF_TURN = 32, /* of a row that is longer */
     FEW_TAPS = 9,
     MOST_POSITIONS = 8, /* written out, with 32 registers: so many sums hide each other's latency */
     FEW_POSITIONS = 6,  /* with 16, and few taps */
@@ -32,7 +37,8 @@ struct CpuDepthwise {
     Nest *nest;
     int row, channel; /* loops; row may be -1 */
     int outer[NEST_INDICES], n_outer;
-    int tap[NEST_INDICES], n_tap; /* loops of the reduction */
+    int tap[NEST_INDICES], n_tap; /* loops of the reduction: the first n_loop run, others are */
+    int n_loop;                   /* written out; where all run, the last goes in turns */
     int64_t taps;
     int64_t block[2], n_block[2]; /* positions of a block and how many such blocks: known rows */
     int64_t group;                /* channels of a group; 0: all are one */
@@ -113,9 +119,7 @@ static bool form_taken(SxTable *t, const Nest *n, int channel)
         if (s->out[j].dst || !affine_is_coef(ns->store[j], channel, 1)) return false;
     for (int i = 0; i < s->n_reduce; i++) {
         if (!dim_is_const(s->reduce[i]) || s->reduce[i]->value < 1) return false;
-        if (s->reduce[i]->value > MOST_TAPS) return false;
-        taps *= s->reduce[i]->value;
-        if (taps > MOST_TAPS) return false;
+        if (!checked_mul_i64(taps, s->reduce[i]->value, &taps)) return false;
     }
     return side_taken(t, n, a->body, channel) && side_taken(t, n, a->body2, channel);
 }
@@ -147,6 +151,20 @@ static void find_loops(CpuDepthwise *w, const uint8_t *group)
         else
             w->tap[w->n_tap++] = l;
     }
+}
+
+static int64_t taps_along(const CpuDepthwise *w, int i)
+{
+    return w->nest->stage[0].loop[w->tap[i]].extent->value;
+}
+
+static void choose_loops(CpuDepthwise *w)
+{
+    int64_t written = 1;
+
+    w->n_loop = w->n_tap;
+    while (w->n_loop > 0 && written * taps_along(w, w->n_loop - 1) <= MOST_TAPS)
+        written *= taps_along(w, --w->n_loop);
 }
 
 /* Blocks that differ by one position at most. */
@@ -267,6 +285,7 @@ Status cpu_depthwise_prepare(Arena *arena, Nest *n, const CpuIsa *isa, Diag *d, 
         w->taps *= extent_of(s, s->rank + i)->value;
     find_loops(w, group);
     if (w->channel < 0) return OK;
+    choose_loops(w);
     choose_blocks(w, isa);
     choose_group(w, isa->vector_bytes / 4);
     set_abi(w);
@@ -283,13 +302,19 @@ static void loop_at(CpuFn *f, int l, LLVMValueRef v)
     f->loop_level[l] = f->level;
 }
 
-/* The reduction stands at tap number `k`. */
+/* A block of positions, and its sums so far. */
+typedef struct Block {
+    LLVMValueRef first;
+    int64_t n;
+    LLVMValueRef acc[MOST_POSITIONS + 1];
+} Block;
+
+/* The reduction stands at tap number `k` of those that are written out. */
 static void place_tap(CpuFn *f, const CpuDepthwise *w, int64_t k)
 {
-    for (int i = w->n_tap - 1; i >= 0; i--) {
-        int64_t n = f->s->loop[w->tap[i]].extent->value;
-        loop_at(f, w->tap[i], cpu_i64(f->m, k % n));
-        k /= n;
+    for (int i = w->n_tap - 1; i >= w->n_loop; i--) {
+        loop_at(f, w->tap[i], cpu_i64(f->m, k % taps_along(w, i)));
+        k /= taps_along(w, i);
     }
     cpu_restamp(f);
 }
@@ -302,48 +327,106 @@ static void place_position(CpuFn *f, const CpuDepthwise *w, LLVMValueRef first, 
     cpu_restamp(f);
 }
 
-static void sum_of_taps(CpuFn *f, const CpuDepthwise *w, LLVMValueRef first, int64_t n,
-                        LLVMValueRef *acc)
+/* Adds the tap that the reduction stands at. */
+static void add_tap(CpuFn *f, const CpuDepthwise *w, Block *b)
 {
     const Acc *a = &f->s->stage->acc[0];
-    LLVMTypeRef type = cpu_lanes_type(cpu_mem_type(f->m, a->dtype), f->lanes);
+    LLVMValueRef weight = cpu_vector(f, a->body2, 0), x;
 
-    for (int64_t r = 0; r < n; r++)
-        acc[r] = LLVMConstNull(type);
-    for (int64_t k = 0; k < w->taps; k++) {
+    for (int64_t r = 0; r < b->n; r++) {
         cpu_turn_open(f);
-        place_tap(f, w, k);
-        LLVMValueRef weight = cpu_vector(f, a->body2, 0), x;
-        for (int64_t r = 0; r < n; r++) {
-            cpu_turn_open(f);
-            place_position(f, w, first, r);
-            x = cpu_vector(f, a->body, 0);
-            cpu_at(f, f->level);
-            acc[r] = cpu_fma(f, a->dtype, x, weight, acc[r]);
-            cpu_turn_close(f);
-        }
+        place_position(f, w, b->first, r);
+        x = cpu_vector(f, a->body, 0);
+        cpu_at(f, f->level);
+        b->acc[r] = cpu_fma(f, a->dtype, x, weight, b->acc[r]);
         cpu_turn_close(f);
     }
 }
 
-static void store_positions(CpuFn *f, const CpuDepthwise *w, LLVMValueRef first, int64_t n,
-                            const LLVMValueRef *acc)
+static void add_written(CpuFn *f, const CpuDepthwise *w, Block *b)
+{
+    int64_t taps = 1;
+
+    for (int i = w->n_loop; i < w->n_tap; i++)
+        taps *= taps_along(w, i);
+    for (int64_t k = 0; k < taps; k++) {
+        cpu_turn_open(f);
+        place_tap(f, w, k);
+        add_tap(f, w, b);
+        cpu_turn_close(f);
+    }
+}
+
+static void take_carried(Block *b, const CpuLoop *l)
+{
+    memcpy(b->acc, l->carry, (size_t)b->n * sizeof *b->acc);
+}
+
+/* n taps from `first` along the last loop. */
+static void add_turn(CpuFn *f, const CpuDepthwise *w, LLVMValueRef first, int64_t n, Block *b)
+{
+    for (int64_t k = 0; k < n; k++) {
+        cpu_turn_open(f);
+        cpu_at(f, f->level);
+        loop_at(f, w->tap[w->n_tap - 1], LLVMBuildAdd(f->b, first, cpu_i64(f->m, k), ""));
+        cpu_restamp(f);
+        add_tap(f, w, b);
+        cpu_turn_close(f);
+    }
+}
+
+static void add_turns(CpuFn *f, const CpuDepthwise *w, Block *b)
+{
+    int64_t n = taps_along(w, w->n_tap - 1), whole = n / TAPS_OF_TURN * TAPS_OF_TURN;
+    CpuLoop l =
+        cpu_loop_open(f, cpu_i64(f->m, 0), cpu_i64(f->m, whole), TAPS_OF_TURN, (int)b->n, b->acc);
+
+    take_carried(b, &l);
+    add_turn(f, w, l.index, TAPS_OF_TURN, b);
+    cpu_loop_close(f, &l, b->acc);
+    take_carried(b, &l);
+    add_turn(f, w, cpu_i64(f->m, whole), n - whole, b);
+}
+
+/* The taps of the loops from number `i` on. */
+static void add_taps(CpuFn *f, const CpuDepthwise *w, int i, Block *b)
+{
+    CpuLoop l;
+
+    if (i == w->n_loop) {
+        add_written(f, w, b);
+        return;
+    }
+    if (i == w->n_tap - 1) {
+        add_turns(f, w, b);
+        return;
+    }
+    l = cpu_loop_open(f, cpu_i64(f->m, 0), cpu_i64(f->m, taps_along(w, i)), 1, (int)b->n, b->acc);
+    take_carried(b, &l);
+    loop_at(f, w->tap[i], l.index);
+    cpu_restamp(f);
+    add_taps(f, w, i + 1, b);
+    cpu_loop_close(f, &l, b->acc);
+    take_carried(b, &l);
+}
+
+static void store_positions(CpuFn *f, const CpuDepthwise *w, const Block *b)
 {
     cpu_turn_open(f);
-    place_position(f, w, first, 0);
-    for (int64_t r = 0; r < n; r++) {
-        f->acc[r] = acc[r];
+    place_position(f, w, b->first, 0);
+    for (int64_t r = 0; r < b->n; r++) {
+        f->acc[r] = b->acc[r];
         f->mask[r] = f->mask[0];
     }
     f->across = w->row;
-    f->unroll = f->active = (int)n;
+    f->unroll = f->active = (int)b->n;
     f->acc_varies = f->lanes > 1;
     f->acc_level = f->level;
     cpu_restamp(f);
     cpu_store_point(f);
     f->across = -1;
     f->unroll = f->active = 1;
-    for (int64_t r = 1; r < n; r++)
+    for (int64_t r = 1; r < b->n; r++)
         f->mask[r] = NULL;
     cpu_turn_close(f);
 }
@@ -352,8 +435,9 @@ static void store_positions(CpuFn *f, const CpuDepthwise *w, LLVMValueRef first,
 static void channels(CpuFn *f, const CpuDepthwise *w, LLVMValueRef first, int64_t n,
                      LLVMValueRef from, LLVMValueRef to, int lanes, bool masked)
 {
-    LLVMValueRef acc[MOST_POSITIONS + 1];
     CpuLoop l = cpu_loop_open(f, from, to, lanes, 0, NULL);
+    LLVMTypeRef type;
+    Block b = {first, n, {NULL}};
 
     f->vec = lanes > 1 ? w->channel : -1;
     f->lanes = lanes;
@@ -364,8 +448,11 @@ static void channels(CpuFn *f, const CpuDepthwise *w, LLVMValueRef first, int64_
         cpu_at(f, f->level);
         f->mask[0] = cpu_lane_limit(f, LLVMBuildSub(f->b, to, l.index, ""));
     }
-    sum_of_taps(f, w, first, n, acc);
-    store_positions(f, w, first, n, acc);
+    type = cpu_lanes_type(cpu_mem_type(f->m, f->s->stage->acc[0].dtype), lanes);
+    for (int64_t r = 0; r < n; r++)
+        b.acc[r] = LLVMConstNull(type);
+    add_taps(f, w, 0, &b);
+    store_positions(f, w, &b);
     f->mask[0] = NULL;
     cpu_loop_close(f, &l, NULL);
     f->vec = -1;

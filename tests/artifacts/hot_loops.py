@@ -97,6 +97,7 @@ MODELS = {
                  (16, 8, 60, 3))},
     "product of many constants": gated(56, 144, 24),
     "depthwise 3": window(96, 96, 28, 3, 1, 96, before=True),
+    "depthwise 9": window(40, 40, 15, 9, 1, 40, before=True),
     "depthwise 5": window(40, 40, 15, 5, 2, 40, before=True),
     **{f"planes {'x'.join(map(str, a))}": window(a[0], a[0], *a[1:], group=a[0])
        for a in ((96, 28, 3), (40, 39, 5, 2), (16, 56, 7), (8, 40, 31), (4, 300, 3), (8, "n", 3))},
