@@ -137,17 +137,29 @@ static const Sx *transposed_input(Build *b, const Conv *c, const ConvLayout *y, 
  *
  * and the output is y rearranged: stride^axes times fewer products than with guards. Where phases
  * have different numbers of taps, each is a convolution of its own, and y[n, phase, ...] joins
- * them. The order of each sum is the same. */
-enum { MOST_APART = 8 }; /* phases that are convolutions of their own */
+ * them. Few features fill no vector: (phase..., c) is one index then, and w is rearranged, too. The
+ * order of each sum is the same. */
+enum { MOST_APART = 8 };    /* phases that are convolutions of their own */
+enum { FEW_FEATURES = 15 }; /* of a group */
 
 typedef struct Phases {
     const Conv *c;
     bool split; /* groups of several channels: an index of their own */
     bool apart; /* one phase, `phase`, whose index has one point */
+    bool laced; /* `feature` is the index of phases, too */
     int64_t phase[MAX_RANK];
     int rank, n_reduce, group, feature, spatial; /* numbers of indices */
     Dim dims[MAX_RANK + 1], reduce[MAX_RANK], extents[2 * MAX_RANK + 1];
 } Phases;
+
+static int64_t phases_of(const Conv *c)
+{
+    int64_t phases = 1;
+
+    for (int i = 0; i < c->w.n; i++)
+        phases *= c->w.stride[i];
+    return phases;
+}
 
 static void phases_layout(Build *b, const Conv *c, Phases *p)
 {
@@ -157,13 +169,13 @@ static void phases_layout(Build *b, const Conv *c, Phases *p)
     p->c = c;
     p->split = c->group > 1;
     p->dims[k++] = c->batch;
-    for (int i = 0; i < n && !p->apart; i++)
+    for (int i = 0; i < n && !p->apart && !p->laced; i++)
         p->dims[k++] = dim_const(t, c->w.stride[i]);
     if (p->apart) p->dims[k++] = dim_const(t, 1);
     p->group = k;
     if (p->split) p->dims[k++] = dim_const(t, c->group);
     p->feature = k;
-    p->dims[k++] = c->each;
+    p->dims[k++] = p->laced ? dim_mul(t, dim_const(t, phases_of(c)), c->each) : c->each;
     p->spatial = k;
     for (int i = 0; i < n; i++) {
         Dim end = dim_add(t, c->w.before[i], c->w.out[i]);
@@ -192,6 +204,44 @@ static const Sx *of_group(Build *b, const Phases *p, Dim size, const Sx *at)
     return sx_add(b->sx, sx_mul(b->sx, sx_index(b->sx, p->group), sx_dim(b->sx, size)), at);
 }
 
+/* w'[(phase..., c), ci, t...] = w[ci, c, stride*t + phase], zero behind the last element */
+static Tensor *laced_weights(Arena *a, const Conv *c, const Tensor *w)
+{
+    size_t size = (size_t)dtype_bytes(w->dtype);
+    int64_t dims[MAX_RANK] = {phases_of(c) * w->dim[1], w->dim[0]};
+    Tensor *laced;
+
+    for (int i = 0; i < c->w.n; i++)
+        dims[2 + i] = (w->dim[2 + i] + c->w.stride[i] - 1) / c->w.stride[i];
+    laced = tensor_new(a, w->dtype, w->rank, dims);
+    for (int64_t k = 0; laced && k < w->count; k++) {
+        int64_t left = k, phase = 0, phases = 1, tap = 0, taps = 1;
+        for (int i = c->w.n - 1; i >= 0; i--) {
+            int64_t r = left % w->dim[2 + i];
+            left /= w->dim[2 + i];
+            phase += r % c->w.stride[i] * phases;
+            phases *= c->w.stride[i];
+            tap += r / c->w.stride[i] * taps;
+            taps *= dims[2 + i];
+        }
+        int64_t feature = phase * w->dim[1] + left % w->dim[1], channel = left / w->dim[1];
+        int64_t to = (feature * w->dim[0] + channel) * taps + tap;
+        memcpy(tensor_at(laced, to), tensor_at(w, k), size);
+    }
+    return laced;
+}
+
+/* Each phase has the bias again. */
+static Tensor *laced_bias(Arena *a, const Conv *c, const Tensor *bias)
+{
+    int64_t count = phases_of(c) * bias->count;
+    Tensor *laced = tensor_new(a, bias->dtype, 1, &count);
+
+    for (int64_t phase = 0; laced && phase < phases_of(c); phase++)
+        memcpy(tensor_at(laced, phase * bias->count), bias->data, bias->bytes);
+    return laced;
+}
+
 static Value *phases_sum(Build *b, const Node *n, const Phases *p)
 {
     const Conv *c = p->c;
@@ -201,9 +251,10 @@ static Value *phases_sum(Build *b, const Node *n, const Phases *p)
     const Sx *channel = of_group(b, p, c->depth, sx_index(t, p->rank)), *in_x = NULL, *in_w = NULL;
     const Sx *x[MAX_RANK] = {sx_index(t, 0), channel};
     const Sx *w[MAX_RANK] = {channel, sx_index(t, p->feature)};
+    Value *in[3] = {n->in[0], n->in[1], has_in(n, 2) ? n->in[2] : NULL};
     Dot d = {.label = "conv_transpose",
-             .n_in = has_in(n, 2) ? 3 : 2,
-             .in = n->in,
+             .n_in = in[2] ? 3 : 2,
+             .in = in,
              .rank = p->rank,
              .n_reduce = p->n_reduce,
              .dims = p->dims,
@@ -218,13 +269,22 @@ static Value *phases_sum(Build *b, const Node *n, const Phases *p)
         in_x = both_guards(b, in_x, sx_inside(b, x[2 + i], c->w.in[i], total, p->extents));
         in_w = both_guards(b, in_w, sx_inside(b, w[2 + i], c->w.kernel[i], total, p->extents));
     }
-    d.a = sx_at_guarded(b, 0, n->in[0], x, in_x);
-    d.b = sx_at_guarded(b, 1, n->in[1], w, in_w);
-    if (has_in(n, 2)) {
+    d.a = sx_at_guarded(b, 0, in[0], x, in_x);
+    if (p->laced) {
+        in[1] = build_tensor(b, laced_weights(b->module->arena, c, in[1]->data));
+        if (in[2]) in[2] = build_tensor(b, laced_bias(b->module->arena, c, in[2]->data));
+        if (b->status != OK) return NULL;
+        w[0] = sx_index(t, p->feature);
+        w[1] = channel;
+        for (int i = 0; i < k; i++)
+            w[2 + i] = sx_index(t, p->rank + 1 + i);
+        in_w = NULL;
+    }
+    d.b = sx_at_guarded(b, 1, in[1], w, in_w);
+    if (in[2]) {
         const Sx *acc = sx_acc(t, 0, dot_dtype(type));
         const Sx *f = of_group(b, p, c->each, sx_index(t, p->feature));
-        d.value =
-            sx_cast(t, sx_add(t, acc, sx_cast(t, sx_at(b, 2, n->in[2], &f), acc->dtype)), type);
+        d.value = sx_cast(t, sx_add(t, acc, sx_cast(t, sx_at(b, 2, in[2], &f), acc->dtype)), type);
     }
     return build_dot(b, &d);
 }
@@ -233,10 +293,8 @@ static Value *phases_sum(Build *b, const Node *n, const Phases *p)
 static Value *phases_apart(Build *b, const Node *n, const Conv *c, Phases *p)
 {
     Value *part[MOST_APART];
-    int count = 1;
+    int count = (int)phases_of(c);
 
-    for (int i = 0; i < c->w.n; i++)
-        count *= (int)c->w.stride[i];
     for (int k = 0; k < count; k++) {
         int left = k;
         for (int i = c->w.n - 1; i >= 0; i--) {
@@ -265,37 +323,40 @@ static Value *phases_in_order(Build *b, const Node *n, const Phases *p, Value *y
         const Sx *q = sx_add(b->sx, sx_index(b->sx, 2 + i), sx_dim(b->sx, c->w.before[i]));
         const Sx *s = sx_i64(b, c->w.stride[i]), *rem = sx_rem(b->sx, q, s);
         phase = phase ? sx_add(b->sx, sx_mul(b->sx, phase, s), rem) : rem;
-        if (!p->apart) idx[1 + i] = rem;
+        if (!p->apart && !p->laced) idx[1 + i] = rem;
         idx[p->spatial + i] = sx_div(b->sx, q, s);
     }
     if (p->apart) idx[1] = phase;
+    if (p->laced) idx[p->feature] = sx_add(b->sx, sx_mul(b->sx, phase, per_group), channel);
     return build_map(b, "phases", 1, &y, o->dtype, o->rank, o->dim, sx_at(b, 0, y, idx));
 }
 
 static bool has_phases(const Conv *c)
 {
-    int64_t phases = 1;
-
     for (int i = 0; i < c->w.n; i++) {
-        phases *= c->w.stride[i];
         if (c->w.dilation[i] != 1 || c->w.before[i]->lo < 0) return false;
     }
     if (c->group > 1 && (dim_is(c->depth, 1) || dim_is(c->each, 1))) return false;
-    return phases > 1 && 4 + 2 * c->w.n <= MAX_RANK;
+    return phases_of(c) > 1 && 4 + 2 * c->w.n <= MAX_RANK;
 }
 
 /* Some phases have more taps than others, and all have one. */
 static bool are_apart(const Conv *c)
 {
-    int64_t phases = 1;
     bool even = true;
 
     for (int i = 0; i < c->w.n; i++) {
-        phases *= c->w.stride[i];
         if (!dim_is_const(c->w.kernel[i]) || c->w.kernel[i]->value < c->w.stride[i]) return false;
         even = even && c->w.kernel[i]->value % c->w.stride[i] == 0;
     }
-    return !even && phases <= MOST_APART;
+    return !even && phases_of(c) <= MOST_APART;
+}
+
+static bool is_laced(const Node *n, const Conv *c)
+{
+    const Tensor *w = n->in[1]->data;
+
+    return w && w->dim[1] <= FEW_FEATURES && c->group == 1 && (!has_in(n, 2) || n->in[2]->data);
 }
 
 static Status lower_transposed(Build *b, const Node *n, Value **out)
@@ -312,6 +373,7 @@ static Status lower_transposed(Build *b, const Node *n, Value **out)
     if (has_in(n, 2)) build_require_equal(b, in_type(n, 2)->dim[0], c.features);
     if (has_phases(&c)) {
         Phases p = {.apart = are_apart(&c)};
+        p.laced = !p.apart && is_laced(n, &c);
         if (!p.apart) phases_layout(b, &c, &p);
         Value *y = p.apart ? phases_apart(b, n, &c, &p) : phases_sum(b, n, &p);
         out[0] = phases_in_order(b, n, &p, y);

@@ -223,6 +223,18 @@ static void transposed(Run *r)
                    "strides=ints [2,2], pads=ints [1,1,1,1], output_padding=ints [1,1]");
     add_transposed(r, "transposed 4x4", "1,3,m,n", "3,8,4,4",
                    "strides=ints [2,2], pads=ints [1,1,1,1]");
+    add_transposed(r, "transposed 4x4, whole vectors", "1,3,5,6", "3,18,4,4",
+                   "strides=ints [2,2], pads=ints [1,1,1,1]");
+    add_transposed(r, "transposed with gaps", "1,5,4,6", "5,3,2,3", "strides=ints [3,4]");
+    GRAPH("transposed with bias",
+          "input %%x : f32[2,5,4,6]\nconst %%w : f32[5,3,4,4] {0 ...}\n"
+          "const %%b : f32[3] {0 ...}\n"
+          "%%y = ConvTranspose(%%x, %%w, %%b) {strides=ints [2,2], pads=ints [1,0,1,0]}\n"
+          "output %%y");
+    GRAPH("transposed by an input",
+          "input %%x : f32[1,5,4,6]\ninput %%w : f32[5,3,4,4]\n"
+          "%%y = ConvTranspose(%%x, %%w) {strides=ints [2,2], pads=ints [1,1,1,1]}\n"
+          "output %%y");
     add_transposed(r, "transposed to one", "b,24,m,n", "24,1,2,2", "strides=ints [2,2]");
     add_transposed(r, "transposed groups", "1,6,5,6", "6,4,3,3", "group=2, strides=ints [1,2]");
     add_transposed(r, "transposed dilated", "1,3,5,6", "3,8,3,3", "dilations=ints [2,1]");
