@@ -70,6 +70,7 @@ typedef struct Search {
     Module *m;
     Arena *arena;
     Band **of;
+    bool sums; /* looks for bands with sums over rows: their matrices cannot be fused away */
 } Search;
 
 /* All nodes of b, and the views between them, belong to `to`. */
@@ -86,6 +87,13 @@ static void mark(Band **of, const Band *b, Band *to)
     }
 }
 
+static bool has_sums(const Band *b)
+{
+    for (int i = 1; i < b->n - 1; i++)
+        if (b->node[i]->kernel->n_stage > 1) return true;
+    return false;
+}
+
 /* From the last product back to the first. */
 static Status look(void *context, Node *last)
 {
@@ -93,7 +101,7 @@ static Status look(void *context, Node *last)
     Band b = {.n = 1}, *kept;
     const Node *n = last;
 
-    if (n->kind != NODE_KERNEL || !is_product(s->m, n)) return OK;
+    if (n->kind != NODE_KERNEL || s->of[n->id] || !is_product(s->m, n)) return OK;
     b.node[INGOT_BAND_KERNELS - 1] = n;
     do {
         int at = INGOT_BAND_KERNELS - b.n;
@@ -110,6 +118,7 @@ static Status look(void *context, Node *last)
         kept->node[i] = b.node[INGOT_BAND_KERNELS - b.n + i];
         kept->in[i] = i ? b.in[INGOT_BAND_KERNELS - b.n + i] : -1;
     }
+    if (has_sums(kept) != s->sums) return OK;
     kept->rows = rows_of_band(kept);
     kept->in_task = (TASK_ROWS + kept->rows - 1) / kept->rows;
     mark(s->of, kept, kept);
@@ -118,11 +127,13 @@ static Status look(void *context, Node *last)
 
 Status bands_find(Module *m, Arena *arena, Band ***out, Diag *d)
 {
-    Search s = {m, arena, arena_try(arena, (size_t)m->next_id + 1, sizeof(Band *))};
+    Search s = {m, arena, arena_try(arena, (size_t)m->next_id + 1, sizeof(Band *)), true};
 
     if (!s.of) return diag(d, ERR_LIMIT, (Where){.file = m->file}, "out of memory");
     analysis_uses(m);
     *out = s.of;
+    TRY(module_visit(m, look, &s));
+    s.sums = false; /* a scaled projection in front of scores leaves them to these */
     return module_visit(m, look, &s);
 }
 

@@ -4,7 +4,7 @@
  *     B while compiling: panels of nr columns, [k][column]; the last one has eights of columns,
  *     filled with zeros, and what its last vector reads beyond them belongs to the next k
  *     B at run time: one block of columns, [k][pitch]
- *     A at run time: [row][a_pitch] where k is contiguous in memory, else panels as above
+ *     A at run time: [row][a_pitch] where k is contiguous in memory and known, else panels as above
  *
  * Constants are packed while compiling: plain loads by copies, when the weights are written; all
  * else by the reference evaluation of the scalar expression. At run time the expression itself is
@@ -512,33 +512,40 @@ static void pack_line(Packing *p, LLVMValueRef at)
     span(p, p->n[0], p->first, p->last, LLVMBuildSub(f->b, at, p->first, ""), store_chunk);
 }
 
-/* Columns that are one loop, contiguous along the innermost k: tiles, transposed. */
-bool gemm_columns_are_turned(const CpuGemm *g)
+/* Rows or columns, `set` of a side, that are one loop, contiguous along the innermost k: tiles,
+ * transposed. */
+static bool are_turned(const CpuGemm *g, int side, int set)
 {
-    const NestStage *s = &g->nest->stage[STAGE_B];
-    int k[NEST_INDICES], n[NEST_INDICES], n_k = loops_of(g, STAGE_B, SET_K, k);
+    const NestStage *s = &g->nest->stage[side];
+    int k[NEST_INDICES], n[NEST_INDICES], n_k = loops_of(g, side, SET_K, k);
     size_t i = 0;
     const void *key;
     void *affine;
 
-    if (loops_of(g, STAGE_B, SET_N, n) != 1 || n_k < 1) return false;
+    if (loops_of(g, side, set, n) != 1 || n_k < 1) return false;
     while (map_next(&s->address, &i, &key, &affine)) {
         if (nest_transposes(s, key, n[0], k[n_k - 1])) return true;
     }
     return false;
 }
 
+bool gemm_columns_are_turned(const CpuGemm *g)
+{
+    return are_turned(g, STAGE_B, SET_N);
+}
+
 static bool packs_tiles(Packing *p, CpuTileLoops *x)
 {
-    if (!gemm_columns_are_turned(p->g) || !cpu_can_mask(p->f)) return false;
+    if (!are_turned(p->g, p->side, p->side == STAGE_A ? SET_M : SET_N)) return false;
+    if (!cpu_can_mask(p->f)) return false;
     *x = (CpuTileLoops){.v = p->n[0], .w = p->k[p->n_k - 1], .v_cut = true, .rows_first = true};
     return cpu_tiles_fit(p->f, x);
 }
 
-/* A place in the block: the row of k that tiles begin at. */
+/* A place in the block or panel: the row of k that tiles begin at. */
 typedef struct TilePlace {
     Packing *p;
-    LLVMValueRef at;
+    LLVMValueRef at, pitch; /* from one k to the next */
     int w;
 } TilePlace;
 
@@ -549,7 +556,7 @@ static void store_column(CpuFn *f, void *context, LLVMValueRef column)
 
     (void)column;
     cpu_at(f, f->level);
-    at = gemm_add(f, x->at, gemm_mul(f, k, cpu_i64(f->m, x->p->g->pitch)));
+    at = gemm_add(f, x->at, gemm_mul(f, k, x->pitch));
     at = gemm_add(f, at, LLVMBuildSub(f->b, f->loop_value[x->p->n[0]], x->p->first, ""));
     store_chunk(x->p, at);
 }
@@ -557,10 +564,11 @@ static void store_column(CpuFn *f, void *context, LLVMValueRef column)
 static void pack_tiles(Packing *p, LLVMValueRef at)
 {
     CpuFn *f = p->f;
-    TilePlace place = {p, at, p->k[p->n_k - 1]};
+    TilePlace place = {.p = p, .at = at, .w = p->k[p->n_k - 1]};
     CpuTileLoops x;
 
     if (!packs_tiles(p, &x)) return;
+    place.pitch = p->side == STAGE_A ? p->rows : cpu_i64(f->m, p->g->pitch);
     x.v_from = p->first;
     x.v_to = p->last;
     x.w_from = cpu_i64(f->m, 0);
@@ -571,9 +579,9 @@ static void pack_tiles(Packing *p, LLVMValueRef at)
 }
 
 /* All of k but the innermost, where that is part of tiles. */
-static void tiles_over_k(Packing *p)
+static void tiles_over_k(Packing *p, int64_t pitch)
 {
-    over_k(p, p->n_k - 2, cpu_i64(p->f->m, 0), p->g->pitch, pack_tiles);
+    over_k(p, p->n_k - 2, cpu_i64(p->f->m, 0), pitch, pack_tiles);
 }
 
 /* What tiles read behind the last column must be a number, or it may be slow. */
@@ -609,7 +617,7 @@ void gemm_emit_pack_b(CpuFn *f, const CpuGemm *g, LLVMValueRef to, LLVMValueRef 
     p.n_k = loops_of(g, STAGE_B, SET_K, p.k);
     p.n_n = loops_of(g, STAGE_B, SET_N, p.n);
     if (packs_tiles(&p, &x))
-        tiles_over_k(&p);
+        tiles_over_k(&p, g->pitch);
     else if (p.n_n == 0)
         over_k(&p, p.n_k - 1, cpu_i64(f->m, 0), g->pitch, store_chunk);
     else if (p.n_n == 1)
@@ -667,7 +675,6 @@ static bool rows_are_lanes(Packing *p)
     const Sx *e = side_value(p->g, STAGE_A);
     const Affine *x = e->op == SX_LOAD && !e->guarded ? map_get(&s->address, e) : NULL;
 
-    p->n_n = loops_of(p->g, STAGE_A, SET_M, p->n);
     return x && !x->n_term && p->n_n == 1 && affine_is_coef(x, s->loop[p->n[0]].last, 1);
 }
 
@@ -686,10 +693,19 @@ static void panels_of_k(Packing *p, LLVMValueRef k)
     cpu_loop_close(f, &l, NULL);
 }
 
+/* One panel, lanes along the rows: what is next to each other along k in memory is turned. */
+static void turned_panel(Packing *p)
+{
+    cpu_at(p->f, p->f->level);
+    p->last = gemm_add(p->f, p->m0, p->rows);
+    tiles_over_k(p, p->n_rows);
+}
+
 int gemm_panels_at_once(const CpuGemm *g, int rows)
 {
     Packing p = {.g = g};
 
+    p.n_n = loops_of(g, STAGE_A, SET_M, p.n);
     return !g->a_pitch && rows_are_lanes(&p) ? (ROWS_AT_ONCE + rows - 1) / rows : 1;
 }
 
@@ -697,14 +713,18 @@ void gemm_emit_pack_a(CpuFn *f, const CpuGemm *g, LLVMValueRef to, LLVMValueRef 
                       int rows)
 {
     Packing p = {.f = f, .g = g, .side = STAGE_A, .to = to, .m0 = m0, .first = m0, .last = m1};
+    CpuTileLoops x;
 
     p.n_rows = rows;
     p.rows = cpu_i64(f->m, rows);
     p.n_k = loops_of(g, STAGE_A, SET_K, p.k);
+    p.n_n = loops_of(g, STAGE_A, SET_M, p.n);
     if (g->a_pitch)
         pack_as_rows(&p);
     else if (rows_are_lanes(&p))
         over_k(&p, p.n_k - 1, cpu_i64(f->m, 0), 1, panels_of_k);
+    else if (rows >= g->lanes / 2 && packs_tiles(&p, &x))
+        turned_panel(&p);
     else
         over_k(&p, p.n_k - 1, cpu_i64(f->m, 0), 1, rows_of_k);
 }

@@ -62,6 +62,11 @@ static void batches(Run *r)
                               "%%y = MatMul(%%a, %%b)\noutput %%y");
     GRAPH("open batch", "input %%a : f32[b,m,12]\ninput %%b : f32[b,12,n]\n"
                         "%%y = MatMul(%%a, %%b)\noutput %%y");
+    GRAPH("open sums, rows turned", "input %%a : f32[45,k]\ninput %%b : f32[k,20]\n"
+                                    "%%y = MatMul(%%a, %%b)\noutput %%y");
+    GRAPH("open sums of a value, rows turned",
+          "input %%a : f16[b,17,k]\ninput %%b : f16[k,20]\n%%s = Neg(%%a)\n"
+          "%%y = MatMul(%%s, %%b)\noutput %%y");
     GRAPH("perhaps broadcast", "input %%a : f32[b,m,12]\ninput %%b : f32[1,12,30]\n"
                                "%%y = MatMul(%%a, %%b)\noutput %%y");
     GRAPH("columns along k, times one number each",
