@@ -9,8 +9,8 @@
  * call) or another reader would not know of the frame, the convolution reads a padded copy: one
  * copy costs little beside reading each element often, except to depthwise convolutions, which keep
  * the guard. Bytes that a zero point is taken from, select(inside, i32(x) - z, 0), read a copy with
- * a border of that: i32(p) - z. Only guards that ask exactly for the operand's bounds are taken.
- * Works for open extents too.
+ * a border of that: i32(p) - z; z may be data that x was made with. Only guards that ask exactly
+ * for the operand's bounds are taken. Works for open extents too.
  *
  * Ends: each change removes a guard. Runs after layout: the channels are the last axis. */
 #include "passes/frame.h"
@@ -27,6 +27,7 @@ typedef struct Frame { /* around value `of` */
     int64_t before[MAX_RANK];
     Dim dims[MAX_RANK];
     int64_t border; /* what stands around the value; frames that the maker leaves hold 0 */
+    Value *zero;    /* or this number does; NULL: `border` */
 } Frame;
 
 /* A convolution that wants one. */
@@ -121,33 +122,54 @@ static bool frame_of(Halo *h, const Stage *s, const Sx *load, const Type *type, 
 
 /* ---- wants ---- */
 
-/* The load of i32(load), or of select(its guard, i32(load) + c, 0): then -c is its border. Without
- * c it is 0. */
-static const Sx *byte_load(const Sx *e, int64_t *border)
+/* One side of a contraction: the guarded load that is the whole of it, or all but the conversion of
+ * bytes. */
+typedef struct Side {
+    const Sx *load, *whole;
+    const Sx *zero; /* load of the border, the same everywhere; NULL: it is `border` */
+    int64_t border;
+} Side;
+
+/* The load of i32(byte), or NULL. */
+static const Sx *widened(const Sx *e)
 {
-    const Sx *guard = NULL;
+    if (e->op != SX_CAST || e->dtype != DT_I32 || e->arg[0]->op != SX_LOAD) return NULL;
+    e = e->arg[0];
+    return e->src >= 0 && (e->dtype == DT_U8 || e->dtype == DT_I8) ? e : NULL;
+}
+
+static bool is_scalar(const Sx *load)
+{
+    for (int i = 0; i < load->n; i++)
+        if (load->arg[i]->op != SX_CONST) return false;
+    return !load->guarded;
+}
+
+/* The load of i32(load), of select(its guard, i32(load) + c, 0), then -c is its border, or of
+ * select(its guard, i32(load) - i32(z), 0). */
+static const Sx *byte_load(const Sx *e, Side *side)
+{
+    const Sx *guard = NULL, *zero = NULL;
 
     if (e->op == SX_SELECT && e->arg[2]->op == SX_CONST && e->arg[2]->bits == 0) {
         guard = e->arg[0];
         e = e->arg[1];
         if (e->op == SX_ADD && e->arg[1]->op == SX_CONST) {
-            *border = -(int64_t)(int32_t)e->arg[1]->bits;
+            side->border = -(int64_t)(int32_t)e->arg[1]->bits;
+            e = e->arg[0];
+        } else if (e->op == SX_SUB) {
+            zero = widened(e->arg[1]);
+            if (!zero || !is_scalar(zero)) return NULL;
             e = e->arg[0];
         }
     }
-    if (e->op != SX_CAST || e->dtype != DT_I32 || e->arg[0]->op != SX_LOAD) return NULL;
-    e = e->arg[0];
-    if (!e->guarded || (guard && e->arg[e->n - 1] != guard)) return NULL;
-    if (e->dtype == DT_U8) return *border < 0 || *border > 255 ? NULL : e;
-    return e->dtype != DT_I8 || *border < -128 || *border > 127 ? NULL : e;
+    e = widened(e);
+    if (!e || !e->guarded || (guard && e->arg[e->n - 1] != guard)) return NULL;
+    if (zero && zero->dtype != e->dtype) return NULL;
+    side->zero = zero;
+    if (e->dtype == DT_U8) return side->border < 0 || side->border > 255 ? NULL : e;
+    return side->border < -128 || side->border > 127 ? NULL : e;
 }
-
-/* One side of a contraction: the guarded load that is the whole of it, or all but the conversion of
- * bytes. */
-typedef struct Side {
-    const Sx *load, *whole;
-    int64_t border;
-} Side;
 
 static Side guarded_side(const Node *n)
 {
@@ -155,8 +177,8 @@ static Side guarded_side(const Node *n)
     const Sx *side[] = {acc->body, acc->body2};
 
     for (int i = 0; i < 2; i++) {
-        Side y = {side[i], side[i], 0};
-        if (y.load->op != SX_LOAD) y.load = byte_load(side[i], &y.border);
+        Side y = {.load = side[i], .whole = side[i]};
+        if (y.load->op != SX_LOAD) y.load = byte_load(side[i], &y);
         if (y.load && y.load->guarded && !y.load->flat && y.load->src >= 0 &&
             !n->in[y.load->src]->data)
             return y;
@@ -172,6 +194,15 @@ static bool reads_often(SxTable *t, const Stage *s, const Sx *load)
     if (s->acc[0].dtype == DT_I32) return true; /* copies of bytes cost less than guards */
     for (int i = 0; i < s->rank; i++)
         if (sx_uses_index(t, other, i) && !sx_uses_index(t, load, i)) return true;
+    return false;
+}
+
+/* Whether z is there wherever v is. */
+static bool is_there_before(const Value *z, const Value *v)
+{
+    if (!z->def && z->region == z->region->module->main) return true;
+    for (int i = 0; v->def && i < v->def->n_in; i++)
+        if (v->def->in[i] == z) return true;
     return false;
 }
 
@@ -193,6 +224,8 @@ static Status note_want(void *context, Node *n)
     if (!load) return OK;
     w.frame.border = side.border;
     w.frame.of = n->in[load->src];
+    w.frame.zero = side.zero ? n->in[side.zero->src] : NULL;
+    if (w.frame.zero && !is_there_before(w.frame.zero, w.frame.of)) return OK;
     w.often = reads_often(t, s, load);
     if (!asks_for_bounds(t, load->arg[load->n - 1], load, &w.frame.of->type)) return OK;
     if (frame_of(h, s, load, &w.frame.of->type, &w.frame))
@@ -245,10 +278,15 @@ static bool is_view(const Value *v)
            k->stage[0].out[0].value->op == SX_LOAD;
 }
 
+static bool has_border(const Frame *f)
+{
+    return f->zero || f->border;
+}
+
 /* A copy that selects between v and a border. */
 static Value *build_bordered(Build *b, const Frame *f)
 {
-    Value *v = f->of;
+    Value *v = f->of, *in[] = {v, f->zero};
     const Sx *idx[MAX_RANK], *guard = NULL;
 
     for (int i = 0; i < v->type.rank; i++) {
@@ -258,8 +296,14 @@ static Value *build_bordered(Build *b, const Frame *f)
         guard = guard && g ? sx_and(b->sx, guard, g) : g ? g : guard;
     }
     const Sx *e = sx_at_guarded(b, 0, v, idx, guard);
-    if (guard) e = sx_select(b->sx, guard, e, sx_const_int(b->sx, e->dtype, f->border));
-    return build_map(b, "pad", 1, &v, v->type.dtype, v->type.rank, f->dims, e);
+    const Sx *border = sx_const_int(b->sx, e->dtype, f->border);
+    if (f->zero) {
+        for (int i = 0; i < f->zero->type.rank; i++)
+            idx[i] = sx_i64(b, 0);
+        border = sx_at(b, 1, f->zero, idx);
+    }
+    if (guard) e = sx_select(b->sx, guard, e, border);
+    return build_map(b, "pad", f->zero ? 2 : 1, in, v->type.dtype, v->type.rank, f->dims, e);
 }
 
 static Value *build_padded(Halo *h, const Frame *f, Status *s)
@@ -269,14 +313,14 @@ static Value *build_padded(Halo *h, const Frame *f, Status *s)
     Build b =
         build_at(r, v->def ? v->def->next : r->first, v->def ? v->def->origin : NULL, h->cx->diag);
 
-    if (f->border)
+    if (has_border(f))
         y = build_bordered(&b, f);
     else
         y = frame_copy(&b, v, "pad", v->type.dim, NULL);
     *s = b.status;
     if (y) frame_add_reader(&h->frames, v, y->def);
     if (y && is_view(v)) fuse_inline(y->def, 0, v->def);
-    if (y && !f->border) frame_set(h->m, y, f->dims, f->before, 0);
+    if (y && !has_border(f)) frame_set(h->m, y, f->dims, f->before, 0);
     return y;
 }
 
@@ -284,7 +328,7 @@ static bool same_frame(const Frame *a, const Frame *b)
 {
     int rank = a->of->type.rank;
 
-    return a->of == b->of && a->border == b->border &&
+    return a->of == b->of && a->zero == b->zero && a->border == b->border &&
            memcmp(a->dims, b->dims, sizeof(Dim) * (size_t)rank) == 0 &&
            memcmp(a->before, b->before, sizeof(int64_t) * (size_t)rank) == 0;
 }
@@ -337,7 +381,7 @@ static bool join_frames(Halo *h, const Value *v, Frame *f)
 
     for (int i = 0; i < h->n_want; i++) {
         const Frame *w = &h->want[i].frame;
-        if (w->of != v || w->border) continue;
+        if (w->of != v || has_border(w)) continue;
         for (int a = 0; a < v->type.rank; a++) {
             int64_t more = first ? w->before[a] : w->before[a] - f->before[a];
             Dim behind = dim_sub(t, w->dims[a], dim_const(t, w->before[a])), now;
@@ -358,7 +402,7 @@ static bool join_frames(Halo *h, const Value *v, Frame *f)
 static Side open_side(const Halo *h, const Node *n, const Value *v)
 {
     for (int i = 0; i < h->n_want; i++)
-        if (h->want[i].n == n && h->want[i].frame.of == v && !h->want[i].frame.border)
+        if (h->want[i].n == n && h->want[i].frame.of == v && !has_border(&h->want[i].frame))
             return guarded_side(n);
     return (Side){0};
 }
@@ -391,7 +435,7 @@ static Status settle(Halo *h, const Want *w)
     Frame f = {0};
 
     if (!load || w->n->in[load->src] != v) return OK; /* done */
-    if (!w->frame.border && can_frame(h, v) && join_frames(h, v, &f)) {
+    if (!has_border(&w->frame) && can_frame(h, v) && join_frames(h, v, &f)) {
         if (pass_accept(h->cx)) set_frame(h, v, &f);
         return OK;
     }

@@ -380,6 +380,37 @@ static bool multiplies(const Stage *s)
     return false;
 }
 
+/* Whether all that n reads of operands with an order is every element of each, and only for the
+ * least or the greatest of them: it is the same in any order. */
+typedef struct AnyOrder {
+    Layouts *x;
+    const Node *n;
+    bool yes;
+} AnyOrder;
+
+static void loads_all(void *context, const Sx *e)
+{
+    AnyOrder *a = context;
+    const Stage *s = &a->n->kernel->stage[0];
+    const Value *v =
+        e->src >= 0 && (e->op == SX_LOAD || e->op == SX_CHECK) ? a->n->in[e->src] : NULL;
+
+    if (!v || !order_of(a->x, v)) return;
+    a->yes = a->yes && e->op == SX_LOAD && e->flat && !e->guarded && e->arg[0]->op == SX_INDEX &&
+             e->arg[0]->index == s->rank && s->reduce[0] == type_count(&a->x->m->dims, &v->type);
+}
+
+static bool goes_in_any_order(Layouts *x, const Node *n)
+{
+    const Stage *s = &n->kernel->stage[0];
+    AnyOrder a = {x, n, s->n_reduce == 1 && s->n_acc > 0};
+
+    for (int i = 0; i < s->n_acc; i++)
+        a.yes = a.yes && (s->acc[i].monoid == MONOID_MIN || s->acc[i].monoid == MONOID_MAX);
+    if (a.yes) stage_visit_exprs(&x->m->sx, s, loads_all, &a);
+    return a.yes;
+}
+
 /* What was contiguous along the reduction may now be along the domain. The sums of a product whose
  * results keep their order are left as they are: its operands are packed. */
 static void order_sums(Node *n, bool is_plain)
@@ -404,6 +435,7 @@ static Status kernel(Layouts *x, Node *n)
         return samples(x, n, &sampled);
     if (!any_ordered(x, n)) return OK;
     if (!is_free(k)) return operands_plain(x, n);
+    if (goes_in_any_order(x, n)) return OK;
     stage_visit_exprs(&x->m->sx, &k->stage[0], flat_loads, &f);
     for (int i = 0; i < n->n_in; i++)
         if (f.plain[i]) TRY(operand_plain(x, &n->in[i]));

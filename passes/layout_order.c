@@ -28,14 +28,21 @@ typedef struct FirstLoad {
     const Node *n;
     int src; /* -1: of any operand that is not constant */
     const Sx *load;
-    int loads;
+    int loads; /* but for numbers that are the same everywhere, as zero points are */
 } FirstLoad;
+
+static bool is_scalar(const Sx *load)
+{
+    for (int i = 0; i < load->n; i++)
+        if (load->arg[i]->op != SX_CONST) return false;
+    return true;
+}
 
 static void first_load(void *context, const Sx *e)
 {
     FirstLoad *x = context;
 
-    if (e->op != SX_LOAD || e->src < 0) return;
+    if (e->op != SX_LOAD || e->src < 0 || is_scalar(e)) return;
     if (x->src >= 0 ? e->src != x->src : x->n->in[e->src]->data != NULL) return;
     if (!x->load) x->load = e;
     x->loads++;
@@ -432,18 +439,28 @@ bool layout_hides_product(const Node *n, const Order *domain)
 }
 
 typedef struct Along {
+    SxTable *t;
     int last; /* index */
     bool all, any;
 } Along;
 
+/* A load that goes on by one element with index `last`. */
+static bool goes_along(SxTable *t, const Sx *load, int last)
+{
+    int n = operand_rank(load);
+    const Sx *at = n ? load->arg[n - 1] : NULL, *step, *rest;
+
+    if (!at || at->op == SX_INDEX) return at && at->index == last;
+    return load->flat && sx_uses_index(t, at, last) && sx_linear(t, at, last, &step, &rest) &&
+           step->op == SX_CONST && step->bits == 1;
+}
+
 static void note_along(void *context, const Sx *e)
 {
     Along *x = context;
-    int n = operand_rank(e);
 
     if (e->op != SX_LOAD) return;
-    if (e->flat || !n || e->arg[n - 1]->op != SX_INDEX || e->arg[n - 1]->index != x->last)
-        x->all = false;
+    x->all = x->all && goes_along(x->t, e, x->last);
     x->any = true;
 }
 
@@ -451,7 +468,7 @@ bool layout_sums_along(const Node *n)
 {
     SxTable *t = &n->parent->module->sx;
     const Stage *s = &n->kernel->stage[0];
-    Along x = {s->rank + s->n_reduce - 1, true, false};
+    Along x = {t, s->rank + s->n_reduce - 1, true, false};
 
     for (int i = 0; i < s->n_acc; i++) {
         if (s->acc[i].monoid == MONOID_DOT || s->acc[i].monoid >= MONOID_ARGMIN_FIRST) return false;

@@ -183,6 +183,17 @@ static void byte_convolutions(Run *r)
     add_bytes(r, "depthwise by 2", "1,40,9,11", "40,1,3,3",
               "group=40, pads=ints [1,1,1,1], strides=ints [2,2]");
     add_bytes(r, "open image", "b,3,m,n", "7,3,3,3", "pads=ints [1,1,1,1]");
+    /* a zero point is data: one that x was made with, or not */
+    GRAPH("bytes, zero point of the run",
+          "input %%x : f32[2,5,9,11]\nconst %%v : f32[8,5,1,1] {0 ...}\n"
+          "const %%w : i8[20,8,3,3] {0 ...}\nconst %%u : i8[6,8,4,4] {0 ...}\n"
+          "%%h = Conv(%%x, %%v)\n%%q, %%s, %%z = DynamicQuantizeLinear(%%h)\n"
+          "%%y = ConvInteger(%%q, %%w, %%z) {pads=ints [1,1,1,1]}\n"
+          "%%r = ConvInteger(%%q, %%u, %%z) {pads=ints [1,2,1,0], strides=ints [2,2]}\n"
+          "output %%y\noutput %%r");
+    GRAPH("bytes, zero point an input",
+          "input %%x : u8[b,8,m,n]\ninput %%z : u8[]\nconst %%w : i8[7,8,3,3] {0 ...}\n"
+          "%%y = ConvInteger(%%x, %%w, %%z) {pads=ints [1,1,1,1]}\noutput %%y");
     GRAPH("quantised", "input %%x : u8[1,8,9,11]\nconst %%w : i8[20,8,3,3] {0 ...}\n"
                        "const %%s : f32[] {0.5}\nconst %%z : u8[] {7}\n"
                        "%%f = DequantizeLinear(%%x, %%s, %%z)\n"
