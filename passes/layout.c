@@ -427,7 +427,7 @@ static Status kernel(Layouts *x, Node *n)
     Flat f = {n, ARENA_ARRAY(x->cx->scratch, bool, n->n_in)};
     ConvOrder c;
     SampleOrder sampled;
-    Order domain;
+    Order domain, reduce;
 
     TRY(settle_operands(x, n));
     if (layout_convolution(n, &c)) return convolution(x, n, &c);
@@ -441,7 +441,7 @@ static Status kernel(Layouts *x, Node *n)
         if (f.plain[i]) TRY(operand_plain(x, &n->in[i]));
     domain = layout_following(n, order_of, x);
     if (layout_hides_product(n, &domain)) domain = plain_order(domain.n);
-    rewrite_kernel(x, n, &domain, NULL);
+    rewrite_kernel(x, n, &domain, layout_reduction(n, order_of, x, &reduce) ? &reduce : NULL);
     order_sums(n, order_is_plain(&domain));
     return OK;
 }

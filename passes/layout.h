@@ -50,6 +50,9 @@ bool layout_samples(const Node *n, SampleOrder *c);
 Status layout_wants(PassContext *cx, Module *m, Map *wanted) MUST_USE;
 /* Order of the domain that follows from the orders of n's operands; plain when nothing does. */
 Order layout_following(const Node *n, OrderOf order, void *context);
+/* Order of n's reduction in which it goes through an operand as that lies in memory; false: where
+ * the elements next to each other there are no terms of one sum. */
+bool layout_reduction(const Node *n, OrderOf order, void *context, Order *out);
 /* Whether the innermost index of n's reduction, as it stands, runs along memory in every operand
  * that it reads: then sums have lanes. */
 bool layout_sums_along(const Node *n);

@@ -357,6 +357,47 @@ Order layout_following(const Node *n, OrderOf order, void *context)
     return f.out;
 }
 
+typedef struct Reduction {
+    const Node *n;
+    OrderOf order;
+    void *context;
+    Order out; /* n 0: not found yet */
+} Reduction;
+
+static void reduce_load(void *context, const Sx *e)
+{
+    Reduction *r = context;
+    SxTable *t = &r->n->parent->module->sx;
+    const Stage *s = &r->n->kernel->stage[0];
+    uint32_t used = 0, seen = 0;
+    const Order *o;
+    Order out = {0};
+
+    if (e->op != SX_LOAD || e->src < 0 || e->flat || is_scalar(e) || r->out.n) return;
+    o = r->order(r->context, r->n->in[e->src]);
+    for (int i = 0; o && i < operand_rank(e); i++) {
+        uint32_t here = indices_of(t, s, e->arg[o->axis[i]]);
+        if (here) used = here;
+        for (int k = 0; k < s->n_reduce; k++)
+            if ((here & ~seen) >> (s->rank + k) & 1) out.axis[out.n++] = k;
+        seen |= here;
+    }
+    if (out.n == s->n_reduce && used >> s->rank) r->out = out;
+}
+
+bool layout_reduction(const Node *n, OrderOf order, void *context, Order *out)
+{
+    const Stage *s = &n->kernel->stage[0];
+    Reduction r = {.n = n, .order = order, .context = context};
+
+    for (int i = 0; i < s->n_acc; i++)
+        if (s->acc[i].monoid == MONOID_DOT || s->acc[i].monoid >= MONOID_ARGMIN_FIRST) return false;
+    for (int i = 0; i < s->n_acc && s->n_reduce > 1; i++)
+        sx_visit(&n->parent->module->sx, s->acc[i].body, reduce_load, &r);
+    *out = r.out;
+    return r.out.n > 0;
+}
+
 /* ---- reshapes ---- */
 
 typedef struct Group {
