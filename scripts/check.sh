@@ -37,7 +37,7 @@ format      | status |  2 | clang-format 14 would change nothing
 unit        | ctest  |  5 | unit tests
 suites      | ctest  | 10 | the other tests of the build: golden dumps and whatever else it registers
 asan        | status | 15 | the build with ASan and UBSan
-asan-unit   | ctest  | 10 | unit tests under ASan and UBSan
+asan-unit   | ctest  | 15 | unit tests under ASan and UBSan
 onnx-reader | counts |  5 | what the frontend reads, field by field, against the onnx package; with changed copies
 conformance | counts | 10 | the ONNX node tests (and those of 1.23) through generated code; no fewer than tests/conformance/floor.txt
 corpus      | counts | 10 | the real models of tests/corpus/*.txt against their recorded outputs
