@@ -8,6 +8,7 @@
 #include "ir/ops/dot.h"
 #include "ir/ops/family.h"
 #include "ir/ops/ops_common.h"
+#include "support/checked.h"
 
 /* out = stride*(in-1) + output_padding + dilation*(k-1) + 1 - pads, or output_shape and pads from
  * it. */
@@ -157,7 +158,7 @@ static int64_t phases_of(const Conv *c)
     int64_t phases = 1;
 
     for (int i = 0; i < c->w.n; i++)
-        phases *= c->w.stride[i];
+        if (!checked_mul_i64(phases, c->w.stride[i], &phases)) return INT64_MAX;
     return phases;
 }
 
@@ -356,6 +357,8 @@ static bool is_laced(const Node *n, const Conv *c)
 {
     const Tensor *w = n->in[1]->data;
 
+    for (int i = 0; w && i < c->w.n; i++) /* else most of what is rearranged would be zeros */
+        if (w->dim[2 + i] < c->w.stride[i]) return false;
     return w && w->dim[1] <= FEW_FEATURES && c->group == 1 && (!has_in(n, 2) || n->in[2]->data);
 }
 
