@@ -357,3 +357,10 @@ bool sx_is_const(const Sx *e, double *value)
     memcpy(value, &bits, sizeof bits);
     return true;
 }
+
+bool sx_is_scalar(const Sx *load)
+{
+    for (int i = 0; i < load->n; i++)
+        if (load->arg[i]->op != SX_CONST) return false;
+    return true;
+}

@@ -143,6 +143,8 @@ typedef void (*SxVisit)(void *context, const Sx *e);
 void sx_visit(SxTable *t, const Sx *e, SxVisit visit, void *context);
 bool sx_uses_index(SxTable *t, const Sx *e, int k);
 bool sx_is_const(const Sx *e, double *value);
+/* Is a LOAD of one element, the same in all turns of the loops? */
+bool sx_is_scalar(const Sx *load);
 /* Bounds of an i64 expression, given extents of the loop indices (index k in [0, extent[k]-1]). */
 void sx_range(SxTable *t, const Sx *e, int n_extent, const Dim *extent, int64_t *lo, int64_t *hi);
 /* e as linear in index k: e = stride * index_k + rest, both free of index k. False when it is not.

@@ -138,13 +138,6 @@ static const Sx *widened(const Sx *e)
     return e->src >= 0 && (e->dtype == DT_U8 || e->dtype == DT_I8) ? e : NULL;
 }
 
-static bool is_scalar(const Sx *load)
-{
-    for (int i = 0; i < load->n; i++)
-        if (load->arg[i]->op != SX_CONST) return false;
-    return !load->guarded;
-}
-
 /* The load of i32(load), of select(its guard, i32(load) + c, 0), then -c is its border, or of
  * select(its guard, i32(load) - i32(z), 0). */
 static const Sx *byte_load(const Sx *e, Side *side)
@@ -159,7 +152,7 @@ static const Sx *byte_load(const Sx *e, Side *side)
             e = e->arg[0];
         } else if (e->op == SX_SUB) {
             zero = widened(e->arg[1]);
-            if (!zero || !is_scalar(zero)) return NULL;
+            if (!zero || zero->guarded || !sx_is_scalar(zero)) return NULL;
             e = e->arg[0];
         }
     }

@@ -31,18 +31,11 @@ typedef struct FirstLoad {
     int loads; /* but for numbers that are the same everywhere, as zero points are */
 } FirstLoad;
 
-static bool is_scalar(const Sx *load)
-{
-    for (int i = 0; i < load->n; i++)
-        if (load->arg[i]->op != SX_CONST) return false;
-    return true;
-}
-
 static void first_load(void *context, const Sx *e)
 {
     FirstLoad *x = context;
 
-    if (e->op != SX_LOAD || e->src < 0 || is_scalar(e)) return;
+    if (e->op != SX_LOAD || e->src < 0 || sx_is_scalar(e)) return;
     if (x->src >= 0 ? e->src != x->src : x->n->in[e->src]->data != NULL) return;
     if (!x->load) x->load = e;
     x->loads++;
@@ -373,7 +366,7 @@ static void reduce_load(void *context, const Sx *e)
     const Order *o;
     Order out = {0};
 
-    if (e->op != SX_LOAD || e->src < 0 || e->flat || is_scalar(e) || r->out.n) return;
+    if (e->op != SX_LOAD || e->src < 0 || e->flat || sx_is_scalar(e) || r->out.n) return;
     o = r->order(r->context, r->n->in[e->src]);
     for (int i = 0; o && i < operand_rank(e); i++) {
         uint32_t here = indices_of(t, s, e->arg[o->axis[i]]);

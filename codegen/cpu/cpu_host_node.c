@@ -237,6 +237,13 @@ static LLVMValueRef load_integer(Host *h, const Value *v, int element)
                               : LLVMBuildZExt(h->m->b, x, h->m->i64, "");
 }
 
+/* A symbol that can only be 0 is the difference of two sizes: see build_require_equal. */
+static const char *bound_text(Dim symbol)
+{
+    if (symbol->lo == 0 && symbol->hi == 0) return "sizes that must be equal differ by %lld";
+    return "the size %lld is out of range, the limit is %lld";
+}
+
 static void bind(Host *h, const Node *n)
 {
     const Value *v = n->in[0];
@@ -252,7 +259,7 @@ static void bind(Host *h, const Node *n)
         else if (LLVMConstIntGetSExtValue(count) <= n->bind->element[i])
             host_bug(h, n, "an element that is not there is bound");
         host_bind(h, n->bind->symbol[i], load_integer(h, v, n->bind->element[i]), INGOT_ERR_DATA,
-                  origin, "the size %lld is out of range, the limit is %lld");
+                  origin, bound_text(n->bind->symbol[i]));
     }
 }
 

@@ -1,9 +1,6 @@
 /* sort.c: TopK, a call of the runtime, along the last axis. */
 #include "ir/ops/ops_common.h"
 
-/* So many elements of a row need no workspace, more of them so many words for each of the row. */
-enum { TOPK_FEW = 32, TOPK_WORDS = 5 };
-
 static Status infer_topk(Infer *cx, Node *n)
 {
     const Type *x = in_type(n, 0);
@@ -99,7 +96,7 @@ static Status lower_topk(Build *b, const Node *n, Value **out)
 {
     const Type *known = has_out(n, 0) ? &n->out[0]->type : &n->out[1]->type;
     Value *x = n->in[0];
-    Dim dims[MAX_RANK], work = dim_const(b->dims, 0);
+    Dim dims[MAX_RANK];
     int axis, perm[MAX_RANK], rank = x->type.rank;
     bool turned;
     Node *call;
@@ -110,10 +107,8 @@ static Status lower_topk(Build *b, const Node *n, Value **out)
         dims[i] = known->dim[perm[i]];
     if (turned) x = build_transpose(b, x, perm);
     if (b->status != OK) return b->status;
-    if (dims[rank - 1]->hi > TOPK_FEW) work = dim_mul_c(b->dims, x->type.dim[rank - 1], TOPK_WORDS);
-    Type types[3] = {type_tensor(x->type.dtype, rank, dims), type_tensor(DT_I64, rank, dims),
-                     type_tensor(DT_I64, 1, &work)};
-    call = build_call(b, "topk", 1, &x, 3, types, 1, (const int64_t[]){attr_int(n, "largest", 1)},
+    Type types[2] = {type_tensor(x->type.dtype, rank, dims), type_tensor(DT_I64, rank, dims)};
+    call = build_call(b, "topk", 1, &x, 2, types, 1, (const int64_t[]){attr_int(n, "largest", 1)},
                       0, NULL);
     for (int k = 0; call && k < n->n_out; k++)
         out[k] = turned && has_out(n, k) ? build_transpose(b, call->out[k], perm) : call->out[k];

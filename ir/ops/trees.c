@@ -1,166 +1,15 @@
 /* trees.c: ensembles of decision trees of ai.onnx.ml: TreeEnsemble, and the older classifier and
- * regressor.
- *
- * All forms are read into one table of nodes while compiling: constant tensors that TreeScores, an
- * operator of ours, walks for each row (runtime/rt_call_trees.c). What follows the scores are
- * operators of ai.onnx. A row of `links` is: mode, feature, node if true, node if false, whether a
- * NaN counts as true, range of `targets`/`weights` of a leaf, range of `sets`. The table is checked
- * when it is made: nodes and targets are within it; circles end the walk with a data error. */
+ * regressor. All forms are read into one (trees.h) while compiling; what follows its scores are
+ * operators of ai.onnx. */
+#include "ir/ops/trees.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 #include "ir/ops/ml.h"
 #include "ir/ops/ops_common.h"
 
-enum { MODE, FEATURE, YES, NO, MISSING, WEIGHT_BEGIN, WEIGHT_END, SET_BEGIN, SET_END, N_LINK };
-enum { LEQ, LT, GTE, GT, EQ, NEQ, MEMBER, LEAF };
-enum { MEAN, SUM, LEAST, GREATEST };
-
-/* ---- TreeScores ---- */
-
-static bool in_range(int64_t begin, int64_t end, int64_t count)
-{
-    return begin >= 0 && begin <= end && end <= count;
-}
-
-/* Whoever writes this operator into a model cannot make the walk leave its tables. */
-static bool tables_hold(const Tensor *const *in, int64_t targets)
-{
-    int64_t nodes = in[1]->count;
-    const int64_t *link = in[2]->data;
-
-    if (in[2]->count != nodes * N_LINK || in[4]->count != in[5]->count) return false;
-    for (int64_t i = 0; i < nodes; i++, link += N_LINK)
-        if (link[MODE] < LEQ || link[MODE] > LEAF || link[FEATURE] < 0 || link[YES] < 0 ||
-            link[YES] >= nodes || link[NO] < 0 || link[NO] >= nodes ||
-            !in_range(link[WEIGHT_BEGIN], link[WEIGHT_END], in[4]->count) ||
-            !in_range(link[SET_BEGIN], link[SET_END], in[3]->count))
-            return false;
-    for (int64_t i = 0; i < in[4]->count; i++)
-        if (tensor_int(in[4], i) < 0 || tensor_int(in[4], i) >= targets) return false;
-    for (int64_t i = 0; i < in[6]->count; i++)
-        if (tensor_int(in[6], i) < 0 || tensor_int(in[6], i) >= nodes) return false;
-    return true;
-}
-
-static Status infer_scores(Infer *cx, Node *n)
-{
-    int64_t targets = attr_int(n, "n_targets", 1);
-    const Tensor *in[7] = {NULL};
-
-    for (int k = 1; k < 7; k++) {
-        in[k] = n->in[k]->data;
-        if (!in[k]) return op_unsupported(n, cx->diag, "tables that are not constant");
-    }
-    if (targets < 1 || in_type(n, 0)->rank != 2 || !tables_hold(in, targets))
-        return op_error(n, cx->diag, "links", "TreeScores: no tables of trees");
-    infer_out(cx, n, 0, DT_F64, 2,
-              (Dim[]){in_type(n, 0)->dim[0], dim_const(&cx->module->dims, targets)});
-    return OK;
-}
-
-static bool is_member(const Tensor *sets, const int64_t *link, double v)
-{
-    for (int64_t i = link[SET_BEGIN]; i < link[SET_END]; i++)
-        if (tensor_double(sets, i) == v) return true;
-    return false;
-}
-
-static bool goes_true(const Tensor *const *in, int64_t node, const int64_t *link, double v)
-{
-    double at = tensor_double(in[1], node);
-
-    if (v != v && link[MISSING]) return true;
-    switch (link[MODE]) {
-    case LEQ:
-        return v <= at;
-    case LT:
-        return v < at;
-    case GTE:
-        return v >= at;
-    case GT:
-        return v > at;
-    case EQ:
-        return v == at;
-    case NEQ:
-        return v != at;
-    default:
-        return is_member(in[3], link, v);
-    }
-}
-
-/* The row of `links` of the leaf that row `i` reaches from `node`; NULL: none. */
-static const int64_t *find_leaf(const Tensor *const *in, int64_t i, int64_t node)
-{
-    const int64_t *links = in[2]->data;
-    int64_t features = in[0]->dim[1];
-
-    for (int64_t steps = 0; steps <= in[1]->count; steps++) {
-        const int64_t *link = links + node * N_LINK;
-        if (link[MODE] == LEAF) return link;
-        if (link[FEATURE] >= features) return NULL;
-        double v = tensor_double(in[0], i * features + link[FEATURE]);
-        node = goes_true(in, node, link, v) ? link[YES] : link[NO];
-    }
-    return NULL;
-}
-
-static void add_score(int64_t join, Tensor *y, int64_t at, double v, bool fresh)
-{
-    double have = tensor_double(y, at);
-
-    if (join == MEAN || join == SUM)
-        v += have;
-    else if (!fresh && (join == LEAST ? have < v : have > v))
-        v = have;
-    tensor_set_double(y, at, v);
-}
-
-static Status eval_scores(Eval *cx, const Node *n, const Tensor *const *in, Tensor **out)
-{
-    int64_t targets = attr_int(n, "n_targets", 1), join = attr_int(n, "join", SUM);
-    int64_t rows = in[0]->dim[0], trees = in[6]->count;
-    bool *seen = arena_try(cx->arena, (size_t)targets, sizeof *seen);
-
-    if (!seen) return diag(cx->diag, ERR_LIMIT, node_where(n), "out of memory");
-    TRY(eval_out(cx, n, &out[0], DT_F64, 2, (int64_t[]){rows, targets}));
-    for (int64_t i = 0; i < rows; i++) {
-        memset(seen, 0, sizeof *seen * (size_t)targets);
-        for (int64_t r = 0; r < trees; r++) {
-            const int64_t *leaf = find_leaf(in, i, tensor_int(in[6], r));
-            if (!leaf)
-                return op_error(n, cx->diag, NULL, "a tree without an end for row %lld",
-                                (long long)i);
-            for (int64_t w = leaf[WEIGHT_BEGIN]; w < leaf[WEIGHT_END]; w++) {
-                int64_t target = tensor_int(in[4], w);
-                add_score(join, out[0], i * targets + target, tensor_double(in[5], w),
-                          !seen[target]);
-                seen[target] = true;
-            }
-        }
-        for (int64_t c = 0; c < targets && join == MEAN && trees; c++)
-            tensor_set_double(out[0], i * targets + c,
-                              tensor_double(out[0], i * targets + c) / (double)trees);
-    }
-    return OK;
-}
-
-static Status lower_scores(Build *b, const Node *n, Value **out)
-{
-    const int64_t ints[2] = {attr_int(n, "n_targets", 1), attr_int(n, "join", SUM)};
-    Node *call = build_call(b, "trees", n->n_in, n->in, 1, &n->out[0]->type, 2, ints, 0, NULL);
-
-    if (call) out[0] = call->out[0];
-    return b->status;
-}
-
-/* ---- the table ---- */
-
-typedef struct Table {
-    int64_t nodes, trees, n_set, n_weight, targets;
-    int64_t *link, *target, *root;
-    double *threshold, *set, *weight;
-} Table;
+/* ---- lists ---- */
 
 /* A list of numbers: of ints, floats, or a tensor. */
 typedef struct List {
@@ -191,67 +40,41 @@ static int64_t list_int(const List *l, int64_t i)
     return l->tensor ? tensor_int(l->tensor, i) : l->attr->ints[i];
 }
 
-/* Room for a table; its counts are set. */
-static Status table_room(const Node *n, Diag *d, Table *t)
+/* ---- the ensemble ---- */
+
+/* Room for an ensemble whose counts are set, but for the trees: at most one a node. */
+static Status make_room(const Node *n, Diag *d, Ensemble *e)
 {
     Arena *a = n->parent->module->arena;
 
-    t->link = arena_try(a, (size_t)t->nodes + 1, sizeof *t->link * N_LINK);
-    t->threshold = arena_try(a, (size_t)t->nodes + 1, sizeof *t->threshold);
-    t->root = arena_try(a, (size_t)t->nodes + 1, sizeof *t->root);
-    t->set = arena_try(a, (size_t)t->n_set + 1, sizeof *t->set);
-    t->target = arena_try(a, (size_t)t->n_weight + 1, sizeof *t->target);
-    t->weight = arena_try(a, (size_t)t->n_weight + 1, sizeof *t->weight);
-    if (t->link && t->threshold && t->root && t->set && t->target && t->weight) {
-        memset(t->link, 0, sizeof *t->link * N_LINK * (size_t)t->nodes);
-        return OK;
-    }
+    e->node = arena_try(a, (size_t)e->n_node + 1, sizeof *e->node);
+    e->root = arena_try(a, (size_t)e->n_node + 1, sizeof *e->root);
+    e->set = arena_try(a, (size_t)e->n_set + 1, sizeof *e->set);
+    e->target = arena_try(a, (size_t)e->n_weight + 1, sizeof *e->target);
+    e->weight = arena_try(a, (size_t)e->n_weight + 1, sizeof *e->weight);
+    if (e->node && e->root && e->set && e->target && e->weight) return OK;
     return diag(d, ERR_LIMIT, node_where(n), "%s: out of memory", n->op->name);
 }
 
-/* Every node, target and feature number within bounds. */
-static Status table_check(const Node *n, Diag *d, const Table *t)
+/* Every node, target and root within bounds. */
+static Status check_bounds(const Node *n, Diag *d, const Ensemble *e)
 {
-    for (int64_t i = 0; i < t->nodes; i++) {
-        const int64_t *l = t->link + i * N_LINK;
-        bool inside = l[YES] >= 0 && l[YES] < t->nodes && l[NO] >= 0 && l[NO] < t->nodes;
-        if (l[MODE] != LEAF && (!inside || l[FEATURE] < 0))
+    for (int64_t i = 0; i < e->n_node; i++) {
+        const TreeNode *node = &e->node[i];
+        if (node->mode != TREE_LEAF && (node->yes < 0 || node->yes >= e->n_node || node->no < 0 ||
+                                        node->no >= e->n_node || node->feature < 0))
             return op_error(n, d, "nodes_truenodeids", "%s: node %lld leads nowhere", n->op->name,
                             (long long)i);
     }
-    for (int64_t i = 0; i < t->n_weight; i++)
-        if (t->target[i] < 0 || t->target[i] >= t->targets)
+    for (int64_t i = 0; i < e->n_weight; i++)
+        if (e->target[i] < 0 || e->target[i] >= e->n_target)
             return op_error(n, d, NULL, "%s: target %lld of %lld", n->op->name,
-                            (long long)t->target[i], (long long)t->targets);
-    for (int64_t i = 0; i < t->trees; i++)
-        if (t->root[i] < 0 || t->root[i] >= t->nodes)
+                            (long long)e->target[i], (long long)e->n_target);
+    for (int64_t i = 0; i < e->n_tree; i++)
+        if (e->root[i] < 0 || e->root[i] >= e->n_node)
             return op_error(n, d, "tree_roots", "%s: root %lld of %lld nodes", n->op->name,
-                            (long long)t->root[i], (long long)t->nodes);
+                            (long long)e->root[i], (long long)e->n_node);
     return OK;
-}
-
-static Value *constant(Build *b, DType type, int rank, const int64_t *dims, const void *data)
-{
-    return build_tensor(b, tensor_wrap(b->module->arena, type, rank, dims, data));
-}
-
-/* Scores of in[0] as f64 [rows, targets]. */
-static Value *table_scores(Build *b, const Node *n, const Table *t, int64_t join)
-{
-    int64_t link[2] = {t->nodes, N_LINK};
-    Value *in[7] = {make_cast(b, n->in[0], DT_F64),
-                    constant(b, DT_F64, 1, link, t->threshold),
-                    constant(b, DT_I64, 2, link, t->link),
-                    constant(b, DT_F64, 1, &t->n_set, t->set),
-                    constant(b, DT_I64, 1, &t->n_weight, t->target),
-                    constant(b, DT_F64, 1, &t->n_weight, t->weight),
-                    constant(b, DT_I64, 1, &t->trees, t->root)};
-    Attr attr[2] = {attr_of_int("n_targets", t->targets), attr_of_int("join", join)};
-    Node *node;
-
-    if (b->status != OK) return NULL;
-    node = build_op_node(b, "ingot", "TreeScores", 7, in, 1, 2, attr);
-    return node ? node->out[0] : NULL;
 }
 
 /* ---- the older forms: nodes named by tree and number, leaves by the same ---- */
@@ -300,7 +123,7 @@ static int64_t mode_of(const StringRef *s)
     static const char *const names[] = {"BRANCH_LEQ", "BRANCH_LT",  "BRANCH_GTE", "BRANCH_GT",
                                         "BRANCH_EQ",  "BRANCH_NEQ", "",           "LEAF"};
 
-    for (int i = 0; i <= LEAF; i++)
+    for (int i = 0; i <= TREE_LEAF; i++)
         if ((int64_t)strlen(names[i]) == s->n && s->n && memcmp(names[i], s->s, (size_t)s->n) == 0)
             return i;
     return -1;
@@ -323,81 +146,80 @@ static Leaves leaves_of(const Node *n, bool classes)
     return l;
 }
 
-static Status read_weights(const Node *n, Diag *d, const Leaves *l, const Key *node_key, Table *t)
+static Status read_weights(const Node *n, Diag *d, const Leaves *l, const Key *node_key,
+                           Ensemble *e)
 {
     Key *key = keys_of(n, &l->tree, &l->node);
 
     if (!key) return diag(d, ERR_LIMIT, node_where(n), "%s: out of memory", n->op->name);
-    for (int64_t i = 0; i < t->n_weight; i++) {
-        int64_t at = key_find(node_key, t->nodes, key[i].tree, key[i].node), *link;
-        if (at == t->nodes)
+    for (int64_t i = 0; i < e->n_weight; i++) {
+        int64_t at = key_find(node_key, e->n_node, key[i].tree, key[i].node);
+        TreeNode *node;
+        if (at == e->n_node)
             return op_error(n, d, NULL, "%s: a weight for node %lld of tree %lld, which is none",
                             n->op->name, (long long)key[i].node, (long long)key[i].tree);
-        link = t->link + node_key[at].at * N_LINK;
-        if (link[WEIGHT_END] == 0) link[WEIGHT_BEGIN] = i;
-        link[WEIGHT_END] = i + 1;
-        t->target[i] = list_int(&l->id, key[i].at);
-        t->weight[i] = list_double(&l->weight, key[i].at);
+        node = &e->node[node_key[at].at];
+        if (node->end == 0) node->begin = i;
+        node->end = i + 1;
+        e->target[i] = list_int(&l->id, key[i].at);
+        e->weight[i] = list_double(&l->weight, key[i].at);
     }
     return OK;
 }
 
-static Status read_nodes(const Node *n, Diag *d, const Key *key, Table *t)
+static Status read_nodes(const Node *n, Diag *d, const Key *key, Ensemble *e)
 {
     List tree = list_of(n, "nodes_treeids"), feature = list_of(n, "nodes_featureids");
     List yes = list_of(n, "nodes_truenodeids"), no = list_of(n, "nodes_falsenodeids");
     List missing = list_of(n, "nodes_missing_value_tracks_true");
     List value = list_of(n, "nodes_values"), exact = list_of(n, "nodes_values_as_tensor");
-    const Attr *mode = attr_find(n, "nodes_modes");
-    bool *child = arena_try(n->parent->module->arena, (size_t)t->nodes + 1, sizeof *child);
+    const Attr *modes = attr_find(n, "nodes_modes");
+    bool *child = arena_try(n->parent->module->arena, (size_t)e->n_node + 1, sizeof *child);
 
     if (!child) return diag(d, ERR_LIMIT, node_where(n), "%s: out of memory", n->op->name);
-    memset(child, 0, sizeof *child * (size_t)t->nodes);
-    for (int64_t i = 0; i < t->nodes; i++) {
-        int64_t *link = t->link + i * N_LINK, where = list_int(&tree, i), a, z;
-        link[MODE] = mode_of(&mode->strings[i]);
-        link[FEATURE] = list_int(&feature, i);
-        link[MISSING] = list_int(&missing, i);
-        t->threshold[i] = list_double(exact.n ? &exact : &value, i);
-        if (link[MODE] < 0)
+    for (int64_t i = 0; i < e->n_node; i++) {
+        int64_t where = list_int(&tree, i), mode = mode_of(&modes->strings[i]), a, z;
+        TreeNode *node = &e->node[i];
+        if (mode < 0)
             return op_error(n, d, "nodes_modes", "%s: found \"%s\"", n->op->name,
-                            mode->strings[i].s);
-        if (link[MODE] == LEAF) {
-            link[FEATURE] = 0;
-            continue;
-        }
-        a = key_find(key, t->nodes, where, list_int(&yes, i));
-        z = key_find(key, t->nodes, where, list_int(&no, i));
-        if (a == t->nodes || z == t->nodes)
+                            modes->strings[i].s);
+        node->mode = (TreeMode)mode;
+        if (mode == TREE_LEAF) continue;
+        node->feature = list_int(&feature, i);
+        node->missing = list_int(&missing, i) != 0;
+        node->threshold = list_double(exact.n ? &exact : &value, i);
+        a = key_find(key, e->n_node, where, list_int(&yes, i));
+        z = key_find(key, e->n_node, where, list_int(&no, i));
+        if (a == e->n_node || z == e->n_node)
             return op_error(n, d, "nodes_truenodeids", "%s: node %lld leads nowhere", n->op->name,
                             (long long)i);
-        link[YES] = key[a].at;
-        link[NO] = key[z].at;
-        child[link[YES]] = child[link[NO]] = true;
+        node->yes = key[a].at;
+        node->no = key[z].at;
+        child[node->yes] = child[node->no] = true;
     }
-    for (int64_t i = 0; i < t->nodes; i++)
-        if (!child[i]) t->root[t->trees++] = i;
+    for (int64_t i = 0; i < e->n_node; i++)
+        if (!child[i]) e->root[e->n_tree++] = i;
     return OK;
 }
 
-static Status read_older(const Node *n, Diag *d, bool classes, Table *t)
+static Status read_older(const Node *n, Diag *d, bool classes, Ensemble *e)
 {
     List tree = list_of(n, "nodes_treeids"), number = list_of(n, "nodes_nodeids");
     const Attr *mode = attr_find(n, "nodes_modes");
     Leaves l = leaves_of(n, classes);
     Key *key;
 
-    t->nodes = tree.n;
-    t->n_weight = l.id.n;
+    e->n_node = tree.n;
+    e->n_weight = l.id.n;
     if (!mode || mode->n != tree.n || number.n != tree.n || l.node.n != l.id.n ||
         l.tree.n != l.id.n || l.weight.n != l.id.n)
         return op_error(n, d, "nodes_treeids", "%s: lists of different lengths", n->op->name);
-    TRY(table_room(n, d, t));
+    TRY(make_room(n, d, e));
     key = keys_of(n, &tree, &number);
     if (!key) return diag(d, ERR_LIMIT, node_where(n), "%s: out of memory", n->op->name);
-    TRY(read_nodes(n, d, key, t));
-    TRY(read_weights(n, d, &l, key, t));
-    return table_check(n, d, t);
+    TRY(read_nodes(n, d, key, e));
+    TRY(read_weights(n, d, &l, key, e));
+    return check_bounds(n, d, e);
 }
 
 static Value *base_values(Build *b, const Node *n, int64_t *count)
@@ -423,20 +245,20 @@ static Status lower_regressor(Build *b, const Node *n, Value **out)
 {
     static const char *const joins[] = {"AVERAGE", "SUM", "MIN", "MAX"};
     const char *join = attr_string(n, "aggregate_function", "SUM");
-    Table t = {.targets = attr_int(n, "n_targets", 1)};
+    Ensemble e = {.n_target = attr_int(n, "n_targets", 1)};
     int64_t kind = 0, count;
     Value *v, *base;
 
     TRY(check_matrix(n, b->diag));
     while (kind < 4 && strcmp(joins[kind], join) != 0)
         kind++;
-    if (kind == 4 || t.targets < 1 || t.targets > INT32_MAX)
+    if (kind == 4 || e.n_target < 1 || e.n_target > INT32_MAX)
         return op_error(n, b->diag, "aggregate_function", "TreeEnsembleRegressor: \"%s\" of %lld",
-                        join, (long long)t.targets);
-    TRY(read_older(n, b->diag, false, &t));
-    v = table_scores(b, n, &t, kind);
+                        join, (long long)e.n_target);
+    TRY(read_older(n, b->diag, false, &e));
+    v = tree_scores(b, n, &e, (TreeJoin)kind);
     base = base_values(b, n, &count);
-    if (count && count != 1 && count != t.targets)
+    if (count && count != 1 && count != e.n_target)
         return op_error(n, b->diag, "base_values", "TreeEnsembleRegressor: %lld values",
                         (long long)count);
     if (base) v = make_add(b, v, base);
@@ -446,26 +268,26 @@ static Status lower_regressor(Build *b, const Node *n, Value **out)
 }
 
 /* Are there two classes and weights for one of them only? */
-static bool one_sided(const Table *t)
+static bool one_sided(const Ensemble *e)
 {
-    for (int64_t i = 1; i < t->n_weight; i++)
-        if (t->target[i] != t->target[0]) return false;
-    return t->targets == 2 && t->n_weight > 0;
+    for (int64_t i = 1; i < e->n_weight; i++)
+        if (e->target[i] != e->target[0]) return false;
+    return e->n_target == 2 && e->n_weight > 0;
 }
 
-static bool all_positive(const Table *t)
+static bool all_positive(const Ensemble *e)
 {
-    for (int64_t i = 0; i < t->n_weight; i++)
-        if (t->weight[i] < 0) return false;
+    for (int64_t i = 0; i < e->n_weight; i++)
+        if (e->weight[i] < 0) return false;
     return true;
 }
 
 /* Weights for one class of two: *scores becomes both columns before the transform, `direct` says
  * that they are final; the result numbers the label. */
-static Value *two_classes(Build *b, const Node *n, const Table *t, Value **scores, bool *direct)
+static Value *two_classes(Build *b, const Node *n, const Ensemble *e, Value **scores, bool *direct)
 {
-    bool positive = all_positive(t);
-    int64_t count, column = t->target[0];
+    bool positive = all_positive(e);
+    int64_t count, column = e->target[0];
     Value *base = base_values(b, n, &count), *v, *above;
 
     v = make_slice(b, *scores, 1, column, column + 1, 1);
@@ -487,15 +309,15 @@ static Status lower_classifier(Build *b, const Node *n, Value **out)
     bool direct = false;
     Value *labels = ml_labels(b, n, "classlabels_int64s", "classlabels_strings", &classes);
     Value *v, *label, *base;
-    Table t = {.targets = classes};
+    Ensemble e = {.n_target = classes};
 
     if (b->status != OK) return b->status;
     TRY(check_matrix(n, b->diag));
     if (classes < 2) return op_unsupported(n, b->diag, "one class label");
-    TRY(read_older(n, b->diag, true, &t));
-    v = table_scores(b, n, &t, SUM);
-    if (one_sided(&t)) {
-        label = two_classes(b, n, &t, &v, &direct);
+    TRY(read_older(n, b->diag, true, &e));
+    v = tree_scores(b, n, &e, TREE_SUM);
+    if (one_sided(&e)) {
+        label = two_classes(b, n, &e, &v, &direct);
     } else {
         base = base_values(b, n, &count);
         if (count && count != classes)
@@ -512,27 +334,36 @@ static Status lower_classifier(Build *b, const Node *n, Value **out)
 
 /* ---- TreeEnsemble: branches and leaves in tables of their own ---- */
 
+/* The number of a child among branches and, behind them, leaves; -1: of none. */
+static int64_t child_of(const List *number, const List *is_leaf, int64_t i, int64_t branches)
+{
+    int64_t child = list_int(number, i);
+
+    if (!list_int(is_leaf, i)) return child < branches ? child : -1;
+    return child < 0 || child > INT64_MAX - branches ? -1 : child + branches;
+}
+
 /* Members of the sets stand in one list, a NaN behind each set. */
-static Status read_sets(const Node *n, Diag *d, const List *value, int64_t branches, Table *t)
+static Status read_sets(const Node *n, Diag *d, const List *value, int64_t branches, Ensemble *e)
 {
     int64_t at = 0;
 
-    for (int64_t i = 0; i < t->n_set; i++)
-        t->set[i] = list_double(value, i);
+    for (int64_t i = 0; i < e->n_set; i++)
+        e->set[i] = list_double(value, i);
     for (int64_t i = 0; i < branches; i++) {
-        int64_t *link = t->link + i * N_LINK;
-        if (link[MODE] != MEMBER) continue;
-        link[SET_BEGIN] = at;
-        while (at < t->n_set && t->set[at] == t->set[at])
+        TreeNode *node = &e->node[i];
+        if (node->mode != TREE_MEMBER) continue;
+        node->begin = at;
+        while (at < e->n_set && e->set[at] == e->set[at])
             at++;
-        link[SET_END] = at++;
-        if (link[SET_END] > t->n_set || link[SET_BEGIN] > t->n_set)
+        node->end = at++;
+        if (node->end > e->n_set || node->begin > e->n_set)
             return op_error(n, d, "membership_values", "TreeEnsemble: too few sets");
     }
     return OK;
 }
 
-static Status read_newer(const Node *n, Diag *d, Table *t)
+static Status read_newer(const Node *n, Diag *d, Ensemble *e)
 {
     List split = list_of(n, "nodes_splits"), mode = list_of(n, "nodes_modes");
     List feature = list_of(n, "nodes_featureids"), root = list_of(n, "tree_roots");
@@ -543,54 +374,50 @@ static Status read_newer(const Node *n, Diag *d, Table *t)
     List target = list_of(n, "leaf_targetids"), weight = list_of(n, "leaf_weights");
     int64_t branches = feature.n;
 
-    t->nodes = branches + target.n;
-    t->n_weight = target.n;
-    t->n_set = set.n;
+    e->n_node = branches + target.n;
+    e->n_weight = target.n;
+    e->n_set = set.n;
     if (split.n != branches || mode.n != branches || yes.n != branches || no.n != branches ||
         yes_leaf.n != branches || no_leaf.n != branches || weight.n != target.n ||
-        root.n > t->nodes)
+        root.n > e->n_node)
         return op_error(n, d, "nodes_featureids", "TreeEnsemble: lists of different lengths");
-    TRY(table_room(n, d, t));
+    TRY(make_room(n, d, e));
     for (int64_t i = 0; i < branches; i++) {
-        int64_t *link = t->link + i * N_LINK;
-        link[MODE] = list_int(&mode, i);
-        link[FEATURE] = list_int(&feature, i);
-        link[YES] = list_int(&yes, i) + (list_int(&yes_leaf, i) ? branches : 0);
-        link[NO] = list_int(&no, i) + (list_int(&no_leaf, i) ? branches : 0);
-        link[MISSING] = list_int(&missing, i);
-        t->threshold[i] = list_double(&split, i);
-        if (link[MODE] < 0 || link[MODE] > MEMBER)
-            return op_error(n, d, "nodes_modes", "TreeEnsemble: found %lld", (long long)link[MODE]);
+        int64_t asked = list_int(&mode, i);
+        if (asked < TREE_LEQ || asked > TREE_MEMBER)
+            return op_error(n, d, "nodes_modes", "TreeEnsemble: found %lld", (long long)asked);
+        e->node[i] = (TreeNode){.mode = (TreeMode)asked,
+                                .feature = list_int(&feature, i),
+                                .yes = child_of(&yes, &yes_leaf, i, branches),
+                                .no = child_of(&no, &no_leaf, i, branches),
+                                .missing = list_int(&missing, i) != 0,
+                                .threshold = list_double(&split, i)};
     }
     for (int64_t i = 0; i < target.n; i++) {
-        int64_t *link = t->link + (branches + i) * N_LINK;
-        link[MODE] = LEAF;
-        link[WEIGHT_BEGIN] = i;
-        link[WEIGHT_END] = i + 1;
-        t->threshold[branches + i] = 0;
-        t->target[i] = list_int(&target, i);
-        t->weight[i] = list_double(&weight, i);
+        e->node[branches + i] = (TreeNode){.mode = TREE_LEAF, .begin = i, .end = i + 1};
+        e->target[i] = list_int(&target, i);
+        e->weight[i] = list_double(&weight, i);
     }
-    for (t->trees = 0; t->trees < root.n; t->trees++)
-        t->root[t->trees] = list_int(&root, t->trees);
-    TRY(read_sets(n, d, &set, branches, t));
-    return table_check(n, d, t);
+    for (e->n_tree = 0; e->n_tree < root.n; e->n_tree++)
+        e->root[e->n_tree] = list_int(&root, e->n_tree);
+    TRY(read_sets(n, d, &set, branches, e));
+    return check_bounds(n, d, e);
 }
 
 static Status lower_ensemble(Build *b, const Node *n, Value **out)
 {
     static const char *const kinds[] = {"NONE", "SOFTMAX", "LOGISTIC", "SOFTMAX_ZERO", "PROBIT"};
     int64_t kind = attr_int(n, "post_transform", 0), join = attr_int(n, "aggregate_function", 1);
-    Table t = {.targets = attr_int(n, "n_targets", 1)};
+    Ensemble e = {.n_target = attr_int(n, "n_targets", 1)};
     Value *v;
 
     TRY(check_matrix(n, b->diag));
-    if (kind < 0 || kind > 4 || join < MEAN || join > GREATEST || t.targets < 1 ||
-        t.targets > INT32_MAX)
+    if (kind < 0 || kind > 4 || join < TREE_MEAN || join > TREE_GREATEST || e.n_target < 1 ||
+        e.n_target > INT32_MAX)
         return op_error(n, b->diag, "post_transform", "TreeEnsemble: %lld, aggregate_function %lld",
                         (long long)kind, (long long)join);
-    TRY(read_newer(n, b->diag, &t));
-    v = make_cast(b, table_scores(b, n, &t, join), in_type(n, 0)->dtype);
+    TRY(read_newer(n, b->diag, &e));
+    v = make_cast(b, tree_scores(b, n, &e, (TreeJoin)join), in_type(n, 0)->dtype);
     out[0] = ml_transform(b, n, v, kinds[kind]);
     return b->status;
 }
@@ -617,20 +444,6 @@ static Status lower_ensemble(Build *b, const Node *n, Value **out)
         ATTR_OPT(x "_weights_as_tensor", ATTR_TENSOR)
 
 const OpDef trees_ops[] = {
-    {.name = "TreeScores",
-     .domain = "ingot",
-     .calls = CALL_BIT(trees),
-     .since = 1,
-     .about = "sums of the leaves that the rows reach",
-     ROW_IN({"X", DT_BIT(DT_F64)}, {"thresholds", DT_BIT(DT_F64)}, {"links", DT_BIT(DT_I64)},
-            {"sets", DT_BIT(DT_F64)}, {"targets", DT_BIT(DT_I64)}, {"weights", DT_BIT(DT_F64)},
-            {"roots", DT_BIT(DT_I64)}),
-     ROW_OUT({"Y", DT_BIT(DT_F64)}),
-     ROW_ATTRS(ATTR_REQ("n_targets", ATTR_INT), ATTR_REQ("join", ATTR_INT)),
-     .traits = OP_PURE,
-     .infer = infer_scores,
-     .eval = eval_scores,
-     .lower = lower_scores},
     {.name = "TreeEnsembleClassifier",
      .calls = CALL_BIT(trees),
      .about = "label and scores of an ensemble of trees",

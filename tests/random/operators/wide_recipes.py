@@ -657,7 +657,7 @@ def trees_of_doubles(g):
     attrs.update(base_)
     attrs.update({f"{what}_treeids": [x[0] for x in leaves], f"{what}_nodeids": [x[1] for x in leaves],
                   f"{what}_ids": [k % targets for k in range(len(leaves))]})
-    x = g.data(t, [g.one(0, 1, 7, 30), features])
+    x = g.data(t, [g.one(0, 1, 7, 30, 500), features])
     if x.dtype.kind == "f" and x.size:
         x.reshape(-1)[0] = np.nan
     post = g.one(None, "NONE", "SOFTMAX", "LOGISTIC", "SOFTMAX_ZERO", "PROBIT")
@@ -682,7 +682,7 @@ def tree_ensemble(g):
                           (true_leaf, 0), (false_leaf, 0)):
             column.append(v)
         if mode == 6:
-            members.extend([float(g.int(-4, 4)) / 2 for _ in range(g.int(1, 3))] + [np.nan])
+            members.extend([float(g.int(-4, 4)) / 2 for _ in range(g.one(1, 2, 3, 9))] + [np.nan])
         for to, leaf in ((true, true_leaf), (false, false_leaf)):
             if depth == 0 or g.chance(.4):
                 leaf[k], to[k] = 1, len(weights)
@@ -690,9 +690,9 @@ def tree_ensemble(g):
             else:
                 to[k] = grow(depth - 1)
         return k
-    roots = [grow(g.int(0, 3)) for _ in range(g.int(1, 4))]
+    roots = [grow(g.int(0, 3)) for _ in range(g.one(1, 2, 3, 4, 40))]
     n = len(modes)
-    x = np.rint(g.data(t, [g.one(0, 1, 8), features]) * 2) / np_t.type(2)
+    x = np.rint(g.data(t, [g.one(0, 1, 8, 300), features]) * 2) / np_t.type(2)
     x = (np.rint(x) if members else x).astype(np_t)  # of 2.5 ONNX Runtime sees whether 2 is a member
     if x.size and g.chance(.5):
         x.reshape(-1)[0] = np.nan
