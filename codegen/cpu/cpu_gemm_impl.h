@@ -112,12 +112,20 @@ static inline bool gemm_in(const CpuGemm *g, int set, int index)
     return g->group[index] == set;
 }
 
+/* The expression that a side (STAGE_A or STAGE_B) is. */
+static inline const Sx *gemm_side(const CpuGemm *g, int side)
+{
+    return g->nest->stage[side].value[0];
+}
+
 /* cpu_gemm_pack.c */
-/* Whether side (STAGE_A or STAGE_B) is made of constants alone, and its packed bytes: of f32. */
+/* Whether a side is made of constants alone, and its packed bytes: of f32. */
 bool gemm_constant(const CpuGemm *g, int side);
 Status gemm_pack_constant(CpuGemm *g, int side, Diag *d) MUST_USE;
 /* Columns of the last panel of B as it is packed while compiling: N is known. */
 int64_t gemm_last_width(const CpuGemm *g);
+
+/* cpu_gemm_copy.c */
 /* Whether B is contiguous along k, and packing it transposes. */
 bool gemm_columns_are_turned(const CpuGemm *g);
 /* Emit packing of the block of columns [n0, n1). */

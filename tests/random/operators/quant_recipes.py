@@ -226,7 +226,8 @@ def integer_to_float(g):
 
 @recipe("MatMulNBits", domain=MS)
 def matmul_nbits(g):
-    m, k, n, block, bits = g.one(1, 3, 8), g.one(16, 24, 32, 40, 64), g.one(1, 5, 16), g.one(16, 32), g.one(4, 4, 8)
+    m, k, n = g.one(1, 3, 8, 20), g.one(16, 24, 32, 40, 64, 160), g.one(1, 5, 16, 64, 128, 192)
+    block, bits = g.one(16, 32), g.one(4, 4, 8)
     blocks = -(-k // block)
     t = g.one("float", "float", "float16")
     g.tolerance = 5e-3 if t == "float16" else 0
