@@ -1,11 +1,11 @@
 /* group_attention.c: GroupQueryAttention of com.microsoft: causal attention of groups of query
  * heads to one head of keys and values, which grow a cache.
  *
- * seqlens_k[b] + 1 is how many keys sequence b has with the new ones; what a cache holds behind
- * them is not read. The first prompt (as many queries as keys in all) begins at 0. A sink is one
- * more score of each head, of a key without a value: it only takes weight from the others; a smooth
- * softmax has sinks of 0. Left out: caches shared between past and present by memory, quantised
- * caches, scores as an output. */
+ * seqlens_k[b] (or [b, 0]) + 1 is how many keys sequence b has with the new ones; what a cache
+ * holds behind them is not read. The first prompt (as many queries as keys in all) begins at 0. A
+ * sink is one more score of each head, of a key without a value: it only takes weight from the
+ * others; a smooth softmax has sinks of 0. Left out: caches shared between past and present by
+ * memory, quantised caches, scores as an output. */
 #include <math.h>
 #include <string.h>
 
@@ -13,7 +13,7 @@
 #include "ir/ops/compose.h"
 #include "ir/ops/ops_common.h"
 
-enum { IN_SINK = 11, IN_K_SCALE = 12, IN_Q_NORM = 14, IN_K_NORM = 15 };
+enum { IN_LENGTHS = 5, IN_SINK = 11, IN_K_SCALE = 12, IN_Q_NORM = 14, IN_K_NORM = 15 };
 
 typedef struct Group {
     int64_t heads, kv_heads, size; /* size: of a head */
@@ -81,7 +81,10 @@ static Status group_read(Infer *cx, Node *n, Group *g)
             return op_error(n, cx->diag, "cos_cache", "%s: rank %d, expected 2", n->op->name,
                             in_type(n, k + 6)->rank);
     }
-    TRY(infer_vector(cx, n, 5, g->batch));
+    if (in_type(n, IN_LENGTHS)->rank == 2) /* as exporters write it */
+        TRY(infer_extents(cx, n, IN_LENGTHS, 2, (Dim[]){g->batch, dim_const(t, 1)}));
+    else
+        TRY(infer_vector(cx, n, IN_LENGTHS, g->batch));
     TRY(infer_vector(cx, n, IN_SINK, dim_const(t, g->heads)));
     for (int k = IN_Q_NORM; k <= IN_K_NORM; k++)
         TRY(infer_vector(cx, n, k, dim_const(t, g->size)));
@@ -140,13 +143,15 @@ static Value *normalised(Build *b, const Node *n, Value *v, int weights, const c
 static Value *starts(Build *b, const Node *n, const Group *g)
 {
     SxTable *t = b->sx;
-    const Sx *i = sx_index(t, 0), *length = sx_dim(t, g->length), *count;
+    Value *lengths = n->in[IN_LENGTHS];
+    const Sx *length = sx_dim(t, g->length), *count;
+    const Sx *at[] = {sx_index(t, 0), sx_i64(b, 0)};
 
-    count = sx_load(t, n->in[5]->type.dtype, 0, 1, &i, NULL);
+    count = sx_load(t, lengths->type.dtype, 0, lengths->type.rank, at, NULL);
     count = sx_add(t, sx_cast(t, count, DT_I64), sx_i64(b, 1));
     count = sx_max(t, sx_i64(b, 0), sx_sub(t, count, length));
     count = sx_select(t, sx_eq(t, length, sx_dim(t, g->total)), sx_i64(b, 0), count);
-    return build_map(b, "starts", 1, &n->in[5], DT_I64, 1, &g->batch, count);
+    return build_map(b, "starts", 1, &lengths, DT_I64, 1, &g->batch, count);
 }
 
 static Value *turned(Build *b, const Node *n, const Group *g, Value *v, Value *start)
@@ -304,7 +309,8 @@ const OpDef group_attention_ops[] = {
          {"query", T_FLOAT, "T", .ranks = RANK(3)}, {"key", T_FLOAT, "T", true, .ranks = RANK(3)},
          {"value", T_FLOAT, "T", true, .ranks = RANK(3)},
          {"past_key", T_FLOAT, "T", true, .ranks = RANK(4)},
-         {"past_value", T_FLOAT, "T", true, .ranks = RANK(4)}, {"seqlens_k", T_I32},
+         {"past_value", T_FLOAT, "T", true, .ranks = RANK(4)},
+         {"seqlens_k", T_I32, .ranks = RANK(1) | RANK(2)},
          {"total_sequence_length", T_I32, .ranks = RANK(0) | RANK(1)},
          {"cos_cache", T_FLOAT, "T", true, .ranks = RANK(2)},
          {"sin_cache", T_FLOAT, "T", true, .ranks = RANK(2)},

@@ -162,7 +162,7 @@ def group_query(g):
     parts = [g.data("float", [b, s, (heads + (2 * kv if packed else 0)) * size], -1, 1)]
     parts += [None, None] if packed else [g.data("float", [b, s, kv * size], -1, 1) for _ in range(2)]
     parts += [g.operand(g.data("float", [b, kv, past, size], -1, 1), False) for _ in range(2)]
-    parts += [np.full([b], total - 1, np.int32), np.array(total, np.int32)]
+    parts += [np.full(g.one([b], [b, 1]), total - 1, np.int32), np.array(total, np.int32)]
     parts += [g.data("float", [64, size // 2], -1, 1) for _ in range(2)] if rotate else []
     g.node(parts, 3, num_heads=heads, kv_num_heads=kv, do_rotary=int(rotate), rotary_interleaved=g.one(0, 1),
            local_window_size=g.one(None, 2) if first else None, softcap=g.one(None, 2.0), scale=g.one(None, .3))
