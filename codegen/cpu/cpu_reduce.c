@@ -4,13 +4,14 @@
  *     carry = for each accumulator: its values; a position's best value behind them; last of all
  * the number of the reduction point, when a position is asked for
  *
- * A reduction of a few points is written out instead of looped over. Points that add nothing, as
- * the form of the bodies tells, are left out:
+ * A reduction of a few points is written out instead of looped over, and so are the last loops of a
+ * longer one where they have very few: what its turns share is then found once. Points that add
+ * nothing, as the form of the bodies tells, are left out:
  *
  *     select(i < e, x, identity)        the loop of i ends at e */
 #include "codegen/cpu/cpu_emit.h"
 
-enum { UNROLL_POINTS = 16, UNROLL_NODES = 600 };
+enum { UNROLL_POINTS = 16, UNROLL_LAST = 4, UNROLL_NODES = 600 };
 
 static bool any_arg(const CpuFn *f)
 {
@@ -151,15 +152,16 @@ void cpu_carry_publish(CpuFn *f, LLVMValueRef *carry)
 
 /* ---- Reduction loops */
 
-static bool write_out(const CpuFn *f)
+/* The loops from l on are written out. */
+static bool write_out(const CpuFn *f, int l)
 {
-    int64_t points = 1;
+    int64_t points = 1, most = l == f->s->n_domain ? UNROLL_POINTS : UNROLL_LAST;
 
-    for (int l = f->s->n_domain; l < f->s->n_loop; l++) {
+    for (; l < f->s->n_loop; l++) {
         Dim e = f->s->loop[l].extent;
-        if (!dim_is_const(e) || e->value < 1 || e->value > UNROLL_POINTS) return false;
+        if (!dim_is_const(e) || e->value < 1 || e->value > most) return false;
         points *= e->value;
-        if (points > UNROLL_POINTS) return false;
+        if (points > most) return false;
     }
     return points * f->s->n_node * f->unroll <= UNROLL_NODES;
 }
@@ -233,11 +235,11 @@ static void reduce_from(CpuFn *f, int l, LLVMValueRef *carry, bool out)
         cpu_carry_add(f, carry);
         return;
     }
-    if (out) {
+    if (out || write_out(f, l)) {
         for (int64_t i = 0; i < f->s->loop[l].extent->value; i++) {
             cpu_turn_open(f);
             at_point(f, l, cpu_i64(f->m, i));
-            reduce_from(f, l + 1, carry, out);
+            reduce_from(f, l + 1, carry, true);
             cpu_turn_close(f);
         }
     } else {
@@ -245,7 +247,7 @@ static void reduce_from(CpuFn *f, int l, LLVMValueRef *carry, bool out)
         at_point(f, l, loop.index);
         for (int i = 0; i < n; i++)
             carry[i] = loop.carry[i];
-        reduce_from(f, l + 1, carry, out);
+        reduce_from(f, l + 1, carry, false);
         cpu_loop_close(f, &loop, carry);
         for (int i = 0; i < n; i++)
             carry[i] = loop.carry[i];
@@ -274,6 +276,6 @@ void cpu_reduce(CpuFn *f)
     f->acc_varies = bodies_vary(f);
     carry = ARENA_ARRAY(f->arena, LLVMValueRef, cpu_carry_count(f));
     cpu_carry_start(f, carry);
-    reduce_from(f, f->s->n_domain, carry, write_out(f));
+    reduce_from(f, f->s->n_domain, carry, false);
     cpu_carry_publish(f, carry);
 }

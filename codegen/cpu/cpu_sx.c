@@ -450,6 +450,47 @@ static LLVMValueRef int_to_int(CpuFn *f, DType from, DType to, LLVMValueRef a)
                                                     : LLVMBuildZExt(f->b, a, t, "");
 }
 
+enum { CODES = 16 };
+
+/* f32(x & m), m below 16. */
+static bool is_code(const Sx *e)
+{
+    const Sx *and = e->op == SX_CAST && e->dtype == DT_F32 ? e->arg[0] : NULL;
+
+    return and&&and->op == SX_AND &&
+           dtype_bits(and->dtype) == 32 && and->arg[1]->op == SX_CONST && and->arg[1]->bits < CODES;
+}
+
+/* What a code of up to four bits stands for, less an offset: 16 of them are looked up in a register
+ * at once, which leaves the ports of multiplications alone. `code` is i32. */
+static LLVMValueRef looked_up(CpuFn *f, LLVMValueRef code, float offset)
+{
+    LLVMValueRef table[CODES];
+
+    for (int i = 0; i < CODES; i++)
+        table[i] = LLVMConstReal(f->m->f32, (float)i - offset);
+    LLVMValueRef args[] = {LLVMConstVector(table, CODES), code};
+    return cpu_intrinsic(f->m, "llvm.x86.avx512.permvar.sf.512", 0, NULL, 2, args);
+}
+
+static bool can_look_up(CpuFn *f, const Sx *e, LLVMValueRef v)
+{
+    return is_code(e) && f->m->isa->vector_bytes == 4 * CODES &&
+           LLVMGetTypeKind(LLVMTypeOf(v)) == LLVMVectorTypeKind &&
+           LLVMGetVectorSize(LLVMTypeOf(v)) == CODES;
+}
+
+/* A code less a constant; NULL: not of this form. `v` is the value of the code as a float. */
+static LLVMValueRef code_less(CpuFn *f, const Sx *e, LLVMValueRef v)
+{
+    float offset;
+
+    if (e->op != SX_SUB || e->arg[1]->op != SX_CONST || !can_look_up(f, e->arg[0], v)) return NULL;
+    memcpy(&offset, &e->arg[1]->bits, sizeof offset);
+    if (!LLVMIsACallInst(v) || fabsf(offset) > 1 << 20) return NULL;
+    return looked_up(f, LLVMGetOperand(v, 1), offset);
+}
+
 static LLVMValueRef cast(CpuFn *f, const Sx *e, LLVMValueRef a)
 {
     DType from = e->arg[0]->dtype, to = e->dtype;
@@ -463,6 +504,7 @@ static LLVMValueRef cast(CpuFn *f, const Sx *e, LLVMValueRef a)
     if (from == DT_BOOL && is_real(to))
         return select_of(f, a, same_double(f, a, to, 1), same_double(f, a, to, 0));
     if (int_from && dtype_is_int(to)) return int_to_int(f, from, to, a);
+    if (can_look_up(f, e, a)) return looked_up(f, a, 0);
     if (int_from && is_real(to))
         return dtype_is_signed(from) && from != DT_BOOL ? LLVMBuildSIToFP(f->b, a, t, "")
                                                         : LLVMBuildUIToFP(f->b, a, t, "");
@@ -500,6 +542,7 @@ static LLVMValueRef arithmetic(CpuFn *f, const Sx *e, LLVMValueRef *a)
     case SX_ADD:
         return real ? LLVMBuildFAdd(f->b, a[0], a[1], "") : LLVMBuildAdd(f->b, a[0], a[1], "");
     case SX_SUB:
+        if (real && code_less(f, e, a[0])) return code_less(f, e, a[0]);
         return real ? LLVMBuildFSub(f->b, a[0], a[1], "") : LLVMBuildSub(f->b, a[0], a[1], "");
     case SX_MUL:
         return real ? LLVMBuildFMul(f->b, a[0], a[1], "") : LLVMBuildMul(f->b, a[0], a[1], "");
