@@ -38,15 +38,18 @@ enum { COLUMN, THRESHOLD, BELOW, ABOVE, N_LINK };
 static int64_t key_of(double v, bool wide)
 {
     double size = fabs(v);
-    float narrow = (float)size;
-    uint64_t bits = 0;
-    uint32_t narrow_bits = 0;
+    int64_t key;
 
     if (v != v) return wide ? INT64_MAX : INT32_MAX;
-    memcpy(&bits, &size, sizeof size);
-    memcpy(&narrow_bits, &narrow, sizeof narrow);
-    if (!wide) bits = narrow_bits;
-    return v < 0 ? -(int64_t)bits : (int64_t)bits;
+    if (wide) {
+        memcpy(&key, &size, sizeof key);
+    } else {
+        float narrow = (float)size;
+        int32_t bits;
+        memcpy(&bits, &narrow, sizeof bits);
+        key = bits;
+    }
+    return v < 0 ? -key : key;
 }
 
 /* The greatest key of what is `<= t`, or `< t`. */
@@ -78,17 +81,26 @@ static bool numbers_within(const Tensor *t, int64_t least, int64_t end)
     return true;
 }
 
+static bool has_columns(const Tensor *t, int64_t columns)
+{
+    return columns == 1 ? t->rank == 1 : t->rank == 2 && t->dim[1] == columns;
+}
+
+static bool shapes_hold(const Tensor *const *in)
+{
+    for (int k = IN_COLUMNS; k < N_IN; k++)
+        if (!has_columns(in[k], k == IN_NODES ? N_LINK : k == IN_LEAVES ? 2 : 1)) return false;
+    return in[IN_TARGETS]->count == in[IN_WEIGHTS]->count;
+}
+
 /* Whoever writes this operator into a model cannot make the walk leave its tables. */
 static bool tables_hold(const Tensor *const *in, bool wide, int64_t targets)
 {
     const int32_t *node = in[IN_NODES]->data, *leaf = in[IN_LEAVES]->data;
-    int64_t nodes = in[IN_NODES]->count / N_LINK, leaves = in[IN_LEAVES]->count / 2;
-    int64_t branches = nodes - leaves, columns = in[IN_COLUMNS]->count;
+    int64_t leaves = in[IN_LEAVES]->dim[0], branches = in[IN_NODES]->dim[0] - leaves;
+    int64_t columns = in[IN_COLUMNS]->count;
 
-    if (in[IN_NODES]->count % N_LINK || in[IN_LEAVES]->count % 2 || branches < 0 ||
-        in[IN_TARGETS]->count != in[IN_WEIGHTS]->count ||
-        (wide && in[IN_THRESHOLD]->count != branches))
-        return false;
+    if (branches < 0 || (wide && in[IN_THRESHOLD]->count != branches)) return false;
     for (int64_t i = -branches; i < leaves; i++, node += N_LINK) {
         bool held = i < 0 ? in_range(node[COLUMN], node[COLUMN] + 1, columns) && node[BELOW] > i &&
                                 node[BELOW] < leaves && node[ABOVE] > i && node[ABOVE] < leaves
@@ -123,7 +135,7 @@ static Status infer_scores(Infer *cx, Node *n)
         in[k] = n->in[k]->data;
         if (!in[k]) return op_unsupported(n, cx->diag, "tables that are not constant");
     }
-    if (targets < 1 || in_type(n, 0)->rank != 2 ||
+    if (targets < 1 || in_type(n, 0)->rank != 2 || !shapes_hold(in) ||
         !tables_hold(in, in_type(n, 0)->dtype == DT_F64, targets))
         return op_error(n, cx->diag, "nodes", "TreeScores: no tables of trees");
     if (dim_is_const(in_type(n, 0)->dim[1]))
@@ -138,7 +150,7 @@ static int64_t find_leaf(const Tensor *const *in, int64_t i, int64_t node)
 {
     const int32_t *link = in[IN_NODES]->data, *column = in[IN_COLUMNS]->data;
     const int64_t *threshold = in[IN_THRESHOLD]->data;
-    int64_t branches = in[IN_NODES]->count / N_LINK - in[IN_LEAVES]->count / 2;
+    int64_t branches = in[IN_NODES]->dim[0] - in[IN_LEAVES]->dim[0];
     bool wide = in[0]->dtype == DT_F64;
 
     while (node < 0) {

@@ -28,7 +28,7 @@ GROUPS = {"operations": ("torch_ops", "torch_nets"), "transformers": ("transform
           "keras": ("keras_nets", "keras_nets"),
           "torchvision": ("torchvision_nets", "torch_nets"), "pipelines": ("pipelines", "pipelines"),
           "estimators": ("pipelines_more", "pipelines"),
-          "optimised": ("optimised", "optimised")}
+          "optimised": ("optimised", "optimised"), "language": ("language_nets", "language_nets")}
 TIMEOUT = 600
 LONG, LARGE = 20, 3  # a form that takes more seconds of a processor or GB than this is named
 # Run by a small process: what is started by one counts the memory of that as its own, and torch has gigabytes.
