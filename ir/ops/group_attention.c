@@ -18,6 +18,7 @@ enum { IN_LENGTHS = 5, IN_SINK = 11, IN_K_SCALE = 12, IN_Q_NORM = 14, IN_K_NORM 
 typedef struct Group {
     int64_t heads, kv_heads, size; /* size: of a head */
     bool packed;                   /* keys and values stand behind the queries in input 0 */
+    int64_t window;                /* of a cache of a sliding window, else 0 */
     Dim batch, length, past, total, present;
 } Group;
 
@@ -26,9 +27,9 @@ static Status group_sizes(const Node *n, Diag *d, Group *g)
     const Type *q = in_type(n, 0);
     int64_t width;
 
-    g->heads = attr_int(n, "num_heads", 0);
-    g->kv_heads = attr_int(n, "kv_num_heads", 0);
-    g->packed = !has_in(n, 1);
+    *g = (Group){.heads = attr_int(n, "num_heads", 0),
+                 .kv_heads = attr_int(n, "kv_num_heads", 0),
+                 .packed = !has_in(n, 1)};
     if (q->rank != 3 || (!g->packed && (in_type(n, 1)->rank != 3 || !has_in(n, 2))))
         return op_error(n, d, "query", "%s: rank %d, expected 3", n->op->name, q->rank);
     if (g->heads < 1 || g->kv_heads < 1 || g->heads % g->kv_heads)
@@ -57,7 +58,6 @@ static Status group_supported(const Node *n, Diag *d)
             return op_unsupported(n, d, "the input \"%s\"", n->op->in[k].name);
     if (attr_int(n, "qk_output", 0) || has_out(n, 3))
         return op_unsupported(n, d, "scores as an output");
-    if (attr_int(n, "sliding_window_cache", 0)) return op_unsupported(n, d, "sliding_window_cache");
     return OK;
 }
 
@@ -94,6 +94,13 @@ static Status group_read(Infer *cx, Node *n, Group *g)
                         n->op->name, count);
     g->total = total[0];
     g->present = dim_max(t, g->past, g->total);
+    if (!attr_int(n, "sliding_window_cache", 0)) return OK;
+    g->window = attr_int(n, "local_window_size", -1);
+    g->present = g->past;
+    if (g->window < 1 || !has_in(n, 3) || (g->past->hi < g->window))
+        return op_error(n, cx->diag, "sliding_window_cache",
+                        "%s: a window of %lld and a cache of %lld, expected no less", n->op->name,
+                        (long long)g->window, (long long)g->past->hi);
     return OK;
 }
 
@@ -178,6 +185,72 @@ static Value *turned(Build *b, const Node *n, const Group *g, Value *v, Value *s
                     (Attr[]){a, width});
 }
 
+/* Of so many keys, those that a cache of a sliding window holds. */
+static const Sx *resident(Build *b, const Group *g, const Sx *count)
+{
+    SxTable *t = b->sx;
+    const Sx *room = sx_dim(t, g->past), *many = sx_sub(t, room, sx_i64(b, g->window - 1));
+    const Sx *over = sx_sub(t, count, room), *given_up;
+
+    given_up = sx_floor_div(t, sx_add(t, over, sx_sub(t, many, sx_i64(b, 1))), many);
+    return sx_select(t, sx_le(t, count, room), count, sx_sub(t, count, sx_mul(t, many, given_up)));
+}
+
+/* i64[batch]: rows of the cache in front of the first query. */
+static Value *rows_before(Build *b, const Group *g, Value *start)
+{
+    const Sx *i = sx_index(b->sx, 0);
+
+    if (!start || !g->window) return start;
+    return build_map(b, "rows", 1, &start, DT_I64, 1, &g->batch,
+                     resident(b, g, sx_load(b->sx, DT_I64, 0, 1, &i, NULL)));
+}
+
+/* What a cache of a sliding window keeps of the keys (or values) of a step; zeros behind them. */
+static Value *kept(Build *b, const Node *n, const Group *g, Value *v, Value *start)
+{
+    SxTable *t = b->sx;
+    Value *lengths = n->in[IN_LENGTHS], *in[3] = {v, start, lengths};
+    const Sx *i = sx_index(t, 0), *at = sx_index(t, 2), *place[] = {i, sx_i64(b, 0)};
+    const Sx *before, *count, *held, *from, *there;
+    Dim dims[4];
+
+    if (!v || !start || !g->window) return v;
+    for (int k = 0; k < 4; k++)
+        dims[k] = k == 2 ? g->past : v->type.dim[k];
+    count = sx_load(t, lengths->type.dtype, 2, lengths->type.rank, place, NULL);
+    count = sx_add(t, sx_cast(t, count, DT_I64), sx_i64(b, 1));
+    before = sx_load(t, DT_I64, 1, 1, &i, NULL);
+    held = resident(b, g, count);
+    from = sx_sub(t, sx_sub(t, count, held), sx_sub(t, before, resident(b, g, before)));
+    from = sx_add(t, from, at);
+    there = sx_and(t, sx_le(t, sx_i64(b, 0), from), sx_lt(t, from, sx_dim(t, v->type.dim[2])));
+    there = sx_and(t, there, sx_lt(t, at, held));
+    return build_map(
+        b, "window", 3, in, v->type.dtype, 4, dims,
+        sx_at_guarded(b, 0, v, (const Sx *[]){i, sx_index(t, 1), from, sx_index(t, 3)}, there));
+}
+
+/* The bias, whose columns are all keys so far, of the rows of a cache of a sliding window. */
+static Value *bias_of(Build *b, const Node *n, const Group *g, Value *start)
+{
+    SxTable *t = b->sx;
+    Value *bias = n->in[10], *in[2] = {bias, start};
+    const Sx *i = sx_index(t, 0), *before = sx_load(t, DT_I64, 1, 1, &i, NULL), *at, *there;
+    const Sx *place[4];
+    Dim dims[4];
+
+    if (!g->window) return bias;
+    at = sx_add(t, sx_sub(t, before, resident(b, g, before)), sx_index(t, 3));
+    there = sx_lt(t, at, sx_dim(t, bias->type.dim[3]));
+    for (int k = 0; k < 4; k++) {
+        dims[k] = k == 0 ? g->batch : k == 3 ? g->present : bias->type.dim[k];
+        place[k] = k == 3 ? at : dim_is(bias->type.dim[k], 1) ? sx_i64(b, 0) : sx_index(t, k);
+    }
+    return build_map(b, "bias", 2, in, bias->type.dtype, 4, dims,
+                     sx_at_guarded(b, 0, bias, place, there));
+}
+
 /* The cache with the new keys (or values) at their place, and zeros behind them. */
 static Value *extended(Build *b, const Group *g, Value *past, Value *fresh, Value *start)
 {
@@ -251,7 +324,7 @@ static Value *weights_of(Build *b, const Node *n, Value *s)
 }
 
 static Value *attend(Build *b, const Node *n, const Group *g, Value *q, Value *k, Value *v,
-                     Value *start)
+                     Value *start, Value *row)
 {
     double scale = attr_float(n, "scale", 0), cap = attr_float(n, "softcap", 0);
     Value *s;
@@ -265,8 +338,8 @@ static Value *attend(Build *b, const Node *n, const Group *g, Value *q, Value *k
         s = make_mul(b, make_unary(b, "Tanh", make_mul(b, s, make_scalar(b, s, 1 / cap))),
                      make_scalar(b, s, cap));
     s = fold(b, g, s, true);
-    if (has_in(n, 10)) s = make_add(b, s, n->in[10]);
-    if (s) s = make_add(b, s, shown(b, n, g, start, s->type.dtype));
+    if (has_in(n, 10)) s = make_add(b, s, bias_of(b, n, g, start));
+    if (s) s = make_add(b, s, shown(b, n, g, row, s->type.dtype));
     s = fold(b, g, weights_of(b, n, s), false);
     s = fold(b, g, build_op2(b, "MatMul", s, v), true);
     if (!s) return NULL;
@@ -278,7 +351,7 @@ static Value *attend(Build *b, const Node *n, const Group *g, Value *q, Value *k
 static Status lower_group(Build *b, const Node *n, Value **out)
 {
     Infer cx = {.module = b->module, .build = b, .diag = b->diag};
-    Value *q, *k, *v, *start, *past[2];
+    Value *q, *k, *v, *start, *row, *past[2];
     Group g;
 
     TRY(group_read(&cx, (Node *)(uintptr_t)n, &g));
@@ -292,11 +365,17 @@ static Status lower_group(Build *b, const Node *n, Value **out)
         past[i] = has_in(n, 3) ? n->in[3 + i] : NULL;
     start = starts(b, n, &g);
     if (b->status != OK) return b->status;
-    k = extended(b, &g, past[0], turned(b, n, &g, k, start), start);
-    v = extended(b, &g, past[1], v, start);
-    out[0] = attend(b, n, &g, turned(b, n, &g, q, start), k, v, start);
-    if (has_out(n, 1)) out[1] = k;
-    if (has_out(n, 2)) out[2] = v;
+    if (g.window) {
+        if (g.past->lo < g.window)
+            build_bind(b, build_dims(b, 1, &g.past), 0, "cache", g.window, INT64_MAX);
+        g.present = dim_add(b->dims, g.past, g.length);
+    }
+    row = rows_before(b, &g, start);
+    k = extended(b, &g, past[0], turned(b, n, &g, k, start), row);
+    v = extended(b, &g, past[1], v, row);
+    out[0] = attend(b, n, &g, turned(b, n, &g, q, start), k, v, start, row);
+    if (has_out(n, 1)) out[1] = kept(b, n, &g, k, start);
+    if (has_out(n, 2)) out[2] = kept(b, n, &g, v, start);
     return b->status;
 }
 

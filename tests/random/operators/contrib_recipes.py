@@ -158,14 +158,20 @@ def group_query(g):
     past = 0 if first else g.int(1, 6)
     s = g.int(2, 6) if first else 1
     total = past + s
-    packed, rotate = g.chance(.3), g.chance(.5)
+    packed, rotate, window, room = g.chance(.3), g.chance(.5), g.one(None, 2) if first else None, past
+    slides = int(g.chance(.3))
+    if slides:  # a cache of a window; what lies behind its last key is not stated
+        window, room = g.int(1, 4), 4
+        held = total if total <= room else total - (room - window + 1) * -((room - total) // (room - window + 1))
+        g.oracle = held == room
     parts = [g.data("float", [b, s, (heads + (2 * kv if packed else 0)) * size], -1, 1)]
     parts += [None, None] if packed else [g.data("float", [b, s, kv * size], -1, 1) for _ in range(2)]
-    parts += [g.operand(g.data("float", [b, kv, past, size], -1, 1), False) for _ in range(2)]
+    parts += [g.operand(g.data("float", [b, kv, room, size], -1, 1), False) for _ in range(2)]
     parts += [np.full(g.one([b], [b, 1]), total - 1, np.int32), np.array(total, np.int32)]
     parts += [g.data("float", [64, size // 2], -1, 1) for _ in range(2)] if rotate else []
     g.node(parts, 3, num_heads=heads, kv_num_heads=kv, do_rotary=int(rotate), rotary_interleaved=g.one(0, 1),
-           local_window_size=g.one(None, 2) if first else None, softcap=g.one(None, 2.0), scale=g.one(None, .3))
+           local_window_size=window, sliding_window_cache=slides or None, softcap=g.one(None, 2.0),
+           scale=g.one(None, .3))
 
 
 @recipe("CDist", domain=MS)
