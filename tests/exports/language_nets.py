@@ -47,7 +47,8 @@ def build(row, form, folder):
     save_tokenizer(source)
     command = [sys.executable, "-m", "onnxruntime_genai.models.builder", "-i", source, "-o", target, "-p", form, "-e",
                "cpu", "-c", folder / "cache"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "HF_HUB_OFFLINE": "1"})
+    offline = {**os.environ, "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=offline)
     if done.returncode:
         raise Refused(f"the builder: {done.stderr.strip().splitlines()[-1][:160]}")
     model = onnx.load(target / "model.onnx")
