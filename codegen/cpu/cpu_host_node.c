@@ -240,7 +240,7 @@ static LLVMValueRef load_integer(Host *h, const Value *v, int element)
 /* A symbol that can only be 0 is the difference of two sizes: see build_require_equal. */
 static const char *bound_text(Dim symbol)
 {
-    if (symbol->lo == 0 && symbol->hi == 0) return "sizes that must be equal differ by %lld";
+    if (symbol->lo == 0 && symbol->hi == 0) return "sizes that must fit each other differ by %lld";
     return "the size %lld is out of range, the limit is %lld";
 }
 

@@ -241,6 +241,7 @@ static Value *bias_of(Build *b, const Node *n, const Group *g, Value *start)
     Dim dims[4];
 
     if (!g->window) return bias;
+    if (!dim_is(bias->type.dim[0], 1)) build_require_equal(b, bias->type.dim[0], g->batch);
     at = sx_add(t, sx_sub(t, before, resident(b, g, before)), sx_index(t, 3));
     there = sx_lt(t, at, sx_dim(t, bias->type.dim[3]));
     for (int k = 0; k < 4; k++) {
@@ -366,8 +367,7 @@ static Status lower_group(Build *b, const Node *n, Value **out)
     start = starts(b, n, &g);
     if (b->status != OK) return b->status;
     if (g.window) {
-        if (g.past->lo < g.window)
-            build_bind(b, build_dims(b, 1, &g.past), 0, "cache", g.window, INT64_MAX);
+        build_require_least(b, g.past, g.window);
         g.present = dim_add(b->dims, g.past, g.length);
     }
     row = rows_before(b, &g, start);

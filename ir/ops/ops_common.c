@@ -271,7 +271,9 @@ const Sx *sx_index_or_one(Build *b, Dim own, Dim extent, const Sx *at)
 
 void build_require_least(Build *b, Dim a, int64_t least)
 {
-    if (a->lo < least) build_bind(b, build_dims(b, 1, &a), 0, "extent", least, INT64_MAX);
+    Dim floor = dim_const(b->dims, least);
+
+    if (a->lo < least) build_require_equal(b, dim_min(b->dims, a, floor), floor);
 }
 
 void build_require_one(Build *b, const Value *v)

@@ -272,9 +272,7 @@ static Status lower_grid(Build *b, const Node *n, Value **out)
     build_require_equal(b, in_type(n, 1)->dim[0], to->dim[0]);
     if (g.padding != 'z')
         for (int i = 0; i < g.space; i++) /* an edge to read must be there */
-            if (in_type(n, 0)->dim[2 + i]->lo < 1)
-                build_bind(b, build_dims(b, 1, &in_type(n, 0)->dim[2 + i]), 0, "extent", 1,
-                           DIM_TOP);
+            build_require_least(b, in_type(n, 0)->dim[2 + i], 1);
     for (int i = 0; i < g.space; i++) {
         const Sx *at[MAX_RANK];
         at[0] = sx_index(t, 0);
