@@ -5,7 +5,8 @@
  * the number of the reduction point, when a position is asked for
  *
  * A reduction of a few points is written out instead of looped over, and so are the last loops of a
- * longer one where they have very few: what its turns share is then found once. Points that add
+ * longer one where they have very few, of products: what its turns share is then found once. (The
+ * windows of maxima lose by it.) Points that add
  * nothing, as the form of the bodies tells, are left out:
  *
  *     select(i < e, x, identity)        the loop of i ends at e */
@@ -155,7 +156,8 @@ void cpu_carry_publish(CpuFn *f, LLVMValueRef *carry)
 /* The loops from l on are written out. */
 static bool write_out(const CpuFn *f, int l)
 {
-    int64_t points = 1, most = l == f->s->n_domain ? UNROLL_POINTS : UNROLL_LAST;
+    bool dot = f->s->stage->n_acc == 1 && f->s->stage->acc[0].monoid == MONOID_DOT;
+    int64_t points = 1, most = l == f->s->n_domain ? UNROLL_POINTS : dot ? UNROLL_LAST : 0;
 
     for (; l < f->s->n_loop; l++) {
         Dim e = f->s->loop[l].extent;
