@@ -455,10 +455,10 @@ enum { CODES = 16 };
 /* f32(x & m), m below 16. */
 static bool is_code(const Sx *e)
 {
-    const Sx *and = e->op == SX_CAST && e->dtype == DT_F32 ? e->arg[0] : NULL;
+    const Sx *masked = e->op == SX_CAST && e->dtype == DT_F32 ? e->arg[0] : NULL;
 
-    return and&&and->op == SX_AND &&
-           dtype_bits(and->dtype) == 32 && and->arg[1]->op == SX_CONST && and->arg[1]->bits < CODES;
+    return masked && masked->op == SX_AND && dtype_bits(masked->dtype) == 32 &&
+           masked->arg[1]->op == SX_CONST && masked->arg[1]->bits < CODES;
 }
 
 /* What a code of up to four bits stands for, less an offset: 16 of them are looked up in a register
@@ -532,6 +532,7 @@ static LLVMValueRef cast(CpuFn *f, const Sx *e, LLVMValueRef a)
 static LLVMValueRef arithmetic(CpuFn *f, const Sx *e, LLVMValueRef *a)
 {
     bool real = is_real(e->dtype);
+    LLVMValueRef less;
 
     switch ((int)e->op) {
     case SX_NEG:
@@ -542,7 +543,8 @@ static LLVMValueRef arithmetic(CpuFn *f, const Sx *e, LLVMValueRef *a)
     case SX_ADD:
         return real ? LLVMBuildFAdd(f->b, a[0], a[1], "") : LLVMBuildAdd(f->b, a[0], a[1], "");
     case SX_SUB:
-        if (real && code_less(f, e, a[0])) return code_less(f, e, a[0]);
+        less = real ? code_less(f, e, a[0]) : NULL;
+        if (less) return less;
         return real ? LLVMBuildFSub(f->b, a[0], a[1], "") : LLVMBuildSub(f->b, a[0], a[1], "");
     case SX_MUL:
         return real ? LLVMBuildFMul(f->b, a[0], a[1], "") : LLVMBuildMul(f->b, a[0], a[1], "");
