@@ -85,12 +85,13 @@ typedef struct StageOut {
     const Sx *dst_guard; /* NULL: always */
     Combine combine;
     int init; /* scatter: operand copied first; place: -1 */
-    /* NULL, or [rank]: a frame of zeros around the result. Domain point p is element p + before;
+    /* NULL, or [rank]: a frame of `border` around the result. Domain point p is element p + before;
      * the result's dims are its own. Only in kernels of one stage, and not of scatters. Where
      * results are placed, element dst + before is meant, and `within` [rank] are the dims of what
      * they fill. */
     const int64_t *before;
     const Dim *within;
+    int64_t border; /* 0, but in frames of bytes */
     /* with `before`: bit i: along axis i what is around the result belongs to others, who share its
      * memory, and is left alone */
     uint32_t open;

@@ -272,22 +272,22 @@ static void scan_point(Interp *x, const Stage *s, Running *run, uint64_t *acc)
         acc[a] = run[a].lane[0];
 }
 
-/* Zeros around the points, but along axes where others write. */
+/* The border around the points, but along axes where others write. */
 static void clear_frame(Interp *x, const Stage *s, const StageOut *o, Tensor *t)
 {
     size_t size = (size_t)dtype_bytes(t->dtype);
 
     for (int64_t e = 0; e < t->count; e++) {
         int64_t left = e;
-        bool zero = false;
+        bool border = false;
         for (int i = t->rank - 1; i >= 0; i--) {
             int64_t at = left % t->dim[i] - o->before[i], n = 0;
             left /= t->dim[i];
             if (o->open >> i & 1) continue;
             if (!dim_eval(s->extent[i], x->dim, x->context, &n)) continue;
-            zero |= at < 0 || at >= n;
+            border |= at < 0 || at >= n;
         }
-        if (zero) memset((char *)t->data + (size_t)e * size, 0, size);
+        if (border) memset((char *)t->data + (size_t)e * size, (uint8_t)o->border, size);
     }
 }
 

@@ -72,7 +72,7 @@ static bool read_scatter(Reader *r, bool place, StageOut *o)
 static bool read_frame(Reader *r, int rank, StageOut *o)
 {
     int64_t *before = ARENA_ARRAY(r->m->arena, int64_t, rank);
-    int open;
+    int open, border;
 
     if (!reader_need(r, "[")) return false;
     for (int i = 0, n; i < rank; i++) {
@@ -82,6 +82,10 @@ static bool read_frame(Reader *r, int rank, StageOut *o)
     }
     o->before = before;
     if (!reader_need(r, "]")) return false;
+    if (reader_eat(r, "border")) {
+        if (!reader_small(r, INT8_MIN, UINT8_MAX, &border)) return false;
+        o->border = border;
+    }
     if (reader_eat(r, "open")) {
         if (!reader_small(r, 0, (1 << MAX_RANK) - 1, &open)) return false;
         o->open = (uint32_t)open;

@@ -75,6 +75,7 @@ static void print_out(Text *out, const StageOut *o, int rank, int indent)
     for (int i = 0; o->before && i < rank; i++)
         text_f(out, "%s%lld", i ? "," : " frame [", (long long)o->before[i]);
     if (o->before) text_char(out, ']');
+    if (o->border) text_f(out, " border %lld", (long long)o->border);
     if (o->open) text_f(out, " open %u", o->open);
     if (o->within) text_put(out, " of ");
     if (o->within) print_extents(out, o->n_dst, o->within);

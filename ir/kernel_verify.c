@@ -198,7 +198,11 @@ static bool check_frame(Check *c, const StageOut *o, const Type *type)
 {
     DimTable *t = &c->n->parent->module->dims;
     const Dim *inner = o->dst ? o->within : c->s->extent;
+    int64_t least = o->dtype == DT_I8 ? INT8_MIN : 0, most = least + UINT8_MAX;
 
+    if (o->border && ((o->dtype != DT_I8 && o->dtype != DT_U8) || o->border < least ||
+                      o->border > most || o->dst))
+        return fail(c, "a frame of %lld around %s", (long long)o->border, dtype_text(o->dtype));
     if ((!o->dst && c->n->kernel->n_stage != 1) || c->s->scan_axis >= 0)
         return fail(c, "a framed result of more than one stage, or of a scan");
     if (!inner || type->rank != (o->dst ? o->n_dst : c->s->rank))

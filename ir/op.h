@@ -198,6 +198,12 @@ static inline Value *in_value(const Node *n, int k) /* NULL: left out */
 {
     return has_in(n, k) ? n->in[k] : NULL;
 }
+/* Whether n is the one or the other operator between floats and quantised integers. */
+static inline bool plays(const Node *n, QuantRole role)
+{
+    return n && n->kind == NODE_OP && n->op->role == role;
+}
+
 static inline bool has_out(const Node *n, int k)
 {
     return k < n->n_out && n->out[k];

@@ -9,8 +9,8 @@
  * a, b and c are one memory, of which a holds the first 64 channels and b the others; their other
  * readers look there. A piece may be a concatenation itself; the later one is looked at first, so
  * that all of a chain lie in the last, as does one whose pieces stand side by side there. Where a
- * convolution reads c within a frame of zeros, by a padded copy that nobody else reads, they lie in
- * that copy, and the first piece makes the zeros. A piece that cannot be made so (an input, one
+ * convolution reads c within a frame, by a padded copy that nobody else reads, they lie in
+ * that copy, and the first piece makes its border. A piece that cannot be made so (an input, one
  * that stands in another place already) is copied, as it was before.
  *
  * Behind `halo`. Known sizes only; pieces of the outermost axis lie one behind the other anyway
@@ -22,7 +22,7 @@
 
 typedef struct Box { /* where a value lies, and its own dims */
     Dim dims[MAX_RANK], own[MAX_RANK];
-    int64_t before[MAX_RANK];
+    int64_t before[MAX_RANK], border;
     uint32_t open;
 } Box;
 
@@ -139,7 +139,7 @@ static void place(Concats *x, Value *v, const Box *in, const Node *n)
     if (v->def->kind == NODE_CONCAT)
         v->type.dim = arena_copy(x->m->arena, b->dims, sizeof(Dim) * rank);
     else
-        frame_set(x->m, v, b->dims, b->before, b->open);
+        frame_set(x->m, v, b->dims, b->before, b->border, b->open);
 }
 
 static Value *copied(Concats *x, Value *v, Node *n, Status *s)
@@ -162,6 +162,7 @@ static void take_over(Concats *x, Value *c, Node *pad, Box *b)
 
     memcpy(b->dims, pad->out[0]->type.dim, sizeof(Dim) * rank);
     memcpy(b->before, o->before, sizeof *b->before * rank);
+    b->border = o->border;
     c->type.dim = pad->out[0]->type.dim;
     *frame_readers(&x->frames, c) = *frame_readers(&x->frames, pad->out[0]);
     value_replace(pad->out[0], c);

@@ -117,7 +117,8 @@ static StageOut *own_maker(Module *m, Value *v)
     return frame_maker(v);
 }
 
-void frame_set(Module *m, Value *v, const Dim *dims, const int64_t *before, uint32_t open)
+void frame_set(Module *m, Value *v, const Dim *dims, const int64_t *before, int64_t border,
+               uint32_t open)
 {
     size_t rank = (size_t)v->type.rank;
     bool same = !open;
@@ -128,6 +129,7 @@ void frame_set(Module *m, Value *v, const Dim *dims, const int64_t *before, uint
     if (!same) { /* where a guard was never needed, a frame is no wider than the value */
         o = own_maker(m, v);
         o->before = arena_copy(m->arena, before, sizeof *before * rank);
+        o->border = border;
         o->open = open;
     }
     v->type.dim = arena_copy(m->arena, dims, sizeof *dims * rank);

@@ -28,9 +28,10 @@ bool frame_readers_follow(Frames *f, const Value *v);
 
 /* The result by which a kernel of one stage makes all of v, and nothing around it; else NULL. */
 StageOut *frame_maker(const Value *v);
-/* v lies at `before` within `dims`; `open`: axes along which the rest belongs to others. Its maker
- * knows, its readers do not yet. */
-void frame_set(Module *m, Value *v, const Dim *dims, const int64_t *before, uint32_t open);
+/* v lies at `before` within `dims`, `border` around it; `open`: axes along which the rest belongs
+ * to others. Its maker knows, its readers do not yet. */
+void frame_set(Module *m, Value *v, const Dim *dims, const int64_t *before, int64_t border,
+               uint32_t open);
 /* The elements of v, `dims` of them from `before` on (NULL: from the first), by a kernel. */
 Value *frame_copy(Build *b, Value *v, const char *label, const Dim *dims, const int64_t *before);
 

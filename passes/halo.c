@@ -8,8 +8,9 @@
  * its readers look behind the frame's edge. Where the maker cannot (an input, a concatenation, a
  * call) or another reader would not know of the frame, the convolution reads a padded copy: one
  * copy costs little beside reading each element often, except to depthwise convolutions, which keep
- * the guard. Bytes that a zero point is taken from, select(inside, i32(x) - z, 0), read a copy with
- * a border of that: i32(p) - z; z may be data that x was made with. Only guards that ask exactly
+ * the guard. Of bytes that a zero point is taken from, select(inside, i32(x) - z, 0), the frame is
+ * one of z: i32(x) - z; z may also be data that x was made with: then a copy has it around. Only
+ * guards that ask exactly
  * for the operand's bounds are taken. Works for open extents too.
  *
  * Ends: each change removes a guard. Runs after layout: the channels are the last axis. */
@@ -26,8 +27,8 @@ typedef struct Frame { /* around value `of` */
     Value *of, *v;     /* v: the padded copy, once there is one */
     int64_t before[MAX_RANK];
     Dim dims[MAX_RANK];
-    int64_t border; /* what stands around the value; frames that the maker leaves hold 0 */
-    Value *zero;    /* or this number does; NULL: `border` */
+    int64_t border; /* what stands around the value, */
+    Value *zero;    /* or the number that does, found out at run time; NULL: `border` */
 } Frame;
 
 /* A convolution that wants one. */
@@ -271,12 +272,7 @@ static bool is_view(const Value *v)
            k->stage[0].out[0].value->op == SX_LOAD;
 }
 
-static bool has_border(const Frame *f)
-{
-    return f->zero || f->border;
-}
-
-/* A copy that selects between v and a border. */
+/* A copy that selects between v and a border found out at run time. */
 static Value *build_bordered(Build *b, const Frame *f)
 {
     Value *v = f->of, *in[] = {v, f->zero};
@@ -289,14 +285,10 @@ static Value *build_bordered(Build *b, const Frame *f)
         guard = guard && g ? sx_and(b->sx, guard, g) : g ? g : guard;
     }
     const Sx *e = sx_at_guarded(b, 0, v, idx, guard);
-    const Sx *border = sx_const_int(b->sx, e->dtype, f->border);
-    if (f->zero) {
-        for (int i = 0; i < f->zero->type.rank; i++)
-            idx[i] = sx_i64(b, 0);
-        border = sx_at(b, 1, f->zero, idx);
-    }
-    if (guard) e = sx_select(b->sx, guard, e, border);
-    return build_map(b, "pad", f->zero ? 2 : 1, in, v->type.dtype, v->type.rank, f->dims, e);
+    for (int i = 0; i < f->zero->type.rank; i++)
+        idx[i] = sx_i64(b, 0);
+    if (guard) e = sx_select(b->sx, guard, e, sx_at(b, 1, f->zero, idx));
+    return build_map(b, "pad", 2, in, v->type.dtype, v->type.rank, f->dims, e);
 }
 
 static Value *build_padded(Halo *h, const Frame *f, Status *s)
@@ -306,14 +298,14 @@ static Value *build_padded(Halo *h, const Frame *f, Status *s)
     Build b =
         build_at(r, v->def ? v->def->next : r->first, v->def ? v->def->origin : NULL, h->cx->diag);
 
-    if (has_border(f))
+    if (f->zero)
         y = build_bordered(&b, f);
     else
         y = frame_copy(&b, v, "pad", v->type.dim, NULL);
     *s = b.status;
     if (y) frame_add_reader(&h->frames, v, y->def);
     if (y && is_view(v)) fuse_inline(y->def, 0, v->def);
-    if (y && !has_border(f)) frame_set(h->m, y, f->dims, f->before, 0);
+    if (y && !f->zero) frame_set(h->m, y, f->dims, f->before, f->border, 0);
     return y;
 }
 
@@ -366,7 +358,24 @@ static bool can_frame(Halo *h, const Value *v)
     return frame_maker(v) && frame_readers_follow(&h->frames, v);
 }
 
-/* One frame for all that want one of v. */
+/* Whether a want's operand is in a frame of another border already. */
+static bool is_framed(const Value *v)
+{
+    const Node *n = v->def;
+
+    if (!n || n->kind != NODE_KERNEL || n->kernel->n_stage != 1) return false;
+    for (int j = 0; j < n->kernel->stage[0].n_out; j++)
+        if (n->kernel->stage[0].out[j].result == v->index && n->kernel->stage[0].out[j].before)
+            return true;
+    return false;
+}
+
+static bool wants_frame(const Want *w, const Value *v, int64_t border)
+{
+    return w->frame.of == v && !w->frame.zero && w->frame.border == border;
+}
+
+/* One frame for all that want one of v with that border. */
 static bool join_frames(Halo *h, const Value *v, Frame *f)
 {
     DimTable *t = &h->m->dims;
@@ -374,7 +383,7 @@ static bool join_frames(Halo *h, const Value *v, Frame *f)
 
     for (int i = 0; i < h->n_want; i++) {
         const Frame *w = &h->want[i].frame;
-        if (w->of != v || has_border(w)) continue;
+        if (!wants_frame(&h->want[i], v, f->border)) continue;
         for (int a = 0; a < v->type.rank; a++) {
             int64_t more = first ? w->before[a] : w->before[a] - f->before[a];
             Dim behind = dim_sub(t, w->dims[a], dim_const(t, w->before[a])), now;
@@ -392,11 +401,10 @@ static bool join_frames(Halo *h, const Value *v, Frame *f)
     return !first;
 }
 
-static Side open_side(const Halo *h, const Node *n, const Value *v)
+static Side open_side(const Halo *h, const Node *n, const Value *v, int64_t border)
 {
     for (int i = 0; i < h->n_want; i++)
-        if (h->want[i].n == n && h->want[i].frame.of == v && !has_border(&h->want[i].frame))
-            return guarded_side(n);
+        if (h->want[i].n == n && wants_frame(&h->want[i], v, border)) return guarded_side(n);
     return (Side){0};
 }
 
@@ -406,7 +414,7 @@ static void set_frame(Halo *h, Value *v, const Frame *f)
 
     for (int i = 0; i < r->n; i++) {
         Node *n = r->node[i];
-        Side side = open_side(h, n, v);
+        Side side = open_side(h, n, v, f->border);
         FrameShift shift = {.before = f->before, .open = side.load, .whole = side.whole};
         bool again = false;
         for (int j = 0; j < i; j++)
@@ -417,7 +425,7 @@ static void set_frame(Halo *h, Value *v, const Frame *f)
             shift_loads(h, n, &shift);
         }
     }
-    frame_set(h->m, v, f->dims, f->before, 0);
+    frame_set(h->m, v, f->dims, f->before, f->border, 0);
     h->changed = true;
 }
 
@@ -425,10 +433,11 @@ static Status settle(Halo *h, const Want *w)
 {
     Value *v = w->frame.of;
     const Sx *load = guarded_side(w->n).load;
-    Frame f = {0};
+    Frame f = {.border = w->frame.border};
 
     if (!load || w->n->in[load->src] != v) return OK; /* done */
-    if (!has_border(&w->frame) && can_frame(h, v) && join_frames(h, v, &f)) {
+    if (is_framed(v)) return OK;
+    if (!w->frame.zero && can_frame(h, v) && join_frames(h, v, &f)) {
         if (pass_accept(h->cx)) set_frame(h, v, &f);
         return OK;
     }

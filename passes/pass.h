@@ -92,9 +92,10 @@ Status pass_run_quantised(Module *m, const PassOptions *o, bool *changed, Diag *
 Status pass_run_one(Module *m, const char *name, const PassOptions *o, bool *changed,
                     Diag *d) MUST_USE;
 
-Status pass_dims(PassContext *cx, Module *m, bool *changed); /* --dim into types */
-Status pass_qdq(PassContext *cx, Module *m, bool *changed);  /* floats between 8-bit integers */
-Status pass_fold(PassContext *cx, Module *m, bool *changed); /* constants, by the evaluator */
+Status pass_dims(PassContext *cx, Module *m, bool *changed);     /* --dim into types */
+Status pass_unsigned(PassContext *cx, Module *m, bool *changed); /* i8 activations as u8 */
+Status pass_qdq(PassContext *cx, Module *m, bool *changed);      /* floats between 8-bit integers */
+Status pass_fold(PassContext *cx, Module *m, bool *changed);     /* constants, by the evaluator */
 Status pass_simplify(PassContext *cx, Module *m,
                      bool *changed);                        /* what equals a value that is there */
 Status pass_cse(PassContext *cx, Module *m, bool *changed); /* equal nodes once */

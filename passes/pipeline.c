@@ -9,6 +9,8 @@
 const Pass pass_pipeline[] = {
     {"dims", "--dim into types", 0, true, false, STAGE_INFERRED, pass_dims},
     /* before fold, which would make floats of quantised weights */
+    {"unsigned", "signed activations as unsigned bytes", 1, false, true, STAGE_INFERRED,
+     pass_unsigned},
     {"qdq", "quantised integers instead of floats", 1, false, false, STAGE_INFERRED, pass_qdq},
     {"fold", "constants, by the evaluator", 1, false, true, STAGE_INFERRED, pass_fold},
     {"simplify", "what equals a value that is there", 1, false, true, STAGE_INFERRED,

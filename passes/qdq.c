@@ -31,11 +31,6 @@ typedef struct Scaled {
     int axis; /* of the scales; -1: one for the whole tensor */
 } Scaled;
 
-static bool plays(const Node *n, QuantRole role)
-{
-    return n && n->kind == NODE_OP && n->op->role == role;
-}
-
 /* Scales and zero points that are known, one for the tensor or one for each index of an axis. */
 static bool read_scaled(Node *n, Scaled *s)
 {

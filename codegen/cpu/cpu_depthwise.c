@@ -9,9 +9,10 @@
  *
  * Taps and positions are written out, so that what neighbouring positions read in common is loaded
  * once, and sums stay in registers from the first tap to the store. Of large windows the last row
- * of taps is written out, or a part of it, and what lies outside of that is loops. The rows that a
- * window spans stay in L1 for the next row, for as many channels as that holds. Each sum is one
- * chain over the taps in row-major order, as everywhere. */
+ * of taps is written out, or a part of it, and what lies outside of that is loops. A zero point
+ * that is known is taken from sums of integers, times the sum of the weights, not from each
+ * element. The rows that a window spans stay in L1 for the next row, for as many channels as that
+ * holds. Each sum is one chain over the taps in row-major order, as everywhere. */
 #include "codegen/cpu/cpu_depthwise.h"
 
 #include "codegen/cpu/cpu_emit.h"
@@ -42,6 +43,8 @@ struct CpuDepthwise {
     int64_t taps;
     int64_t block[2], n_block[2]; /* positions of a block and how many such blocks: known rows */
     int64_t group;                /* channels of a group; 0: all are one */
+    const Sx *x;    /* of the products: the body, or its arg[0] where that is x + more */
+    const Sx *more; /* a constant; or NULL */
 };
 
 /* ---- which kernels ---- */
@@ -234,6 +237,19 @@ static void choose_group(CpuDepthwise *w, int lanes)
     w->group = (all->value + groups * lanes - 1) / (groups * lanes) * lanes;
 }
 
+/* i32: the sum over taps of (x + more) * weight is that of x * weight and more times that of the
+ * weights, also where it wraps. */
+static void choose_sums(CpuDepthwise *w)
+{
+    const Acc *a = &w->nest->stage[0].stage->acc[0];
+
+    w->x = a->body;
+    if (a->dtype != DT_I32 || w->n_loop || a->body->op != SX_ADD) return;
+    if (a->body->arg[1]->op != SX_CONST) return;
+    w->x = a->body->arg[0];
+    w->more = a->body->arg[1];
+}
+
 static void set_abi(CpuDepthwise *w)
 {
     const NestStage *s = &w->nest->stage[0];
@@ -286,6 +302,7 @@ Status cpu_depthwise_prepare(Arena *arena, Nest *n, const CpuIsa *isa, Diag *d, 
     find_loops(w, group);
     if (w->channel < 0) return OK;
     choose_loops(w);
+    choose_sums(w);
     choose_blocks(w, isa);
     choose_group(w, isa->vector_bytes / 4);
     set_abi(w);
@@ -307,6 +324,7 @@ typedef struct Block {
     LLVMValueRef first;
     int64_t n;
     LLVMValueRef acc[MOST_POSITIONS + 1];
+    LLVMValueRef weights; /* their sum so far, where `more` is added to every x */
 } Block;
 
 /* The reduction stands at tap number `k` of those that are written out. */
@@ -336,11 +354,23 @@ static void add_tap(CpuFn *f, const CpuDepthwise *w, Block *b)
     for (int64_t r = 0; r < b->n; r++) {
         cpu_turn_open(f);
         place_position(f, w, b->first, r);
-        x = cpu_vector(f, a->body, 0);
+        x = cpu_vector(f, w->x, 0);
         cpu_at(f, f->level);
         b->acc[r] = cpu_fma(f, a->dtype, x, weight, b->acc[r]);
         cpu_turn_close(f);
     }
+    cpu_at(f, f->level);
+    if (w->more) b->weights = LLVMBuildAdd(f->b, b->weights, weight, "");
+}
+
+static void add_more(CpuFn *f, const CpuDepthwise *w, Block *b)
+{
+    LLVMValueRef more = cpu_vector(f, w->more, 0);
+
+    cpu_at(f, f->level);
+    more = LLVMBuildMul(f->b, b->weights, more, "");
+    for (int64_t r = 0; r < b->n; r++)
+        b->acc[r] = LLVMBuildAdd(f->b, b->acc[r], more, "");
 }
 
 static void add_written(CpuFn *f, const CpuDepthwise *w, Block *b)
@@ -437,7 +467,7 @@ static void channels(CpuFn *f, const CpuDepthwise *w, LLVMValueRef first, int64_
 {
     CpuLoop l = cpu_loop_open(f, from, to, lanes, 0, NULL);
     LLVMTypeRef type;
-    Block b = {first, n, {NULL}};
+    Block b = {.first = first, .n = n};
 
     f->vec = lanes > 1 ? w->channel : -1;
     f->lanes = lanes;
@@ -451,7 +481,9 @@ static void channels(CpuFn *f, const CpuDepthwise *w, LLVMValueRef first, int64_
     type = cpu_lanes_type(cpu_mem_type(f->m, f->s->stage->acc[0].dtype), lanes);
     for (int64_t r = 0; r < n; r++)
         b.acc[r] = LLVMConstNull(type);
+    b.weights = LLVMConstNull(type);
     add_taps(f, w, 0, &b);
+    if (w->more) add_more(f, w, &b);
     store_positions(f, w, &b);
     f->mask[0] = NULL;
     cpu_loop_close(f, &l, NULL);
@@ -550,7 +582,7 @@ Status cpu_depthwise_emit(CpuModule *m, const CpuDepthwise *w, const char *name)
     leave = cpu_block(f);
     f->s = &w->nest->stage[0];
     f->acc = ARENA_ARRAY(f->arena, LLVMValueRef, CPU_UNROLL);
-    cpu_zero_frames(f, f->s);
+    cpu_fill_frames(f, f->s);
     cpu_leave_if_empty(f, f->s, f->s->n_domain, leave);
     all = (Span){cpu_i64(m, 0), cpu_dim(f, f->s->loop[w->channel].extent)};
     if (w->group) {

@@ -186,8 +186,8 @@ void cpu_tile_loops(CpuFn *f);
 void cpu_scan(CpuFn *f);
 /* The stage's vector loop l, rows of scans along memory, by tiles; false: they are no such. */
 bool cpu_scan_tiles(CpuFn *f, int l, LLVMValueRef from, LLVMValueRef to);
-/* ---- cpu_frame.c: the frames of results, by the first task. In front of all loops. */
-void cpu_zero_frames(CpuFn *f, const NestStage *s);
+/* ---- cpu_frame.c: the borders of results, by the first task. In front of all loops. */
+void cpu_fill_frames(CpuFn *f, const NestStage *s);
 /* To `leave` when one of the first n loops is empty: behind this, loads of operands are safe
  * anywhere in front of the loops. cpu_leave ends the code before the way out. */
 void cpu_leave_if_empty(CpuFn *f, const NestStage *s, int n, LLVMBasicBlockRef leave);

@@ -1,8 +1,8 @@
-/* cpu_frame.c: the zeros around a framed result: what no point of the stage writes. The call that
+/* cpu_frame.c: the border around a framed result: what no point of the stage writes. The call that
  * holds the first task writes them all; they are few. And the way out where there is no point. */
 #include "codegen/cpu/cpu_emit.h"
 
-static void zero_edge(CpuFn *f, const NestStage *s, const NestEdge *e)
+static void fill_edge(CpuFn *f, const NestStage *s, const NestEdge *e)
 {
     const StageOut *o = &s->stage->out[e->out];
     LLVMValueRef base = cpu_ptr(f, f->nest->abi.n_in + o->result), at = cpu_dim(f, e->at), p;
@@ -13,11 +13,12 @@ static void zero_edge(CpuFn *f, const NestStage *s, const NestEdge *e)
     cpu_at(f, f->level);
     p = LLVMBuildAdd(f->b, LLVMBuildMul(f->b, l.index, pitch, ""), at, "");
     p = cpu_element(f, o->dtype, base, p);
-    LLVMBuildMemSet(f->b, p, LLVMConstNull(f->m->i8), LLVMBuildMul(f->b, size, bytes, ""), 1);
+    LLVMBuildMemSet(f->b, p, LLVMConstInt(f->m->i8, (uint8_t)o->border, false),
+                    LLVMBuildMul(f->b, size, bytes, ""), 1);
     cpu_loop_close(f, &l, NULL);
 }
 
-void cpu_zero_frames(CpuFn *f, const NestStage *s)
+void cpu_fill_frames(CpuFn *f, const NestStage *s)
 {
     LLVMValueRef first;
     CpuIf c;
@@ -27,7 +28,7 @@ void cpu_zero_frames(CpuFn *f, const NestStage *s)
     first = LLVMBuildICmp(f->b, LLVMIntEQ, f->begin, cpu_i64(f->m, 0), "");
     c = cpu_if_open(f, first);
     for (int i = 0; i < s->n_edge; i++)
-        zero_edge(f, s, &s->edge[i]);
+        fill_edge(f, s, &s->edge[i]);
     cpu_if_close(f, &c);
 }
 

@@ -743,7 +743,7 @@ Status cpu_gemm_emit(CpuModule *m, const CpuGemm *g, const char *name)
     LLVMValueRef at = cpu_dim(f, g->a_at);
     cpu_at(f, 0);
     t.scratch_a = LLVMBuildGEP2(f->b, m->i8, f->scratch, &at, 1, "");
-    cpu_zero_frames(f, f->s);
+    cpu_fill_frames(f, f->s);
     cpu_leave_if_empty(f, f->s, f->s->n_domain, leave);
     l = cpu_loop_open(f, f->begin, f->end, 1, 0, NULL);
     one_task(&t, turned(&t, l.index));

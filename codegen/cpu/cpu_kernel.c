@@ -625,7 +625,7 @@ Status cpu_kernel_emit(CpuModule *m, const CpuKernel *k, const char *name)
     leave = cpu_block(f);
     copy_inits(f);
     s = &k->nest->stage[0];
-    cpu_zero_frames(f, s);
+    cpu_fill_frames(f, s);
     cpu_leave_if_empty(f, s, k->nest->kernel->n_stage > 1 ? k->nest->n_outer : s->n_domain, leave);
     tasks(f);
     cpu_leave(f, leave);

@@ -646,7 +646,7 @@ Status cpu_planes_emit(CpuModule *m, const CpuPlanes *p, const char *name)
     leave = cpu_block(f);
     f->s = &p->nest->stage[PLANES_OUT];
     f->acc = ARENA_ARRAY(f->arena, LLVMValueRef, CPU_UNROLL);
-    cpu_zero_frames(f, f->s);
+    cpu_fill_frames(f, f->s);
     cpu_leave_if_empty(f, f->s, f->s->n_domain, leave);
     choose_tile(&x);
     l = cpu_loop_open(f, f->begin, f->end, 1, 0, NULL);

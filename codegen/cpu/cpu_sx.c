@@ -403,6 +403,37 @@ static LLVMValueRef rounded_to_narrow(CpuFn *f, const Sx *e, LLVMValueRef sum)
     return LLVMBuildTrunc(f->b, v, shaped(v, cpu_type(f->m, e->dtype)), "");
 }
 
+/* Whether e clamps a float that was made a narrow integer; below first. */
+static bool clamps_narrowed(const Sx *e)
+{
+    const Sx *from = e->arg[0];
+
+    if (e->op == SX_MIN && from->op == SX_MAX && from->arg[1]->op == SX_CONST) from = from->arg[0];
+    return from->op == SX_CAST && from->arg[0]->dtype == DT_F32;
+}
+
+/* Max or min, with a constant, of what rounded_to_narrow has made, a: one of its limits, of which
+ * the lower comes first, is that constant. NULL: a is not of this form. */
+static LLVMValueRef moved_limit(CpuFn *f, const Sx *e, LLVMValueRef a)
+{
+    LLVMValueRef high, low, c;
+    double limit;
+
+    if (dtype_bits(e->dtype) > 16 || !clamps_narrowed(e) || !sx_is_const(e->arg[1], &limit))
+        return NULL;
+    if (!LLVMIsATruncInst(a)) return NULL;
+    high = LLVMGetOperand(a, 0);
+    low = LLVMIsACallInst(high) ? LLVMGetOperand(high, 0) : NULL;
+    if (!low || !LLVMIsACallInst(low)) return NULL;
+    c = same(f, low, DT_I32, (uint64_t)(int64_t)limit);
+    if (e->op == SX_MAX) {
+        low = cpu_call2(f, "llvm.smax", LLVMGetOperand(low, 0), c);
+        c = LLVMGetOperand(high, 1);
+    }
+    high = cpu_call2(f, dtype_is_signed(e->dtype) ? "llvm.smin" : "llvm.umin", low, c);
+    return LLVMBuildTrunc(f->b, high, LLVMTypeOf(a), "");
+}
+
 /* Toward zero, saturating, NaN 0. The limits are powers of two or, for narrow integers, exact. */
 static LLVMValueRef real_to_int(CpuFn *f, DType from, DType to, LLVMValueRef a)
 {
@@ -532,7 +563,7 @@ static LLVMValueRef cast(CpuFn *f, const Sx *e, LLVMValueRef a)
 static LLVMValueRef arithmetic(CpuFn *f, const Sx *e, LLVMValueRef *a)
 {
     bool real = is_real(e->dtype);
-    LLVMValueRef less;
+    LLVMValueRef less, moved;
 
     switch ((int)e->op) {
     case SX_NEG:
@@ -554,7 +585,8 @@ static LLVMValueRef arithmetic(CpuFn *f, const Sx *e, LLVMValueRef *a)
         return divide(f, e, a[0], a[1], true);
     case SX_MIN:
     case SX_MAX:
-        return extreme(f, e, e->dtype, e->op == SX_MAX, a[0], a[1]);
+        moved = real ? NULL : moved_limit(f, e, a[0]);
+        return moved ? moved : extreme(f, e, e->dtype, e->op == SX_MAX, a[0], a[1]);
     case SX_FMA:
         return cpu_fma(f, e->dtype, a[0], a[1], a[2]);
     default:
