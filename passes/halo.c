@@ -219,6 +219,10 @@ static Status note_want(void *context, Node *n)
     w.frame.border = side.border;
     w.frame.of = n->in[load->src];
     w.frame.zero = side.zero ? n->in[side.zero->src] : NULL;
+    if (w.frame.zero && w.frame.zero->data) {
+        w.frame.border = tensor_int(w.frame.zero->data, 0);
+        w.frame.zero = NULL;
+    }
     if (w.frame.zero && !is_there_before(w.frame.zero, w.frame.of)) return OK;
     w.often = reads_often(t, s, load);
     if (!asks_for_bounds(t, load->arg[load->n - 1], load, &w.frame.of->type)) return OK;

@@ -155,6 +155,43 @@ def quantised(g):
         g.add("DequantizeLinear", [q2, scale, zero], keeps=True) if q2 else None
 
 
+def quantised_image(g):
+    """Windows of bytes: zero points around them, clamps behind, pools and joins between, and bytes read twice."""
+    t = g.r.choice((np.uint8, np.int8, np.int8))
+    zeros, scale = ((0, 0, 3, -20, -128) if t == np.int8 else (0, 128, 7)), g.const(F32(.25))
+    v = g.fresh(F32, [g.r.randint(1, 2), g.r.choice((2, 3, 4, 8, 16, 24)), g.r.randint(3, 9), g.r.randint(3, 12)], False)
+    zero = g.r.choice(zeros)
+    for _ in range(g.r.randint(1, 5)):
+        zero = zero if g.r.random() < .7 else g.r.choice(zeros)
+        z = g.const(np.array(zero, t))
+        q = g.add("QuantizeLinear", [v, scale, z], keeps=True)
+        d = q and g.add("DequantizeLinear", [q, scale, z], keeps=True)
+        if not d:
+            return
+        if g.r.random() < .2:
+            d = g.add("DequantizeLinear", [q, scale, g.const(np.array(g.r.choice(zeros), t))], keeps=True)
+        channels, kind = d.array.shape[1], g.r.choice(("conv", "conv", "deep", "deep", "pool", "join", "sum"))
+        if kind == "pool":
+            v = g.add("MaxPool", [d], keeps=True, kernel_shape=[3, 3], pads=[1] * 4, strides=[g.r.choice((1, 2))] * 2)
+        elif kind == "join":
+            v = g.add("Concat", [d, d], keeps=True, axis=1)
+        elif kind == "sum":
+            v = g.add("Add", [d, v], keeps=True) if v.array.shape == d.array.shape else d
+        else:
+            k, group = g.r.choice((1, 3, 5)), channels if kind == "deep" else 1
+            w = g.const(g.np.integers(-3, 4, [channels if kind == "deep" else g.r.choice((1, 8, 16, 20)), channels // group, k, k])
+                        .astype(np.int8))
+            ws = g.const(F32(.0625))
+            b = g.const((g.np.integers(-64, 65, w.array.shape[:1]) / 64).astype(F32)) if g.r.random() < .5 else None
+            wd = g.add("DequantizeLinear", [w, ws, g.const(np.array(0, np.int8))], keeps=True)
+            v = wd and g.add("Conv", [d, wd, b], keeps=True, group=group, pads=[k // 2] * 4, strides=[g.r.choice((1, 1, 2))] * 2)
+        if v and g.r.random() < .5:
+            low, high = (g.const(F32(x)) for x in g.r.choice(((0, 6), (-1, 2), (1.25, 30), (-40, -2))))
+            v = g.add("Relu", [v], keeps=True) if g.r.random() < .5 else g.add("Clip", [v, low, high], keeps=True)
+        if not v or not v.exact:
+            return
+
+
 def attention(g):
     b, s, heads, size = g.r.randint(1, 2), g.r.choice((1, 5, 8)), g.r.randint(1, 3), g.r.choice((2, 4, 8))
     d = heads * size
@@ -299,5 +336,6 @@ def embedding(g):
     row_norm(g, h)
 
 
-BLOCKS = [residual, residual, squeeze_excite, branches, branches, quantised, quantised, attention, row_norm, broadcast_sum, masked,
+BLOCKS = [residual, residual, squeeze_excite, branches, branches, quantised, quantised, quantised_image,
+          quantised_image, attention, row_norm, broadcast_sum, masked,
           chain, chain, choice, repeat, embedding]
