@@ -478,7 +478,8 @@ static bool same_layout(const Value *a, const Value *b, const Stage *s)
 }
 
 /* Whether the kernel may write its result over the buffer: all that it reads of it is read at the
- * point that is written, behind the last sum. Where both have a frame, it holds zeros in both. */
+ * point that is written, behind the last sum. Where both have a frame, the kernel writes that of
+ * its own, and reads none. */
 static bool overwrites(Planner *p, const Node *n, int buffer)
 {
     const Stage *s = &n->kernel->stage[0];

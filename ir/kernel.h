@@ -91,7 +91,7 @@ typedef struct StageOut {
      * they fill. */
     const int64_t *before;
     const Dim *within;
-    int64_t border; /* 0, but in frames of bytes */
+    int64_t border; /* with `before`: 0, but around bytes */
     /* with `before`: bit i: along axis i what is around the result belongs to others, who share its
      * memory, and is left alone */
     uint32_t open;

@@ -9,9 +9,9 @@
  * a, b and c are one memory, of which a holds the first 64 channels and b the others; their other
  * readers look there. A piece may be a concatenation itself; the later one is looked at first, so
  * that all of a chain lie in the last, as does one whose pieces stand side by side there. Where a
- * convolution reads c within a frame, by a padded copy that nobody else reads, they lie in
- * that copy, and the first piece makes its border. A piece that cannot be made so (an input, one
- * that stands in another place already) is copied, as it was before.
+ * convolution reads c within a frame, by a padded copy that nobody else reads, they lie in that
+ * copy, and the first piece makes its border. A piece that cannot be made so (an input, one that
+ * stands in another place already) is copied, as it was before.
  *
  * Behind `halo`. Known sizes only; pieces of the outermost axis lie one behind the other anyway
  * (codegen/plan.c). Ends: a concatenation becomes whole once. */

@@ -10,8 +10,7 @@
  * copy costs little beside reading each element often, except to depthwise convolutions, which keep
  * the guard. Of bytes that a zero point is taken from, select(inside, i32(x) - z, 0), the frame is
  * one of z: i32(x) - z; z may also be data that x was made with: then a copy has it around. Only
- * guards that ask exactly
- * for the operand's bounds are taken. Works for open extents too.
+ * guards that ask exactly for the operand's bounds are taken. Works for open extents too.
  *
  * Ends: each change removes a guard. Runs after layout: the channels are the last axis. */
 #include "passes/frame.h"
