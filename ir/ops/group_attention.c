@@ -4,8 +4,9 @@
  * seqlens_k[b] (or [b, 0]) + 1 is how many keys sequence b has with the new ones; what a cache
  * holds behind them is not read. The first prompt (as many queries as keys in all) begins at 0. A
  * sink is one more score of each head, of a key without a value: it only takes weight from the
- * others; a smooth softmax has sinks of 0. Left out: caches shared between past and present by
- * memory, quantised caches, scores as an output. */
+ * others; a smooth softmax has sinks of 0. A quantised cache holds round(x / scale), in i8, in f8,
+ * or in 4 bits, 8 higher, two to a byte, the first in the lower half; new keys are read from there
+ * too. Left out: caches shared between past and present by memory, scores as an output. */
 #include <math.h>
 #include <string.h>
 
@@ -13,12 +14,24 @@
 #include "ir/ops/compose.h"
 #include "ir/ops/ops_common.h"
 
-enum { IN_LENGTHS = 5, IN_SINK = 11, IN_K_SCALE = 12, IN_Q_NORM = 14, IN_K_NORM = 15 };
+enum {
+    IN_LENGTHS = 5,
+    IN_SINK = 11,
+    IN_K_SCALE = 12,
+    IN_V_SCALE = 13,
+    IN_Q_NORM = 14,
+    IN_K_NORM = 15,
+    IN_QUERY_LENGTHS = 16
+};
+
+#define T_CACHE (T_FLOAT | DT_BIT(DT_I8) | DT_BIT(DT_U8) | DT_BIT(DT_F8E4M3FN))
 
 typedef struct Group {
     int64_t heads, kv_heads, size; /* size: of a head */
     bool packed;                   /* keys and values stand behind the queries in input 0 */
     int64_t window;                /* of a cache of a sliding window, else 0 */
+    int64_t bits;                  /* of an element of a quantised cache, else 0 */
+    DType cache;                   /* of caches */
     Dim batch, length, past, total, present;
 } Group;
 
@@ -48,17 +61,69 @@ static Status group_sizes(const Node *n, Diag *d, Group *g)
 
 static Status group_supported(const Node *n, Diag *d)
 {
-    static const char *const quantised[] = {"k_quant_type", "v_quant_type"};
-
-    for (int i = 0; i < 2; i++)
-        if (strcmp(attr_string(n, quantised[i], "NONE"), "NONE") != 0)
-            return op_unsupported(n, d, "%s: a quantised cache", quantised[i]);
-    for (int k = IN_K_SCALE; k < n->n_in; k++)
-        if (has_in(n, k) && k != IN_Q_NORM && k != IN_K_NORM)
-            return op_unsupported(n, d, "the input \"%s\"", n->op->in[k].name);
+    if (has_in(n, IN_QUERY_LENGTHS))
+        return op_unsupported(n, d, "the input \"%s\"", n->op->in[IN_QUERY_LENGTHS].name);
     if (attr_int(n, "qk_output", 0) || has_out(n, 3))
         return op_unsupported(n, d, "scores as an output");
     return OK;
+}
+
+/* One scale for all, or one for each channel of each head. */
+static Status scale_fits(const Node *n, Diag *d, const Group *g, int k)
+{
+    const Type *type = has_in(n, k) ? in_type(n, k) : NULL;
+    const int64_t most[4] = {1, g->kv_heads, 1, g->size};
+    const char *name = n->op->in[k].name;
+
+    if (!type) return op_error(n, d, name, "%s: needed by a quantised cache", n->op->name);
+    if (type->rank > 4)
+        return op_error(n, d, name, "%s: rank %d, expected 4 at most", n->op->name, type->rank);
+    for (int i = 0; i < type->rank; i++)
+        if (!dim_is(type->dim[i], 1) && !dim_is(type->dim[i], most[4 - type->rank + i]))
+            return op_error(n, d, name, "%s: scales are one, or [1, %lld, 1, %lld]", n->op->name,
+                            (long long)g->kv_heads, (long long)g->size);
+    return OK;
+}
+
+/* How keys and values are kept: what `past` has, else what the attributes say. */
+static Status cache_read(const Node *n, Diag *d, Group *g)
+{
+    static const char *const attr[] = {"k_quant_type", "v_quant_type"};
+    int64_t width = attr_int(n, "kv_cache_bit_width", 8);
+    bool quantised[2];
+
+    for (int i = 0; i < 2; i++) {
+        const char *how = attr_string(n, attr[i], "NONE");
+        quantised[i] = strcmp(how, "NONE") != 0;
+        if (quantised[i] && strcmp(how, "PER_TENSOR") != 0 && strcmp(how, "PER_CHANNEL") != 0)
+            return op_error(n, d, attr[i], "%s: \"%s\", expected NONE, PER_TENSOR or PER_CHANNEL",
+                            n->op->name, how);
+    }
+    if (quantised[0] != quantised[1])
+        return op_unsupported(n, d, "keys and values of which some are quantised");
+    g->cache = has_in(n, 3) ? in_type(n, 3)->dtype : in_type(n, 0)->dtype;
+    if (!quantised[0]) {
+        if (g->cache == in_type(n, 0)->dtype) return OK;
+        return op_error(n, d, "past_key", "%s: %s, expected %s where no cache is quantised",
+                        n->op->name, dtype_text(g->cache), dtype_text(in_type(n, 0)->dtype));
+    }
+    if (width != 4 && width != 8)
+        return op_error(n, d, "kv_cache_bit_width", "%s: %lld, expected 4 or 8", n->op->name,
+                        (long long)width);
+    if (!has_in(n, 3)) g->cache = width == 4 ? DT_U8 : DT_I8;
+    if (width == 4 ? g->cache != DT_U8 : g->cache != DT_I8 && g->cache != DT_F8E4M3FN)
+        return op_error(n, d, "past_key", "%s: %s in %lld bits", n->op->name, dtype_text(g->cache),
+                        (long long)width);
+    g->bits = width;
+    for (int i = 0; i < 2; i++)
+        TRY(scale_fits(n, d, g, IN_K_SCALE + i));
+    return OK;
+}
+
+/* Elements of a cache that the `size` of a head take. */
+static int64_t cached_size(const Group *g)
+{
+    return g->bits == 4 ? (g->size + 1) / 2 : g->size;
 }
 
 static Status group_read(Infer *cx, Node *n, Group *g)
@@ -69,11 +134,12 @@ static Status group_read(Infer *cx, Node *n, Group *g)
 
     TRY(group_sizes(n, cx->diag, g));
     TRY(group_supported(n, cx->diag));
+    TRY(cache_read(n, cx->diag, g));
     if (has_in(n, 3) != has_in(n, 4) || (has_in(n, 3) && in_type(n, 3)->rank != 4))
         return op_error(n, cx->diag, "past_key", "%s: a past of this shape", n->op->name);
     g->past = has_in(n, 3) ? in_type(n, 3)->dim[2] : dim_const(t, 0);
     Dim fresh[3] = {g->batch, g->length, dim_const(t, g->kv_heads * g->size)};
-    Dim past[4] = {g->batch, dim_const(t, g->kv_heads), g->past, dim_const(t, g->size)};
+    Dim past[4] = {g->batch, dim_const(t, g->kv_heads), g->past, dim_const(t, cached_size(g))};
     for (int k = 1; k < 3; k++) {
         TRY(infer_extents(cx, n, k, 3, fresh));
         TRY(infer_extents(cx, n, k + 2, 4, past));
@@ -118,9 +184,9 @@ static Status infer_group(Infer *cx, Node *n)
     dims[0] = g.batch;
     dims[1] = dim_const(t, g.kv_heads);
     dims[2] = g.present;
-    dims[3] = dim_const(t, g.size);
-    infer_out(cx, n, 1, type, 4, dims);
-    infer_out(cx, n, 2, type, 4, dims);
+    dims[3] = dim_const(t, cached_size(&g));
+    infer_out(cx, n, 1, g.cache, 4, dims);
+    infer_out(cx, n, 2, g.cache, 4, dims);
     return OK;
 }
 
@@ -183,6 +249,73 @@ static Value *turned(Build *b, const Node *n, const Group *g, Value *v, Value *s
     }
     return build_op(b, "RotaryEmbedding", 4, (Value *[]){v, n->in[7], n->in[8], place}, 2,
                     (Attr[]){a, width});
+}
+
+/* Two codes of 4 bits to a byte. */
+static Value *packed_codes(Build *b, Value *v)
+{
+    SxTable *t = b->sx;
+    Dim dims[4], size = v->type.dim[3];
+    const Sx *at[4], *first, *low, *high, *there;
+
+    for (int k = 0; k < 4; k++) {
+        dims[k] = k == 3 ? dim_div(b->dims, dim_add_c(b->dims, size, 1), dim_const(b->dims, 2))
+                         : v->type.dim[k];
+        at[k] = sx_index(t, k);
+    }
+    at[3] = first = sx_mul(t, sx_index(t, 3), sx_i64(b, 2));
+    low = sx_at(b, 0, v, at);
+    at[3] = sx_add(t, first, sx_i64(b, 1));
+    there = sx_lt(t, at[3], sx_dim(t, size));
+    high = sx_shl(t, sx_at_guarded(b, 0, v, at, there), sx_const_int(t, DT_U8, 4));
+    return build_map(b, "pack", 1, &v, DT_U8, 4, dims, sx_or(t, low, high));
+}
+
+/* New keys (or values) as a cache holds them: [batch, kv_heads, length, cached_size]. */
+static Value *quantised(Build *b, const Node *n, const Group *g, Value *v, int scale)
+{
+    SxTable *t = b->sx;
+    Value *in[2] = {v, g->bits ? n->in[scale] : NULL};
+    const Sx *e;
+
+    if (!v || !g->bits) return v;
+    e = sx_div(t, sx_compute(b, sx_operand(b, 0, v, 4, v->type.dim)),
+               sx_compute(b, sx_operand(b, 1, in[1], 4, v->type.dim)));
+    if (g->cache != DT_F8E4M3FN) e = sx_rint(t, e);
+    if (g->bits == 4) {
+        e = sx_min(t, sx_max(t, e, sx_const(t, DT_F32, -8)), sx_const(t, DT_F32, 7));
+        e = sx_add(t, e, sx_const(t, DT_F32, 8));
+    }
+    v = build_map(b, "quantize", 2, in, g->cache, 4, v->type.dim, sx_cast_to(t, e, g->cache, true));
+    return v && g->bits == 4 ? packed_codes(b, v) : v;
+}
+
+/* What a quantised cache holds, as floats: [batch, kv_heads, present, size]. */
+static Value *dequantised(Build *b, const Node *n, const Group *g, Value *v, int scale)
+{
+    SxTable *t = b->sx;
+    DType type = in_type(n, 0)->dtype;
+    Value *in[2] = {v, g->bits ? n->in[scale] : NULL};
+    const Sx *at[4], *e, *half;
+    Dim dims[4];
+
+    if (!v || !g->bits) return v;
+    for (int k = 0; k < 4; k++) {
+        dims[k] = k == 3 ? dim_const(b->dims, g->size) : v->type.dim[k];
+        at[k] = sx_index(t, k);
+    }
+    if (g->bits == 4) {
+        half = sx_and(t, at[3], sx_i64(b, 1));
+        at[3] = sx_div(t, at[3], sx_i64(b, 2));
+        e = sx_cast(t, sx_at(b, 0, v, at), DT_U32);
+        e = sx_shr(t, e, sx_cast(t, sx_mul(t, half, sx_i64(b, 4)), DT_U32));
+        e = sx_cast(t, sx_and(t, e, sx_const_int(t, DT_U32, 15)), DT_F32);
+        e = sx_sub(t, e, sx_const(t, DT_F32, 8));
+    } else {
+        e = sx_cast_to(t, sx_at(b, 0, v, at), DT_F32, false);
+    }
+    e = sx_mul(t, e, sx_compute(b, sx_operand(b, 1, in[1], 4, dims)));
+    return build_map(b, "dequantize", 2, in, type, 4, dims, sx_cast_to(t, e, type, false));
 }
 
 /* Of so many keys, those that a cache of a sliding window holds. */
@@ -371,9 +504,12 @@ static Status lower_group(Build *b, const Node *n, Value **out)
         g.present = dim_add(b->dims, g.past, g.length);
     }
     row = rows_before(b, &g, start);
-    k = extended(b, &g, past[0], turned(b, n, &g, k, start), row);
+    k = quantised(b, n, &g, turned(b, n, &g, k, start), IN_K_SCALE);
+    v = quantised(b, n, &g, v, IN_V_SCALE);
+    k = extended(b, &g, past[0], k, row);
     v = extended(b, &g, past[1], v, row);
-    out[0] = attend(b, n, &g, turned(b, n, &g, q, start), k, v, start, row);
+    out[0] = attend(b, n, &g, turned(b, n, &g, q, start), dequantised(b, n, &g, k, IN_K_SCALE),
+                    dequantised(b, n, &g, v, IN_V_SCALE), start, row);
     if (has_out(n, 1)) out[1] = kept(b, n, &g, k, start);
     if (has_out(n, 2)) out[2] = kept(b, n, &g, v, start);
     return b->status;
@@ -387,8 +523,8 @@ const OpDef group_attention_ops[] = {
      ROW_IN(
          {"query", T_FLOAT, "T", .ranks = RANK(3)}, {"key", T_FLOAT, "T", true, .ranks = RANK(3)},
          {"value", T_FLOAT, "T", true, .ranks = RANK(3)},
-         {"past_key", T_FLOAT, "T", true, .ranks = RANK(4)},
-         {"past_value", T_FLOAT, "T", true, .ranks = RANK(4)},
+         {"past_key", T_CACHE, "C", true, .ranks = RANK(4)},
+         {"past_value", T_CACHE, "C", true, .ranks = RANK(4)},
          {"seqlens_k", T_I32, .ranks = RANK(1) | RANK(2)},
          {"total_sequence_length", T_I32, .ranks = RANK(0) | RANK(1)},
          {"cos_cache", T_FLOAT, "T", true, .ranks = RANK(2)},
@@ -399,15 +535,16 @@ const OpDef group_attention_ops[] = {
          {"v_scale", T_FLOAT, NULL, true}, {"q_norm_weight", T_FLOAT, "T", true, .ranks = RANK(1)},
          {"k_norm_weight", T_FLOAT, "T", true, .ranks = RANK(1)},
          {"query_seqlens", T_I32, NULL, true}),
-     ROW_OUT({"output", T_FLOAT, "T"}, {"present_key", T_FLOAT, "T", true},
-             {"present_value", T_FLOAT, "T", true}, {"output_qk", T_FLOAT, "T", true}),
+     ROW_OUT({"output", T_FLOAT, "T"}, {"present_key", T_CACHE, "C", true},
+             {"present_value", T_CACHE, "C", true}, {"output_qk", T_FLOAT, "T", true}),
      ROW_ATTRS(ATTR_REQ("num_heads", ATTR_INT), ATTR_REQ("kv_num_heads", ATTR_INT),
                ATTR_I("causal", 1), ATTR_I("do_rotary", 0), ATTR_OPT("k_norm_epsilon", ATTR_FLOAT),
                ATTR_S("k_quant_type", "NONE"), ATTR_OPT("q_norm_epsilon", ATTR_FLOAT),
                ATTR_F("qk_norm_epsilon", 1e-6), ATTR_I("sliding_window_cache", 0),
-               ATTR_S("v_quant_type", "NONE"), ATTR_I("local_window_size", -1),
-               ATTR_I("qk_output", 0), ATTR_I("rotary_interleaved", 0),
-               ATTR_OPT("scale", ATTR_FLOAT), ATTR_I("smooth_softmax", 0), ATTR_F("softcap", 0)),
+               ATTR_S("v_quant_type", "NONE"), ATTR_I("kv_cache_bit_width", 8),
+               ATTR_I("local_window_size", -1), ATTR_I("qk_output", 0),
+               ATTR_I("rotary_interleaved", 0), ATTR_OPT("scale", ATTR_FLOAT),
+               ATTR_I("smooth_softmax", 0), ATTR_F("softcap", 0)),
      .traits = OP_PURE,
      .infer = infer_group,
      .eval = compose_eval,

@@ -121,18 +121,27 @@ def gathers(c):
           quantize_axis=1, block_size=16, bits=8, constants=(0, 2))
 
 
-def group_attention(c, batch, length, past, total, lens, packed=False, rotary=False, sinks=False, norm=False, **more):
+def group_attention(c, batch, length, past, total, lens, packed=False, rotary=False, sinks=False, norm=False, bits=0, **more):
     kv = int(c.rng.integers(1, 3))
     heads, size = kv * int(c.rng.integers(1, 4)), 16
     inputs = [c.floats(batch, length, (heads + (2 * kv if packed else 0)) * size)]
     inputs += [None, None] if packed else [c.floats(batch, length, kv * size) for _ in range(2)]
-    inputs += [c.floats(batch, kv, past, size) for _ in range(2)]
+    if bits:  # a quantised cache
+        codes = (batch, kv, past, size * bits // 8)
+        inputs += [c.rng.integers(0, 256, codes).astype(np.uint8).view(np.uint8 if bits == 4 else np.int8) for _ in range(2)]
+    else:
+        inputs += [c.floats(batch, kv, past, size) for _ in range(2)]
     inputs += [np.array(lens, np.int32), np.array(total, np.int32)]
     if rotary:
         inputs += [c.floats(64, size // 2) for _ in range(2)]
     inputs += [None] * (16 - len(inputs))
     if sinks:
         inputs[11] = c.floats(heads)
+    if bits:
+        one = c.rng.random() < .5
+        inputs[12:14] = [(c.rng.uniform(.5, 1, [1] if one else [1, kv, 1, size]) * 2.**(2 - bits)).astype(np.float32) for _ in "kv"]
+        how = "PER_TENSOR" if one else "PER_CHANNEL"
+        more |= {"kv_cache_bit_width": bits, "k_quant_type": how, "v_quant_type": how}
     if norm:
         inputs[14:16] = [c.floats(size) for _ in range(2)]
     while inputs[-1] is None:
@@ -148,6 +157,9 @@ def attention(c):
     group_attention(c, 1, 1, past, past + 1, [past], packed=True, rotary=True, rotary_interleaved=1)
     group_attention(c, 1, past, 0, past, [past - 1], local_window_size=2)
     group_attention(c, 1, 2, past, past + 2, [past + 1], scale=.3)
+    group_attention(c, 1, 1, past, past, [past - 1], bits=8, rotary=True)
+    group_attention(c, 2, 1, past, past + 1, [past, past - 1], bits=4)
+    group_attention(c, 1, 3, past, past + 3, [past + 2], bits=8, local_window_size=2)
     group_attention(c, 1, 1, past, past + 1, [past], rotary=True, sinks=True)
     group_attention(c, 1, past, 0, past, [past - 1], sinks=True, local_window_size=3, k_quant_type="NONE")
     group_attention(c, 1, past, 0, past, [past - 1], smooth_softmax=1)
