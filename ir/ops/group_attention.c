@@ -6,7 +6,8 @@
  * sink is one more score of each head, of a key without a value: it only takes weight from the
  * others; a smooth softmax has sinks of 0. A quantised cache holds round(x / scale), in i8, in f8,
  * or in 4 bits, 8 higher, two to a byte, the first in the lower half; new keys are read from there
- * too. Left out: caches shared between past and present by memory, scores as an output. */
+ * too. Scores (qk_output 1: before the softmax; 2: its weights) are 0 where a key is not seen. Left
+ * out: caches shared between past and present by memory, chunks of several lengths. */
 #include <math.h>
 #include <string.h>
 
@@ -61,10 +62,15 @@ static Status group_sizes(const Node *n, Diag *d, Group *g)
 
 static Status group_supported(const Node *n, Diag *d)
 {
+    int64_t how = attr_int(n, "qk_output", 0);
+
     if (has_in(n, IN_QUERY_LENGTHS))
         return op_unsupported(n, d, "the input \"%s\"", n->op->in[IN_QUERY_LENGTHS].name);
-    if (attr_int(n, "qk_output", 0) || has_out(n, 3))
-        return op_unsupported(n, d, "scores as an output");
+    if (has_out(n, 3) && attr_int(n, "sliding_window_cache", 0))
+        return op_unsupported(n, d, "scores of a sliding window as an output");
+    if (how < (has_out(n, 3) ? 1 : 0) || how > 2)
+        return op_error(n, d, "qk_output", "%s: %lld, expected 1 or 2", n->op->name,
+                        (long long)how);
     return OK;
 }
 
@@ -187,6 +193,10 @@ static Status infer_group(Infer *cx, Node *n)
     dims[3] = dim_const(t, cached_size(&g));
     infer_out(cx, n, 1, g.cache, 4, dims);
     infer_out(cx, n, 2, g.cache, 4, dims);
+    dims[1] = dim_const(t, g.heads);
+    dims[2] = g.length;
+    dims[3] = g.total;
+    infer_out(cx, n, 3, type, 4, dims);
     return OK;
 }
 
@@ -457,11 +467,30 @@ static Value *weights_of(Build *b, const Node *n, Value *s)
                       3, 0, -1, 1);
 }
 
+/* What the output of scores gets of s [batch, heads, length, present]: the first of each row. */
+static Value *told(Build *b, const Node *n, Value *s, Value *mask)
+{
+    SxTable *t = b->sx;
+    bool before = attr_int(n, "qk_output", 0) == 1;
+    Value *in[2] = {s, mask};
+    const Sx *e;
+
+    if (!s || !mask) return NULL;
+    const Sx *at[4] = {sx_index(t, 0), sx_index(t, 1), sx_index(t, 2), sx_index(t, 3)}, *seen;
+    e = sx_at(b, 0, s, at);
+    if (before) {
+        at[1] = sx_i64(b, 0);
+        seen = sx_eq(t, sx_at(b, 1, mask, at), sx_const(t, mask->type.dtype, 0));
+        e = sx_select(t, seen, e, sx_const(t, s->type.dtype, 0));
+    }
+    return build_map(b, "scores", before ? 2 : 1, in, s->type.dtype, 4, n->out[3]->type.dim, e);
+}
+
 static Value *attend(Build *b, const Node *n, const Group *g, Value *q, Value *k, Value *v,
-                     Value *start, Value *row)
+                     Value *start, Value *row, Value **scores)
 {
     double scale = attr_float(n, "scale", 0), cap = attr_float(n, "softcap", 0);
-    Value *s;
+    Value *s, *mask;
 
     if (!k || !v || !q) return NULL;
     if (scale == 0) scale = 1 / mathd_sqrt((double)g->size);
@@ -473,8 +502,12 @@ static Value *attend(Build *b, const Node *n, const Group *g, Value *q, Value *k
                      make_scalar(b, s, cap));
     s = fold(b, g, s, true);
     if (has_in(n, 10)) s = make_add(b, s, bias_of(b, n, g, start));
-    if (s) s = make_add(b, s, shown(b, n, g, row, s->type.dtype));
-    s = fold(b, g, weights_of(b, n, s), false);
+    if (!s) return NULL;
+    mask = shown(b, n, g, row, s->type.dtype);
+    if (has_out(n, 3) && attr_int(n, "qk_output", 0) == 1) *scores = told(b, n, s, mask);
+    s = weights_of(b, n, make_add(b, s, mask));
+    if (has_out(n, 3) && attr_int(n, "qk_output", 0) == 2) *scores = told(b, n, s, mask);
+    s = fold(b, g, s, false);
     s = fold(b, g, build_op2(b, "MatMul", s, v), true);
     if (!s) return NULL;
     s = build_transpose(b, s, (const int[]){0, 2, 1, 3});
@@ -509,7 +542,7 @@ static Status lower_group(Build *b, const Node *n, Value **out)
     k = extended(b, &g, past[0], k, row);
     v = extended(b, &g, past[1], v, row);
     out[0] = attend(b, n, &g, turned(b, n, &g, q, start), dequantised(b, n, &g, k, IN_K_SCALE),
-                    dequantised(b, n, &g, v, IN_V_SCALE), start, row);
+                    dequantised(b, n, &g, v, IN_V_SCALE), start, row, &out[3]);
     if (has_out(n, 1)) out[1] = kept(b, n, &g, k, start);
     if (has_out(n, 2)) out[2] = kept(b, n, &g, v, start);
     return b->status;

@@ -146,7 +146,7 @@ def group_attention(c, batch, length, past, total, lens, packed=False, rotary=Fa
         inputs[14:16] = [c.floats(size) for _ in range(2)]
     while inputs[-1] is None:
         inputs.pop()
-    c.add("GroupQueryAttention", inputs, outputs=3, num_heads=heads, kv_num_heads=kv, do_rotary=int(rotary), **more)
+    c.add("GroupQueryAttention", inputs, outputs=4 if "qk_output" in more else 3, num_heads=heads, kv_num_heads=kv, do_rotary=int(rotary), **more)
 
 
 def attention(c):
@@ -158,6 +158,8 @@ def attention(c):
     group_attention(c, 1, past, 0, past, [past - 1], local_window_size=2)
     group_attention(c, 1, 2, past, past + 2, [past + 1], scale=.3)
     group_attention(c, 1, 1, past, past, [past - 1], bits=8, rotary=True)
+    group_attention(c, 1, 2, past, past + 2, [past + 1], qk_output=1, softcap=2.)
+    group_attention(c, 1, 2, past, past + 2, [past + 1], qk_output=2, local_window_size=2)
     group_attention(c, 2, 1, past, past + 1, [past, past - 1], bits=4)
     group_attention(c, 1, 3, past, past + 3, [past + 2], bits=8, local_window_size=2)
     group_attention(c, 1, 1, past, past + 1, [past], rotary=True, sinks=True)
