@@ -6,8 +6,9 @@
  * sink is one more score of each head, of a key without a value: it only takes weight from the
  * others; a smooth softmax has sinks of 0. A quantised cache holds round(x / scale), in i8, in f8,
  * or in 4 bits, 8 higher, two to a byte, the first in the lower half; new keys are read from there
- * too. Scores (qk_output 1: before the softmax; 2: its weights) are 0 where a key is not seen. Left
- * out: caches shared between past and present by memory, chunks of several lengths. */
+ * too. Scores (qk_output 1: before the softmax; 2: its weights) are 0 where a key is not seen. Of a
+ * chunk, the first query_seqlens[b] queries and keys of sequence b count; what is given for others
+ * is 0. Left out: caches shared between past and present by memory. */
 #include <math.h>
 #include <string.h>
 
@@ -64,8 +65,6 @@ static Status group_supported(const Node *n, Diag *d)
 {
     int64_t how = attr_int(n, "qk_output", 0);
 
-    if (has_in(n, IN_QUERY_LENGTHS))
-        return op_unsupported(n, d, "the input \"%s\"", n->op->in[IN_QUERY_LENGTHS].name);
     if (has_out(n, 3) && attr_int(n, "sliding_window_cache", 0))
         return op_unsupported(n, d, "scores of a sliding window as an output");
     if (how < (has_out(n, 3) ? 1 : 0) || how > 2)
@@ -157,6 +156,7 @@ static Status group_read(Infer *cx, Node *n, Group *g)
         TRY(infer_extents(cx, n, IN_LENGTHS, 2, (Dim[]){g->batch, dim_const(t, 1)}));
     else
         TRY(infer_vector(cx, n, IN_LENGTHS, g->batch));
+    TRY(infer_vector(cx, n, IN_QUERY_LENGTHS, g->batch));
     TRY(infer_vector(cx, n, IN_SINK, dim_const(t, g->heads)));
     for (int k = IN_Q_NORM; k <= IN_K_NORM; k++)
         TRY(infer_vector(cx, n, k, dim_const(t, g->size)));
@@ -222,19 +222,29 @@ static Value *normalised(Build *b, const Node *n, Value *v, int weights, const c
     return build_op(b, "RMSNormalization", 2, (Value *[]){v, n->in[weights]}, 2, a);
 }
 
+/* Queries of sequence i0 that count, as operand `src`; the caller puts the lengths there. */
+static const Sx *queries_of(Build *b, const Node *n, const Group *g, int src)
+{
+    const Sx *i = sx_index(b->sx, 0), *many;
+
+    if (!has_in(n, IN_QUERY_LENGTHS)) return sx_dim(b->sx, g->length);
+    many = sx_load(b->sx, n->in[IN_QUERY_LENGTHS]->type.dtype, src, 1, &i, NULL);
+    return sx_cast(b->sx, many, DT_I64);
+}
+
 /* i64[batch]: keys in front of the first query. */
 static Value *starts(Build *b, const Node *n, const Group *g)
 {
     SxTable *t = b->sx;
-    Value *lengths = n->in[IN_LENGTHS];
-    const Sx *length = sx_dim(t, g->length), *count;
+    Value *lengths = n->in[IN_LENGTHS], *in[2] = {lengths, in_value(n, IN_QUERY_LENGTHS)};
+    const Sx *length = queries_of(b, n, g, 1), *count;
     const Sx *at[] = {sx_index(t, 0), sx_i64(b, 0)};
 
     count = sx_load(t, lengths->type.dtype, 0, lengths->type.rank, at, NULL);
     count = sx_add(t, sx_cast(t, count, DT_I64), sx_i64(b, 1));
     count = sx_max(t, sx_i64(b, 0), sx_sub(t, count, length));
-    count = sx_select(t, sx_eq(t, length, sx_dim(t, g->total)), sx_i64(b, 0), count);
-    return build_map(b, "starts", 1, &lengths, DT_I64, 1, &g->batch, count);
+    if (!in[1]) count = sx_select(t, sx_eq(t, length, sx_dim(t, g->total)), sx_i64(b, 0), count);
+    return build_map(b, "starts", in[1] ? 2 : 1, in, DT_I64, 1, &g->batch, count);
 }
 
 static Value *turned(Build *b, const Node *n, const Group *g, Value *v, Value *start)
@@ -396,11 +406,13 @@ static Value *bias_of(Build *b, const Node *n, const Group *g, Value *start)
 }
 
 /* The cache with the new keys (or values) at their place, and zeros behind them. */
-static Value *extended(Build *b, const Group *g, Value *past, Value *fresh, Value *start)
+static Value *extended(Build *b, const Node *n, const Group *g, Value *past, Value *fresh,
+                       Value *start)
 {
     SxTable *t = b->sx;
     const Sx *i = sx_index(t, 0), *at = sx_index(t, 2), *new_at, *is_new, *old, *e;
-    Value *in[3] = {fresh, start, past};
+    Value *in[4] = {fresh, start, past}, *many = in_value(n, IN_QUERY_LENGTHS);
+    int n_in = past ? 3 : 2;
     Dim dims[4];
 
     if (!fresh || !start) return NULL;
@@ -408,6 +420,10 @@ static Value *extended(Build *b, const Group *g, Value *past, Value *fresh, Valu
         dims[k] = k == 2 ? g->present : fresh->type.dim[k];
     new_at = sx_sub(t, at, sx_load(t, DT_I64, 1, 1, &i, NULL));
     is_new = sx_and(t, sx_le(t, sx_i64(b, 0), new_at), sx_lt(t, new_at, sx_dim(t, g->length)));
+    if (many) {
+        is_new = sx_and(t, is_new, sx_lt(t, new_at, queries_of(b, n, g, n_in)));
+        in[n_in++] = many;
+    }
     e = sx_at_guarded(b, 0, fresh, (const Sx *[]){i, sx_index(t, 1), new_at, sx_index(t, 3)},
                       is_new);
     if (past) {
@@ -417,7 +433,7 @@ static Value *extended(Build *b, const Group *g, Value *past, Value *fresh, Valu
             sx_at_guarded(b, 2, past, (const Sx *[]){i, sx_index(t, 1), at, sx_index(t, 3)}, there);
         e = sx_select(t, is_new, e, old);
     }
-    return build_map(b, "cache", past ? 3 : 2, in, fresh->type.dtype, 4, dims, e);
+    return build_map(b, "cache", n_in, in, fresh->type.dtype, 4, dims, e);
 }
 
 /* 0 or -infinity: [batch, 1, length, present] */
@@ -426,14 +442,16 @@ static Value *shown(Build *b, const Node *n, const Group *g, Value *start, DType
     SxTable *t = b->sx;
     int64_t window = attr_int(n, "local_window_size", -1);
     bool causal = attr_int(n, "causal", 1) != 0;
+    Value *in[2] = {start, in_value(n, IN_QUERY_LENGTHS)};
     const Sx *i = sx_index(t, 0), *key = sx_index(t, 3), *query, *e;
 
     query = sx_add(t, sx_load(t, DT_I64, 0, 1, &i, NULL), sx_index(t, 2));
-    e = causal ? sx_le(t, key, query)
-               : sx_lt(t, key, sx_add(t, sx_load(t, DT_I64, 0, 1, &i, NULL), sx_dim(t, g->length)));
+    e = causal
+            ? sx_le(t, key, query)
+            : sx_lt(t, key, sx_add(t, sx_load(t, DT_I64, 0, 1, &i, NULL), queries_of(b, n, g, 1)));
     if (window > 0) e = sx_and(t, e, sx_lt(t, sx_sub(t, query, sx_i64(b, window)), key));
     e = sx_select(t, e, sx_const(t, type, 0), sx_const(t, type, -INFINITY));
-    return build_map(b, "mask", 1, &start, type, 4,
+    return build_map(b, "mask", in[1] && !causal ? 2 : 1, in, type, 4,
                      (Dim[]){g->batch, dim_const(b->dims, 1), g->length, g->present}, e);
 }
 
@@ -515,6 +533,19 @@ static Value *attend(Build *b, const Node *n, const Group *g, Value *q, Value *k
                         (Dim[]){g->batch, g->length, dim_const(b->dims, g->heads * g->size)});
 }
 
+/* 0 for queries that do not count. */
+static Value *counted(Build *b, const Node *n, const Group *g, Value *y)
+{
+    SxTable *t = b->sx;
+    Value *in[2] = {y, in_value(n, IN_QUERY_LENGTHS)};
+    const Sx *at[3] = {sx_index(t, 0), sx_index(t, 1), sx_index(t, 2)}, *e;
+
+    if (!y || !in[1]) return y;
+    e = sx_select(t, sx_lt(t, at[1], queries_of(b, n, g, 1)), sx_at(b, 0, y, at),
+                  sx_const(t, y->type.dtype, 0));
+    return build_map(b, "counted", 2, in, y->type.dtype, 3, y->type.dim, e);
+}
+
 static Status lower_group(Build *b, const Node *n, Value **out)
 {
     Infer cx = {.module = b->module, .build = b, .diag = b->diag};
@@ -539,10 +570,11 @@ static Status lower_group(Build *b, const Node *n, Value **out)
     row = rows_before(b, &g, start);
     k = quantised(b, n, &g, turned(b, n, &g, k, start), IN_K_SCALE);
     v = quantised(b, n, &g, v, IN_V_SCALE);
-    k = extended(b, &g, past[0], k, row);
-    v = extended(b, &g, past[1], v, row);
+    k = extended(b, n, &g, past[0], k, row);
+    v = extended(b, n, &g, past[1], v, row);
     out[0] = attend(b, n, &g, turned(b, n, &g, q, start), dequantised(b, n, &g, k, IN_K_SCALE),
                     dequantised(b, n, &g, v, IN_V_SCALE), start, row, &out[3]);
+    out[0] = counted(b, n, &g, out[0]);
     if (has_out(n, 1)) out[1] = kept(b, n, &g, k, start);
     if (has_out(n, 2)) out[2] = kept(b, n, &g, v, start);
     return b->status;

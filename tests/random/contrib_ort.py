@@ -121,7 +121,7 @@ def gathers(c):
           quantize_axis=1, block_size=16, bits=8, constants=(0, 2))
 
 
-def group_attention(c, batch, length, past, total, lens, packed=False, rotary=False, sinks=False, norm=False, bits=0, **more):
+def group_attention(c, batch, length, past, total, lens, packed=False, rotary=False, sinks=False, norm=False, bits=0, many=None, **more):
     kv = int(c.rng.integers(1, 3))
     heads, size = kv * int(c.rng.integers(1, 4)), 16
     inputs = [c.floats(batch, length, (heads + (2 * kv if packed else 0)) * size)]
@@ -134,7 +134,7 @@ def group_attention(c, batch, length, past, total, lens, packed=False, rotary=Fa
     inputs += [np.array(lens, np.int32), np.array(total, np.int32)]
     if rotary:
         inputs += [c.floats(64, size // 2) for _ in range(2)]
-    inputs += [None] * (16 - len(inputs))
+    inputs += [None] * (16 - len(inputs)) + ([np.array(many, np.int32)] if many else [])
     if sinks:
         inputs[11] = c.floats(heads)
     if bits:
@@ -159,6 +159,8 @@ def attention(c):
     group_attention(c, 1, 2, past, past + 2, [past + 1], scale=.3)
     group_attention(c, 1, 1, past, past, [past - 1], bits=8, rotary=True)
     group_attention(c, 1, 2, past, past + 2, [past + 1], qk_output=1, softcap=2.)
+    # all of them count: what ONNX Runtime leaves where they do not, nobody has written
+    group_attention(c, 2, 2, past + 3, past + 3, [past, 2], many=[2, 2], rotary=True)
     group_attention(c, 1, 2, past, past + 2, [past + 1], qk_output=2, local_window_size=2)
     group_attention(c, 2, 1, past, past + 1, [past, past - 1], bits=4)
     group_attention(c, 1, 3, past, past + 3, [past + 2], bits=8, local_window_size=2)
