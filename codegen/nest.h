@@ -40,7 +40,7 @@ typedef struct NestLoop {
 } NestLoop;
 
 /* A part of a framed result that no point writes: `count` runs of `size` elements, `pitch` apart,
- * from element `at` on; all zero. */
+ * from element `at` on; all `border`. */
 typedef struct NestEdge {
     int out;
     Dim count, pitch, at, size;

@@ -307,15 +307,16 @@ static void edges(CPrint *p)
 
     for (int i = 0; i < s->n_edge; i++) {
         const NestEdge *e = &s->edge[i];
-        int out = s->stage->out[e->out].result;
+        const StageOut *o = &s->stage->out[e->out];
+        int out = o->result;
         const char *base;
 
         if (*p->dialect->once) c_line(p, "if (%s1)", p->dialect->once);
         c_line(p, "for (int64_t edge = 0; edge < %s; edge++)", c_dim_text(p, e->count));
         base = arena_printf(p->arena, "out%d + edge * %s + %s", out, c_dim_text(p, e->pitch),
                             c_dim_text(p, e->at));
-        c_line(p, "    memset(%s, 0, sizeof *out%d * (uint64_t)%s);", base, out,
-               c_dim_text(p, e->size));
+        c_line(p, "    memset(%s, %d, sizeof *out%d * (uint64_t)%s);", base, (uint8_t)o->border,
+               out, c_dim_text(p, e->size));
     }
 }
 

@@ -79,6 +79,11 @@ static void add_cases(Run *r)
                   "output %%y");
     GRAPH("conv", "input %%x : f32[b,5,9,11]\nconst %%w : f32[7,5,3,3] {0 ...}\n"
                   "%%y = Conv(%%x, %%w) {pads=ints [1,1,1,1]}\n%%z = Relu(%%y)\noutput %%z");
+    GRAPH("bytes in a frame of their zero point",
+          "input %%x : f32[b,8,6,5]\nconst %%s : f32[] {0.25}\nconst %%z : u8[] {7}\n"
+          "const %%i : i8[12,8,3,3] {-9 ...}\n%%w = DequantizeLinear(%%i, %%s)\n"
+          "%%q = QuantizeLinear(%%x, %%s, %%z)\n%%d = DequantizeLinear(%%q, %%s, %%z)\n"
+          "%%y = Conv(%%d, %%w) {pads=ints [1,1,1,1]}\noutput %%y");
     GRAPH("scatter", "input %%x : f32[5,3]\nconst %%i : i64[4,1] {1 0 1 -1}\n"
                      "input %%u : f32[4,3]\n"
                      "%%y = ScatterND(%%x, %%i, %%u) {reduction=\"add\"}\noutput %%y");
