@@ -2,7 +2,7 @@
  *
  *     DQ(Q(x, s, z: i8), s', z': i8)   ->   DQ(Q(x, s, z + 128: u8), s', z' + 128: u8)
  *
- * The same floats, since both levels and zero points move by 128 (NaN, which has no level, aside).
+ * The same floats, since both levels and zero points move by 128; NaN has the least level in both.
  * Processors multiply unsigned bytes by signed ones (VPDPBUSD); of signed activations a kernel
  * would have to flip a bit of every byte, each time it reads it.
  *

@@ -362,6 +362,13 @@ static LLVMValueRef round_to_i32(CpuFn *f, LLVMValueRef a, int lanes)
                          0, NULL, 1, args);
 }
 
+/* select(c < x, x, c): never NaN. */
+static bool is_held_above(const Sx *e)
+{
+    return e->op == SX_SELECT && e->arg[0]->op == SX_LT && e->arg[2]->op == SX_CONST &&
+           e->arg[0]->arg[0] == e->arg[2] && e->arg[0]->arg[1] == e->arg[1];
+}
+
 /* rint(a) + d, d whole, to an integer of 8 or 16 bits, as quantisation has it: the sum is one of
  * integers, which are as good as floats where nothing saturates. NULL: not of this form. `sum` is
  * the value of e's argument. */
@@ -395,7 +402,7 @@ static LLVMValueRef rounded_to_narrow(CpuFn *f, const Sx *e, LLVMValueRef sum)
     }
     v = round_to_i32(f, v, lanes);
     if (d != 0) v = LLVMBuildAdd(f->b, v, same(f, v, DT_I32, (uint64_t)(int64_t)d), "");
-    if (is_signed)
+    if (is_signed && !is_held_above(add->arg[0]->arg[0]))
         v = select_of(f, LLVMBuildFCmp(f->b, LLVMRealORD, a, a, ""), v,
                       LLVMConstNull(LLVMTypeOf(v)));
     v = cpu_call2(f, "llvm.smax", v, same(f, v, DT_I32, (uint64_t)least));

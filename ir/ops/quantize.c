@@ -131,7 +131,12 @@ static void require_scale(Build *b, const Node *n, const Scaling *s, int input)
     }
 }
 
-/* ---- QuantizeLinear: saturate(round(x / scale) + zero point) ---- */
+/* ---- QuantizeLinear: saturate(round(x / scale) + zero point) ----
+ *
+ * NaN, as -infinity by a scale of infinity is (masks have it), becomes the least level, as in ONNX
+ * Runtime on x86: the specification leaves it open. */
+
+static const double below_all = -0x1p30; /* levels, wherever their zero point is */
 
 #define T_QUANT                                                                                    \
     (DT_BIT(DT_I8) | DT_BIT(DT_U8) | DT_BIT(DT_I16) | DT_BIT(DT_U16) | T_INT_NARROW |              \
@@ -193,7 +198,7 @@ static Status eval_quantize(Eval *cx, const Node *n, const Tensor *const *in, Te
         int64_t k = scale_place(&s, in[1], index);
         double v = (double)(float)((float)tensor_double(x, i) / (float)tensor_double(in[1], k));
         v = rounded_to(q, v);
-        if (!dtype_is_float(t)) v = mathd_rint(v);
+        if (!dtype_is_float(t)) v = mathd_rint(isnan(v) ? below_all : v);
         if (zero) v += tensor_double(zero, k);
         dtype_store_double(t, tensor_at(out[0], i), v, saturate);
     }
@@ -203,6 +208,10 @@ static Status eval_quantize(Eval *cx, const Node *n, const Tensor *const *in, Te
 /* Rounds, adds the zero point (NULL: 0) and saturates, all in f32. */
 static const Sx *quantize_sx(Build *b, const Sx *v, const Sx *zero, DType t, bool saturate)
 {
+    if (dtype_is_int(t) && dtype_is_signed(t)) { /* else it is 0, as NaN becomes */
+        const Sx *least = sx_const(b->sx, DT_F32, below_all);
+        v = sx_select(b->sx, sx_lt(b->sx, least, v), v, least);
+    }
     if (!dtype_is_float(t)) v = sx_rint(b->sx, v);
     if (zero) v = sx_add(b->sx, v, sx_cast(b->sx, zero, DT_F32));
     return sx_cast_to(b->sx, v, t, saturate); /* to integers always saturating, NaN to 0 */
@@ -314,7 +323,8 @@ static Status eval_requantize(Eval *cx, const Node *n, const Tensor *const *in, 
     for (int64_t i = 0; i < in[0]->count; i++, eval_next(in[0]->rank, in[0]->dim, index)) {
         float factor = (float)tensor_double(in[1], scale_place(&s, in[1], index));
         double v = (double)((float)tensor_int(in[0], i) * factor);
-        tensor_set_double(out[0], i, mathd_rint(v) + tensor_double(in[2], 0));
+        v = mathd_rint(isnan(v) ? below_all : v);
+        tensor_set_double(out[0], i, v + tensor_double(in[2], 0));
     }
     return OK;
 }

@@ -8,6 +8,7 @@ import pathlib
 import tempfile
 import warnings
 
+import numpy as np
 import onnx
 import torch
 
@@ -16,7 +17,8 @@ import transformers_nets
 from recording import Recorder, Refused, first_line, session
 from torch_nets import export, spread
 
-FORMS = ("extended", "extended-dynamo", "fused", "fused-dynamo", "int8", "int8-fused", "int4", "f16")
+FORMS = ("extended", "extended-dynamo", "fused", "fused-dynamo", "int8", "int8-fused", "int4", "f16", "qdq", "qop")
+BYTES = ("int8", "int8-fused", "qdq", "qop")
 COARSE = 0.02  # of f16, which ONNX Runtime rounds to where ingot fuses; of bytes, where a rounding flips
 # Bytes: one that is halfway (x / scale = 58.500005) falls to the other side when a sum before it moves by its last bit,
 # and the output by some percent. Few nudges meet such a byte: so there are many, and what they move is let pass.
@@ -56,6 +58,22 @@ def int8(source, target):
     quantize_dynamic(str(source), str(target), weight_type=QuantType.QUInt8)
 
 
+def static(source, target, feeds, form):
+    """Activations too, by what they were on FEEDS: i8 between pairs of Q and DQ, or u8 in operators of their own."""
+    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+
+    class Reader(CalibrationDataReader):
+        rows = iter([{name: np.asarray(value) for name, value in feeds.items()}])
+
+        def get_next(self):
+            return next(self.rows, None)
+
+    signed = form == "qdq"
+    quantize_static(str(source), str(target), Reader(), quant_format=QuantFormat.QDQ if signed else QuantFormat.QOperator,
+                    activation_type=QuantType.QInt8 if signed else QuantType.QUInt8, weight_type=QuantType.QInt8,
+                    per_channel=signed)
+
+
 def int4(source, target):
     from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
     quantizer = MatMulNBitsQuantizer(onnx.load(source), block_size=16, is_symmetric=False)
@@ -71,7 +89,7 @@ def half(source, target):
     onnx.save(convert_float_to_float16(onnx.load(source), keep_io_types=True), target)
 
 
-def change(form, kind, source, target, folder):
+def change(form, kind, source, target, folder, feeds):
     """The form of the model in SOURCE, written to TARGET."""
     if form.startswith("extended"):
         session(source, optimised=target)
@@ -82,6 +100,8 @@ def change(form, kind, source, target, folder):
     elif form == "int8-fused":
         int8(source, folder / "int8.onnx")
         session(folder / "int8.onnx", optimised=target)
+    elif form in ("qdq", "qop"):
+        static(source, target, feeds, form)
     elif form == "int4":
         int4(source, target)
     else:
@@ -90,8 +110,8 @@ def change(form, kind, source, target, folder):
 
 def make(row, form, folder):
     recorder, (name, kind) = Recorder(folder), row
-    recorder.atol = COARSE if form in ("f16", "int8", "int8-fused") else recorder.atol
-    if form.startswith("int8"):
+    recorder.atol = COARSE if form == "f16" or form in BYTES else recorder.atol
+    if form in BYTES:
         recorder.tries, recorder.margin, recorder.moves = NUDGES, 2, FLIPS
     try:
         torch.manual_seed(1)
@@ -102,7 +122,7 @@ def make(row, form, folder):
             export(net, "dynamo-open" if form.endswith("dynamo") else "script-open", source)
             try:
                 with quiet():
-                    change(form, kind, source, recorder.path, pathlib.Path(scratch))
+                    change(form, kind, source, recorder.path, pathlib.Path(scratch), net.feeds(net.sizes, 3))
             except Refused:
                 raise
             except Exception as e:  # so many tools
