@@ -198,15 +198,14 @@ static inline Value *in_value(const Node *n, int k) /* NULL: left out */
 {
     return has_in(n, k) ? n->in[k] : NULL;
 }
+static inline bool has_out(const Node *n, int k)
+{
+    return k < n->n_out && n->out[k];
+}
 /* Whether n is the one or the other operator between floats and quantised integers. */
 static inline bool plays(const Node *n, QuantRole role)
 {
     return n && n->kind == NODE_OP && n->op->role == role;
-}
-
-static inline bool has_out(const Node *n, int k)
-{
-    return k < n->n_out && n->out[k];
 }
 /* Set type of output k (nothing when it is NULL). dims are copied. */
 void infer_out(Infer *cx, Node *n, int k, DType t, int rank, const Dim *dims);

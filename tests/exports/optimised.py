@@ -17,8 +17,8 @@ import transformers_nets
 from recording import Recorder, Refused, first_line, session
 from torch_nets import export, spread
 
-FORMS = ("extended", "extended-dynamo", "fused", "fused-dynamo", "int8", "int8-fused", "int4", "f16", "qdq", "qop")
-BYTES = ("int8", "int8-fused", "qdq", "qop")
+FORMS = ("extended", "extended-dynamo", "fused", "fused-dynamo", "int8", "int8-fused", "int4", "f16", "qdq")
+BYTES = ("int8", "int8-fused", "qdq")
 COARSE = 0.02  # of f16, which ONNX Runtime rounds to where ingot fuses; of bytes, where a rounding flips
 # Bytes: one that is halfway (x / scale = 58.500005) falls to the other side when a sum before it moves by its last bit,
 # and the output by some percent. Few nudges meet such a byte: so there are many, and what they move is let pass.
@@ -58,8 +58,8 @@ def int8(source, target):
     quantize_dynamic(str(source), str(target), weight_type=QuantType.QUInt8)
 
 
-def static(source, target, feeds, form):
-    """Activations too, by what they were on FEEDS: i8 between pairs of Q and DQ, or u8 in operators of their own."""
+def static(source, target, feeds):
+    """Activations too, by what they were on FEEDS: i8 between pairs of Q and DQ."""
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
     class Reader(CalibrationDataReader):
@@ -68,10 +68,8 @@ def static(source, target, feeds, form):
         def get_next(self):
             return next(self.rows, None)
 
-    signed = form == "qdq"
-    quantize_static(str(source), str(target), Reader(), quant_format=QuantFormat.QDQ if signed else QuantFormat.QOperator,
-                    activation_type=QuantType.QInt8 if signed else QuantType.QUInt8, weight_type=QuantType.QInt8,
-                    per_channel=signed)
+    quantize_static(str(source), str(target), Reader(), quant_format=QuantFormat.QDQ, activation_type=QuantType.QInt8,
+                    weight_type=QuantType.QInt8, per_channel=True)
 
 
 def int4(source, target):
@@ -100,8 +98,8 @@ def change(form, kind, source, target, folder, feeds):
     elif form == "int8-fused":
         int8(source, folder / "int8.onnx")
         session(folder / "int8.onnx", optimised=target)
-    elif form in ("qdq", "qop"):
-        static(source, target, feeds, form)
+    elif form == "qdq":
+        static(source, target, feeds)
     elif form == "int4":
         int4(source, target)
     else:
