@@ -62,6 +62,8 @@ Dim dim_of_sx(Build *b, int n_in, Value *const *in, const Sx *e, int64_t lo, int
 Dim dim_from_end(Build *b, Dim i, Dim extent);
 /* LOAD of the single element of operand `src`, v; that it has just one is checked. */
 const Sx *sx_scalar(Build *b, int src, const Value *v);
+/* rint(v) + zero (NULL: 0), in f32, saturated to the integer dtype t; NaN is its least level. */
+const Sx *sx_level(Build *b, const Sx *v, const Sx *zero, DType t);
 /* An input, where it is there, has these extents: checked when run, where open. */
 Status infer_extents(Infer *cx, Node *n, int input, int rank, const Dim *want) MUST_USE;
 /* The same, of a vector. */

@@ -1,9 +1,11 @@
 /* qlinear.c: operators on quantised tensors that bring their scales along: QLinearConv,
  * QLinearMatMul, and the elementwise and pooling ones of com.microsoft.
  *
- * Contractions sum in i32 (ConvInteger, MatMulInteger) and are requantised by
- * rint(f32(sum) * (sx * sw / sy)) + zero point, saturating, in f32. The others are their float
- * operator between DequantizeLinear and QuantizeLinear. */
+ * Contractions and means of planes sum in i32 and are requantised by
+ * rint(f32(sum) * (sx * sw / sy)) + zero point, saturating, in f32. Sums, products and pools add
+ * the zero point before they round: what lies halfway goes where ONNX Runtime on x86 puts it, which
+ * is the only definition that com.microsoft has. The others are their float operator between
+ * DequantizeLinear and QuantizeLinear. */
 #include <string.h>
 
 #include "ir/ops/compose.h"
@@ -14,16 +16,18 @@
 static const char *const window_attrs[] = {"auto_pad", "dilations", "group", "kernel_shape",
                                            "pads",     "strides",   NULL};
 
-/* x -> q by the scales of x, w and y, each already read as f32. */
+static const Sx *f32(Build *b, const Sx *v)
+{
+    return sx_cast(b->sx, v, DT_F32);
+}
+
+/* The level of a sum of products, by the scales of x, w and y. */
 static const Sx *requantise(Build *b, const Sx *sum, const Sx *sx, const Sx *sw, const Sx *sy,
                             const Sx *zero, DType type)
 {
-    SxTable *t = b->sx;
-    const Sx *factor = sx_div(t, sx_mul(t, sx, sw), sy);
-    const Sx *v = sx_rint(t, sx_mul(t, sx_cast(t, sum, DT_F32), factor));
+    const Sx *factor = sx_div(b->sx, sx_mul(b->sx, sx, sw), sy);
 
-    if (zero) v = sx_add(t, v, sx_cast(t, zero, DT_F32));
-    return sx_cast(t, v, type);
+    return sx_level(b, sx_mul(b->sx, f32(b, sum), factor), zero, type);
 }
 
 /* A scale of one element, or one for each index along axis `at`; as f32. */
@@ -137,26 +141,132 @@ static Value *quantised(Build *b, const Node *n, Value *v, int scale)
     return build_op(b, "QuantizeLinear", 3, (Value *[]){v, n->in[scale], zero}, 0, NULL);
 }
 
-static Status lower_binary(Build *b, const Node *n, Value **out)
-{
-    const char *op = n->op->name + strlen("QLinear");
-    Value *x = dequantised(b, n, 0), *y = dequantised(b, n, 3);
+/* ---- sums and products: a kernel of their own ---- */
 
-    out[0] = quantised(b, n, build_op2(b, op, x, y), 6);
+static Status infer_binary(Infer *cx, Node *n)
+{
+    const Type *types[2] = {in_type(n, 0), in_type(n, 3)};
+    Dim dims[MAX_RANK];
+    int rank;
+
+    TRY(infer_broadcast_dims(cx, n, 2, types, &rank, dims));
+    infer_out(cx, n, 0, types[0]->dtype, rank, dims);
+    return OK;
+}
+
+/* Inputs a, sa, za, b, sb, zb, sc, zc of the point, as f32; a zero point that is left out is 0. */
+typedef struct Terms {
+    const Sx *at[8];
+    Value *in[8];
+    int count;
+} Terms;
+
+static Terms terms_of(Build *b, const Node *n)
+{
+    const Type *y = &n->out[0]->type;
+    Terms t = {0};
+
+    for (int k = 0; k < 8; k++) {
+        Value *v = in_value(n, k);
+        bool tensor = k == 0 || k == 3;
+        t.at[k] = !v       ? sx_const(b->sx, DT_F32, 0)
+                  : tensor ? f32(b, sx_operand(b, t.count, v, y->rank, y->dim))
+                           : scale_one(b, t.count, v);
+        if (v) t.in[t.count++] = v;
+    }
+    return t;
+}
+
+static Status map_of(Build *b, const Node *n, const char *label, const Terms *terms, const Sx *v,
+                     Value **out)
+{
+    const Type *y = &n->out[0]->type;
+
+    out[0] = build_map(b, label, terms->count, terms->in, y->dtype, y->rank, y->dim,
+                       sx_level(b, v, NULL, y->dtype));
     return b->status;
 }
 
-static Status lower_pool(Build *b, const Node *n, Value **out)
+/* a * ra + (b * rb + (zc - (za * ra + zb * rb))), r being the scales over that of C; fused as
+ * there, to the same bytes. */
+static Status lower_add(Build *b, const Node *n, Value **out)
+{
+    SxTable *t = b->sx;
+    Terms terms = terms_of(b, n);
+    const Sx *const *x = terms.at;
+    const Sx *ra = sx_div(t, x[1], x[6]), *rb = sx_div(t, x[4], x[6]);
+    const Sx *zeros = sx_fma(t, ra, x[2], sx_mul(t, rb, x[5]));
+
+    return map_of(b, n, "qlinear_add", &terms,
+                  sx_fma(t, x[0], ra, sx_fma(t, x[3], rb, sx_sub(t, x[7], zeros))), out);
+}
+
+/* (a - za) * (b - zb) * (sa * sb / sc) + zc, of which the first product is exact. */
+static Status lower_mul(Build *b, const Node *n, Value **out)
+{
+    SxTable *t = b->sx;
+    Terms terms = terms_of(b, n);
+    const Sx *const *x = terms.at;
+    const Sx *product = sx_mul(t, sx_sub(t, x[0], x[2]), sx_sub(t, x[3], x[5]));
+    const Sx *scale = sx_div(t, sx_mul(t, x[1], x[4]), x[6]);
+
+    return map_of(b, n, "qlinear_mul", &terms, sx_add(t, sx_mul(t, product, scale), x[7]), out);
+}
+
+/* ---- pools ---- */
+
+/* v / scale + zero point, then rounded. */
+static Status lower_average(Build *b, const Node *n, Value **out)
 {
     static const char *const attrs[] = {
         "auto_pad", "ceil_mode", "count_include_pad", "pads", "kernel_shape", "strides", NULL};
     bool last = attr_int(n, "channels_last", 0) != 0;
-    Value *x = dequantised(b, n, 0);
+    Value *x = dequantised(b, n, 0), *in[3];
+    const Sx *v;
 
     if (last) x = make_moved_channels(b, x, false);
-    x = make_like(b, n, n->op->name + strlen("QLinear"), 1, &x, attrs);
+    x = make_like(b, n, "AveragePool", 1, &x, attrs);
     if (last) x = make_moved_channels(b, x, true);
-    out[0] = quantised(b, n, x, 3);
+    if (!x) return b->status;
+    in[0] = x;
+    in[1] = n->in[3];
+    in[2] = in_value(n, 4);
+    v = sx_div(b->sx, sx_operand(b, 0, x, x->type.rank, x->type.dim), scale_one(b, 1, in[1]));
+    if (in[2]) v = sx_add(b->sx, v, scale_one(b, 2, in[2]));
+    out[0] = build_map(b, "requantise", in[2] ? 3 : 2, in, in_type(n, 0)->dtype, x->type.rank,
+                       x->type.dim, sx_level(b, v, NULL, in_type(n, 0)->dtype));
+    return b->status;
+}
+
+/* The sum over a plane of x - zx, times sx / (sy * elements). */
+static Status lower_global_average(Build *b, const Node *n, Value **out)
+{
+    const Type *x = in_type(n, 0);
+    int first = attr_int(n, "channels_last", 0) != 0 ? 1 : 2, planes = x->rank - 2;
+    int64_t axis[MAX_RANK];
+    Dim elements = dim_const(b->dims, 1);
+    Value *v = make_cast(b, n->in[0], DT_I32), *in[4];
+    const Sx *count, *sum;
+
+    if (planes < 0) return op_error(n, b->diag, "X", "%s: rank %d", n->op->name, x->rank);
+    for (int i = 0; i < planes; i++) {
+        axis[i] = first + i;
+        elements = dim_mul(b->dims, elements, x->dim[first + i]);
+    }
+    if (has_in(n, 2)) v = make_sub(b, v, make_cast(b, n->in[2], DT_I32));
+    if (planes)
+        v = build_op(b, "ReduceSum", 2, (Value *[]){v, build_i64(b, planes, axis)}, 0, NULL);
+    if (!v) return b->status;
+    in[0] = v;
+    in[1] = n->in[1];
+    in[2] = n->in[3];
+    in[3] = in_value(n, 4);
+    count = f32(b, sx_dim(b->sx, elements));
+    sum = sx_operand(b, 0, v, v->type.rank, v->type.dim);
+    sum = requantise(b, sum, scale_one(b, 1, in[1]), sx_const(b->sx, DT_F32, 1),
+                     sx_mul(b->sx, scale_one(b, 2, in[2]), count),
+                     in[3] ? sx_scalar(b, 3, in[3]) : NULL, x->dtype);
+    out[0] = build_map(b, "requantise", in[3] ? 4 : 3, in, x->dtype, x->rank, v->type.dim, sum);
     return b->status;
 }
 
@@ -167,6 +277,23 @@ static Status lower_unary(Build *b, const Node *n, Value **out)
 
     out[0] = quantised(b, n, make_like(b, n, n->op->name + strlen("QLinear"), 1, &x, attrs), 3);
     return b->status;
+}
+
+/* v quantised by inputs 3 and 4; NaN, which the softmax of an infinite scale is (masks of -infinity
+ * have it), is the byte 0, as in ONNX Runtime. */
+static Value *number_or_0(Build *b, const Node *n, Value *v)
+{
+    SxTable *t = b->sx;
+    Value *in[3] = {v, n->in[3], in_value(n, 4)};
+    DType type = in_type(n, 0)->dtype;
+    const Sx *x, *level;
+
+    if (!v) return NULL;
+    x = sx_operand(b, 0, v, v->type.rank, v->type.dim);
+    level = sx_level(b, sx_div(t, x, scale_one(b, 1, in[1])), in[2] ? sx_scalar(b, 2, in[2]) : NULL,
+                     type);
+    level = sx_select(t, sx_le(t, sx_const(t, DT_F32, 0), x), level, sx_const(t, type, 0));
+    return build_map(b, "quantize", in[2] ? 3 : 2, in, type, v->type.rank, v->type.dim, level);
 }
 
 /* Before opset 13 a softmax is over all axes from `axis` on. */
@@ -189,7 +316,7 @@ static Status lower_softmax(Build *b, const Node *n, Value **out)
     } else {
         v = make_axis(b, "Softmax", v, at);
     }
-    out[0] = quantised(b, n, v, 3);
+    out[0] = number_or_0(b, n, v);
     return b->status;
 }
 
@@ -222,6 +349,10 @@ static Status lower_concat(Build *b, const Node *n, Value **out)
            {"C_scale", DT_BIT(DT_F32)}, {"C_zero_point", T_BYTE, "T", true}),                      \
         ROW_OUT({"C", T_BYTE, "T"})
 
+#define BINARY_ROW(low)                                                                            \
+    .domain = "com.microsoft", .since = 1, .traits = OP_PURE, .infer = infer_binary,               \
+    .eval = compose_eval, .lower = low
+
 const OpDef qlinear_ops[] = {
     {.name = "QLinearConv",
      .since = 10,
@@ -249,11 +380,8 @@ const OpDef qlinear_ops[] = {
      .infer = compose_infer,
      .eval = compose_eval,
      .lower = lower_matmul},
-    {.name = "QLinearAdd", .about = "sum of quantised tensors", A_B, MICROSOFT_ROW(lower_binary)},
-    {.name = "QLinearMul",
-     .about = "product of quantised tensors",
-     A_B,
-     MICROSOFT_ROW(lower_binary)},
+    {.name = "QLinearAdd", .about = "sum of quantised tensors", A_B, BINARY_ROW(lower_add)},
+    {.name = "QLinearMul", .about = "product of quantised tensors", A_B, BINARY_ROW(lower_mul)},
     {.name = "QLinearSigmoid",
      .about = "sigmoid of a quantised tensor",
      X_Y("Y_scale", "Y_zero_point"),
@@ -274,12 +402,12 @@ const OpDef qlinear_ops[] = {
      ROW_ATTRS(ATTR_S("auto_pad", "NOTSET"), ATTR_I("ceil_mode", 0), ATTR_I("channels_last", 0),
                ATTR_I("count_include_pad", 0), ATTR_REQ("kernel_shape", ATTR_INTS),
                ATTR_OPT("pads", ATTR_INTS), ATTR_OPT("strides", ATTR_INTS)),
-     MICROSOFT_ROW(lower_pool)},
+     MICROSOFT_ROW(lower_average)},
     {.name = "QLinearGlobalAveragePool",
      .about = "mean over the spatial axes of a quantised tensor",
      X_Y("y_scale", "y_zero_point"),
      ROW_ATTRS(ATTR_I("channels_last", 0)),
-     MICROSOFT_ROW(lower_pool)},
+     MICROSOFT_ROW(lower_global_average)},
     {.name = "QLinearConcat",
      .about = "concatenation of quantised tensors of their own scales",
      ROW_IN({"Y_scale", DT_BIT(DT_F32)}, {"Y_zero_point", T_BYTE, "T"},

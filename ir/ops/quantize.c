@@ -205,16 +205,23 @@ static Status eval_quantize(Eval *cx, const Node *n, const Tensor *const *in, Te
     return OK;
 }
 
-/* Rounds, adds the zero point (NULL: 0) and saturates, all in f32. */
-static const Sx *quantize_sx(Build *b, const Sx *v, const Sx *zero, DType t, bool saturate)
+const Sx *sx_level(Build *b, const Sx *v, const Sx *zero, DType t)
 {
-    if (dtype_is_int(t) && dtype_is_signed(t)) { /* else it is 0, as NaN becomes */
+    if (dtype_is_signed(t)) { /* else it is 0, as NaN becomes */
         const Sx *least = sx_const(b->sx, DT_F32, below_all);
         v = sx_select(b->sx, sx_lt(b->sx, least, v), v, least);
     }
-    if (!dtype_is_float(t)) v = sx_rint(b->sx, v);
+    v = sx_rint(b->sx, v);
     if (zero) v = sx_add(b->sx, v, sx_cast(b->sx, zero, DT_F32));
-    return sx_cast_to(b->sx, v, t, saturate); /* to integers always saturating, NaN to 0 */
+    return sx_cast(b->sx, v, t); /* saturating, NaN to 0 */
+}
+
+/* The level, or the float of a narrow dtype. */
+static const Sx *quantize_sx(Build *b, const Sx *v, const Sx *zero, DType t, bool saturate)
+{
+    if (!dtype_is_float(t)) return sx_level(b, v, zero, t);
+    if (zero) v = sx_add(b->sx, v, sx_cast(b->sx, zero, DT_F32));
+    return sx_cast_to(b->sx, v, t, saturate);
 }
 
 static Status lower_quantize(Build *b, const Node *n, Value **out)

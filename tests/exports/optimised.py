@@ -17,8 +17,12 @@ import transformers_nets
 from recording import Recorder, Refused, first_line, session
 from torch_nets import export, spread
 
-FORMS = ("extended", "extended-dynamo", "fused", "fused-dynamo", "int8", "int8-fused", "int4", "f16", "qdq")
-BYTES = ("int8", "int8-fused", "qdq")
+# Form: what quantize_static makes of it (pairs of Q and DQ, or operators of their own), activations, weights.
+STATIC = {"qdq": ("QDQ", "QInt8", "QInt8"), "qdq-unsigned": ("QDQ", "QUInt8", "QUInt8"),
+          "qdq-16": ("QDQ", "QUInt16", "QInt8"), "qdq-4": ("QDQ", "QUInt8", "QInt4"),
+          "qop": ("QOperator", "QUInt8", "QInt8"), "qop-signed": ("QOperator", "QInt8", "QInt8")}
+FORMS = ("extended", "extended-dynamo", "fused", "fused-dynamo", "int8", "int8-fused", "int4", "f16", *STATIC)
+BYTES = ("int8", "int8-fused", *STATIC)
 COARSE = 0.02  # of f16, which ONNX Runtime rounds to where ingot fuses; of bytes, where a rounding flips
 # Bytes: one that is halfway (x / scale = 58.500005) falls to the other side when a sum before it moves by its last bit,
 # and the output by some percent. Few nudges meet such a byte: so there are many, and what they move is let pass.
@@ -58,8 +62,8 @@ def int8(source, target):
     quantize_dynamic(str(source), str(target), weight_type=QuantType.QUInt8)
 
 
-def static(source, target, feeds):
-    """Activations too, by what they were on FEEDS: i8 between pairs of Q and DQ."""
+def static(source, target, feeds, form):
+    """Activations too, by what they were on FEEDS."""
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
     class Reader(CalibrationDataReader):
@@ -68,8 +72,10 @@ def static(source, target, feeds):
         def get_next(self):
             return next(self.rows, None)
 
-    quantize_static(str(source), str(target), Reader(), quant_format=QuantFormat.QDQ, activation_type=QuantType.QInt8,
-                    weight_type=QuantType.QInt8, per_channel=True)
+    style, activations, weights = STATIC[form]
+    quantize_static(str(source), str(target), Reader(), quant_format=QuantFormat[style],
+                    activation_type=QuantType[activations], weight_type=QuantType[weights],
+                    per_channel=activations == "QInt8")
 
 
 def int4(source, target):
@@ -98,8 +104,8 @@ def change(form, kind, source, target, folder, feeds):
     elif form == "int8-fused":
         int8(source, folder / "int8.onnx")
         session(folder / "int8.onnx", optimised=target)
-    elif form == "qdq":
-        static(source, target, feeds)
+    elif form in STATIC:
+        static(source, target, feeds, form)
     elif form == "int4":
         int4(source, target)
     else:

@@ -110,6 +110,35 @@ def quantised(c):
     c.add("NhwcMaxPool", [c.bytes(1, m + 2, k + 2, n)], kernel_shape=[3, 3], pads=[1, 1, 1, 1], strides=[2, 1])
 
 
+def bytes_and_scales(c, dtype):
+    """Every byte, and a maker of scales: any, or such that many quotients lie halfway between two levels."""
+    levels = np.arange(np.iinfo(dtype).min, np.iinfo(dtype).max + 1).astype(dtype)
+    halfway = c.rng.random() < .5
+    return levels, lambda: (scalar(c.rng.uniform(.003, .05)) if not halfway
+                            else scalar(2.0 ** -c.rng.integers(1, 4) * c.rng.choice([1, 5, 1 / 255])))
+
+
+def levels(c):
+    """To the byte, halfway too: where the zero point is added before rounding it decides to which side."""
+    for dtype in (U8, np.int8):
+        every, scale = bytes_and_scales(c, dtype)
+        pairs = np.repeat(every, 256), np.tile(every, 256)
+        of, planes = lambda: [scale(), c.rng.choice(every)], c.rng.choice(every, (1, 300, 3, 5))
+        parameters = (1, 2, 4, 5, 6, 7)
+        for op in ("QLinearAdd", "QLinearMul"):
+            a, b, y = of(), of(), of()
+            c.add(op, [pairs[0], *a, pairs[1], *b, *y], constants=parameters)
+            c.add(op, [every, *a, every[77:78], *b, *y], constants=parameters)
+        c.add("QLinearSigmoid", [every, *of(), scalar(1 / 256), c.rng.choice(every)], constants=(1, 2, 3, 4))
+        c.add("QLinearLeakyRelu", [every, *of(), *of()], alpha=.25, constants=(1, 2, 3, 4))
+        c.add("QLinearConcat", [*of(), every, *of(), every, *of()], axis=0, constants=(0, 1, 3, 4, 6, 7))
+        c.add("QLinearAveragePool", [planes, *of(), *of()], kernel_shape=[2, 2], constants=(1, 2, 3, 4))
+        c.add("QLinearAveragePool", [planes, *of(), *of()], kernel_shape=[3, 3], pads=[1, 1, 1, 1], channels_last=1,
+              constants=(1, 2, 3, 4))
+        c.add("QLinearGlobalAveragePool", [planes, *of(), *of()], constants=(1, 2, 3, 4))
+        c.add("QLinearGlobalAveragePool", [planes, *of(), *of()], channels_last=1, constants=(1, 2, 3, 4))
+
+
 def gathers(c):
     rows, blocks = int(c.rng.integers(2, 6)), int(c.rng.integers(1, 5))
     index = c.rng.integers(0, rows, (2, 3)).astype(np.int64)
@@ -338,8 +367,8 @@ def saved(c):
     os.remove(options.optimized_model_filepath)
 
 
-MAKERS = (distances, quantised, gathers, attention, sparse_attention, fusions, quantised_transformer, renamed, tokens, gates,
-          experts, saved, by_eights, *contrib_numpy.ALL)
+MAKERS = (distances, quantised, levels, gathers, attention, sparse_attention, fusions, quantised_transformer, renamed,
+          tokens, gates, experts, saved, by_eights, *contrib_numpy.ALL)
 
 
 def main():
