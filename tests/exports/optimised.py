@@ -21,8 +21,13 @@ from torch_nets import export, spread
 STATIC = {"qdq": ("QDQ", "QInt8", "QInt8"), "qdq-unsigned": ("QDQ", "QUInt8", "QUInt8"),
           "qdq-16": ("QDQ", "QUInt16", "QInt8"), "qdq-4": ("QDQ", "QUInt8", "QInt4"),
           "qop": ("QOperator", "QUInt8", "QInt8"), "qop-signed": ("QOperator", "QInt8", "QInt8")}
-FORMS = ("extended", "extended-dynamo", "fused", "fused-dynamo", "int8", "int8-fused", "int4", "f16", *STATIC)
-BYTES = ("int8", "int8-fused", *STATIC)
+# Form: bits of weights in blocks of 16, symmetric, between Q and DQ rather than in MatMulNBits, of which operators.
+BLOCKS = {"int4": (4, False, False, ("MatMul",)), "int4-qdq": (4, True, True, ("MatMul",)),
+          "int4-gather": (4, False, False, ("MatMul", "Gather")), "int8-blocks": (8, False, False, ("MatMul",)),
+          "int2": (2, False, False, ("MatMul",))}
+DYNAMIC = {"int8": {"weight_type": "QUInt8"}, "int8-channels": {"weight_type": "QInt8", "per_channel": True}}
+FORMS = ("extended", "extended-dynamo", "fused", "fused-dynamo", *DYNAMIC, "int8-fused", *BLOCKS, "f16", *STATIC)
+BYTES = ("int8-fused", *DYNAMIC, *STATIC)
 COARSE = 0.02  # of f16, which ONNX Runtime rounds to where ingot fuses; of bytes, where a rounding flips
 # Bytes: one that is halfway (x / scale = 58.500005) falls to the other side when a sum before it moves by its last bit,
 # and the output by some percent. Few nudges meet such a byte: so there are many, and what they move is let pass.
@@ -57,9 +62,10 @@ def fuse(source, target, kind):
     model.save_model_to_file(str(target))
 
 
-def int8(source, target):
+def dynamic(source, target, form="int8"):
     from onnxruntime.quantization import QuantType, quantize_dynamic
-    quantize_dynamic(str(source), str(target), weight_type=QuantType.QUInt8)
+    options = dict(DYNAMIC[form])
+    quantize_dynamic(str(source), str(target), weight_type=QuantType[options.pop("weight_type")], **options)
 
 
 def static(source, target, feeds, form):
@@ -78,13 +84,17 @@ def static(source, target, feeds, form):
                     per_channel=activations == "QInt8")
 
 
-def int4(source, target):
+def blocks(source, target, form):
+    from onnxruntime.quantization import QuantFormat
     from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
-    quantizer = MatMulNBitsQuantizer(onnx.load(source), block_size=16, is_symmetric=False)
+    bits, symmetric, pairs, operators = BLOCKS[form]
+    quantizer = MatMulNBitsQuantizer(onnx.load(source), bits=bits, block_size=16, is_symmetric=symmetric,
+                                     quant_format=QuantFormat.QDQ if pairs else QuantFormat.QOperator,
+                                     op_types_to_quantize=operators)
     quantizer.process()
     quantizer.model.save_model_to_file(str(target))
-    model = onnx.load(target)
-    if not any(n.op_type == "MatMulNBits" for n in model.graph.node):
+    made = {"MatMulNBits", "DequantizeLinear", "GatherBlockQuantized"}
+    if not any(n.op_type in made for n in onnx.load(target).graph.node):
         raise Refused("nothing to quantise")
 
 
@@ -99,15 +109,15 @@ def change(form, kind, source, target, folder, feeds):
         session(source, optimised=target)
     elif form.startswith("fused"):
         fuse(source, target, kind)
-    elif form == "int8":
-        int8(source, target)
+    elif form in DYNAMIC:
+        dynamic(source, target, form)
     elif form == "int8-fused":
-        int8(source, folder / "int8.onnx")
+        dynamic(source, folder / "int8.onnx")
         session(folder / "int8.onnx", optimised=target)
     elif form in STATIC:
         static(source, target, feeds, form)
-    elif form == "int4":
-        int4(source, target)
+    elif form in BLOCKS:
+        blocks(source, target, form)
     else:
         half(source, target)
 
