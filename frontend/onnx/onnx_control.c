@@ -121,11 +121,16 @@ static Status try_quietly(Importer *im, const GraphArg *g, Node *n, const Carrie
     return s;
 }
 
-static Status import_loop_body(Importer *im, const GraphArg *g, Node *n, Carried *c)
+/* x: a Loop whose first round may stand before it, or NULL. */
+static Status import_loop_body(Importer *im, const GraphArg *g, Node *n, Carried *c, Draft *x)
 {
     for (int round = 0;; round++) {
         Status s = try_quietly(im, g, n, c);
         if (s != OK && s != ERR_MODEL && s != ERR_UNSUPPORTED) return s;
+        if (round == 0 && x && !x->whole && loop_peels(x, n->region[0])) {
+            x->peel = true;
+            return OK;
+        }
         bool wider = round < ROUNDS && widen_carried(im, c, n->region[0]);
         if (!wider && (s != OK || round >= ROUNDS)) wider = widen_carried(im, c, NULL);
         if (wider) continue;
@@ -148,7 +153,7 @@ static Status wrap_carried(Importer *im, Node *n, const Carried *c)
     return b.status;
 }
 
-static Status import_loop(Importer *im, const GraphArg *g, Node *n)
+static Status import_loop(Importer *im, Draft *x, Node *n)
 {
     Carried c = {.first = 2, .result = 1};
 
@@ -161,8 +166,8 @@ static Status import_loop(Importer *im, const GraphArg *g, Node *n)
     c.types[1] = type_tensor(DT_BOOL, 0, NULL);
     for (int i = 0; i < c.n; i++)
         if (n->in[i + 2]) c.types[i + 2] = n->in[i + 2]->type;
-    TRY(import_loop_body(im, g, n, &c));
-    return wrap_carried(im, n, &c);
+    TRY(import_loop_body(im, x->graph, n, &c, x));
+    return x->peel ? OK : wrap_carried(im, n, &c);
 }
 
 /* The type of one slice of a scanned input. */
@@ -182,7 +187,7 @@ static Type slice_type(Importer *im, const Type *t, int64_t axis)
     return slice;
 }
 
-static Status import_scan(Importer *im, const GraphArg *g, Node *n)
+static Status import_scan(Importer *im, Draft *x, Node *n)
 {
     int64_t scanned = attr_int(n, "num_scan_inputs", 0);
     int n_axes;
@@ -203,7 +208,7 @@ static Status import_scan(Importer *im, const GraphArg *g, Node *n)
         c.types[i] = n->in[i]->type;
         if (k >= 0) c.types[i] = slice_type(im, &n->in[i]->type, k < n_axes ? axes[k] : 0);
     }
-    return import_loop_body(im, g, n, &c);
+    return import_loop_body(im, x->graph, n, &c, NULL);
 }
 
 /* The type of any element: dims that are no promise are symbols of their own. */
@@ -241,8 +246,9 @@ static Status mapped_type(Importer *im, const Onnx__GraphProto *g, int k, const 
 }
 
 /* The body sees one element of each sequence. */
-static Status import_sequence_map(Importer *im, const GraphArg *g, Node *n)
+static Status import_sequence_map(Importer *im, Draft *x, Node *n)
 {
+    const GraphArg *g = x->graph;
     Type *types = arena_try(im->scratch, (size_t)n->n_in, sizeof *types);
 
     if (!types) return import_limits(im);
@@ -256,7 +262,7 @@ static Status import_sequence_map(Importer *im, const GraphArg *g, Node *n)
 }
 
 /* Both graphs see the scores, [batch, heads, queries, keys]. */
-static Status import_flex(Importer *im, const GraphArg *g, Node *n)
+static Status import_flex(Importer *im, Draft *x, Node *n)
 {
     const Type *q = &n->in[0]->type, *k = &n->in[1]->type;
     DType type = dtype_from_onnx((int)attr_int(n, "softmax_precision", 0));
@@ -271,14 +277,14 @@ static Status import_flex(Importer *im, const GraphArg *g, Node *n)
         scores = type_tensor(type, 4, dim);
     }
     for (int i = 0; i < n->n_region; i++)
-        TRY(import_region(im, &g[i], n->region[i], 1, &scores));
+        TRY(import_region(im, &x->graph[i], n->region[i], 1, &scores));
     return OK;
 }
 
 typedef struct HolderRow {
     const char *domain, *op;
     int n_in, most_graphs;
-    Status (*import)(Importer *im, const GraphArg *g, Node *n);
+    Status (*import)(Importer *im, Draft *x, Node *n);
 } HolderRow; /* inputs that it must have; graphs that it may have, at least one */
 
 static const HolderRow holders[] = {
@@ -299,7 +305,7 @@ static Status import_bodies(Importer *im, Draft *x, Node *n)
             continue;
         for (int k = 0; k < h->n_in; k++)
             if (!n->in[k]) return op_error(n, im->diag, NULL, "%s: input %d is missing", x->op, k);
-        return h->import(im, x->graph, n);
+        return h->import(im, x, n);
     }
     for (int i = 0; i < x->n_graph; i++)
         TRY(import_region(im, &x->graph[i], n->region[i], 0, NULL));
@@ -327,6 +333,7 @@ static Status wrap_branches(Importer *im, Node *n)
 Status import_held(Importer *im, Draft *x, Node *n)
 {
     TRY(import_bodies(im, x, n));
+    if (x->peel) return OK;
     if (n->op->holder == NODE_IF && n->n_region == 2) TRY(wrap_branches(im, n));
     for (int i = 0; i < n->n_region; i++)
         if (region_poisoned(im, n->region[i])) return OK;

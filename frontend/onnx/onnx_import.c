@@ -230,6 +230,18 @@ static Status import_results(Importer *im, const Onnx__GraphProto *g, Region *r,
     return OK;
 }
 
+/* Argument 0 is the number of the round, of those that are left. */
+static Status count_from(Importer *im, const GraphArg *g, Region *r, Scope *scope)
+{
+    static const Origin origin = {.op = "Loop", .node = ""};
+    Build b = build_at(r, NULL, r->holder ? r->holder->origin : &origin, im->diag);
+    const Tensor *first = tensor_scalar_int(im->arena, DT_I64, g->first);
+
+    map_set(&scope->values, g->graph->input[0]->name,
+            build_op2(&b, "Add", r->arg[0], module_constant(im->module, first, NULL)));
+    return b.status;
+}
+
 Status import_region(Importer *im, const GraphArg *g, Region *r, int n_types, const Type *types)
 {
     Scope *scope = scope_new(im, g->scope);
@@ -241,13 +253,15 @@ Status import_region(Importer *im, const GraphArg *g, Region *r, int n_types, co
     im->depth++;
     Status s = import_constants(im, g->graph, scope);
     if (s == OK) s = import_arguments(im, g->graph, r, scope, n_types, types);
+    if (s == OK && g->first) s = count_from(im, g, r, scope);
     if (s == OK) s = import_graph_nodes(im, g, r, scope);
     if (s == OK) s = import_results(im, g->graph, r, scope);
     im->depth--;
     return s;
 }
 
-Status import_inline(Importer *im, const GraphArg *g, Region *r, int n_out, Value **out)
+Status import_inline(Importer *im, const GraphArg *g, Region *r, int n_in, Value *const *in,
+                     int n_out, Value **out)
 {
     Scope *scope = scope_new(im, g->scope);
     Where where = {.file = im->module->file};
@@ -260,6 +274,9 @@ Status import_inline(Importer *im, const GraphArg *g, Region *r, int n_out, Valu
                     g->graph->n_output, n_out);
     im->depth++;
     Status s = import_constants(im, g->graph, scope);
+    for (int i = 0; s == OK && i < n_in; i++)
+        if (!map_has(&scope->values, g->graph->input[i]->name)) /* else it is that constant */
+            s = import_define(im, scope, g->graph->input[i]->name, in[i], where);
     if (s == OK) s = import_graph_nodes(im, g, r, scope);
     im->depth--;
     TRY(s);

@@ -45,6 +45,7 @@ typedef struct GraphArg {
     const Onnx__GraphProto *graph;
     const Code *code;
     const Scope *scope;
+    int first; /* of the rounds of a Loop: how many of them stand before it */
 } GraphArg;
 
 typedef struct Draft {
@@ -58,6 +59,8 @@ typedef struct Draft {
     const Origin *origin;
     Build *build;   /* at the place of the node */
     Value **result; /* [n_out] when an upgrade has built the results itself */
+    bool peel;      /* a Loop whose first round belongs before it; */
+    bool whole;     /* that it cannot be, and is not asked for again */
 } Draft;
 
 enum { DRAFT_INPUTS = 4, DRAFT_ATTRS = 6 };
@@ -117,8 +120,9 @@ Status import_fault(Importer *im, Status s) MUST_USE;
 Status import_define(Importer *im, Scope *scope, const char *name, Value *v, Where where) MUST_USE;
 bool region_poisoned(const Importer *im, const Region *r);
 
-/* A graph without arguments at the end of r, which is not its own: out[k] is its k-th result. */
-Status import_inline(Importer *im, const GraphArg *g, Region *r, int n_out, Value **out) MUST_USE;
+/* A graph at the end of r, which is not its own: its inputs are in[], out[k] is its k-th result. */
+Status import_inline(Importer *im, const GraphArg *g, Region *r, int n_in, Value *const *in,
+                     int n_out, Value **out) MUST_USE;
 
 /* onnx_known.c: puts the branches of an If in the IR's order; the one that is taken when the
  * condition is known: 0 (true) or 1, else -1. */
@@ -155,8 +159,14 @@ Status import_attr(Importer *im, const Code *code, const Scope *scope,
 /* Follow references to what was written; false when there is no value. */
 bool attr_actual(const Code **code, const Scope **scope, const Onnx__AttributeProto **p);
 
-/* onnx_control.c: the regions of a node that holds some, then its inference. */
+/* onnx_control.c: the regions of a node that holds some, then its inference; not where it sets
+ * x->peel. */
 Status import_held(Importer *im, Draft *x, Node *n) MUST_USE;
+
+/* onnx_peel.c */
+bool loop_peels(const Draft *x, const Region *body); /* body: of its first round */
+/* The Loop x at the end of r, its first round before it where that can be; out[x->n_out]. */
+Status import_peeled(Importer *im, Region *r, Draft *x, Value **out) MUST_USE;
 
 /* onnx_function.c */
 const Onnx__FunctionProto *function_find(Importer *im, const char *domain, const char *name,

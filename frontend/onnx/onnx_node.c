@@ -191,8 +191,12 @@ Status import_draft(Importer *im, Region *r, Draft *x, Value **out)
     n->n_attr = x->n_attr;
     for (int i = 0; i < x->n_out; i++)
         if (!x->wanted[i]) n->out[i] = NULL;
-    Status s = import_held(im, x, n);
     bool poisoned = false;
+    Status s = import_held(im, x, n);
+    if (x->peel && s == OK) {
+        node_unlink(n);
+        return import_peeled(im, r, x, out);
+    }
     for (int i = 0; i < n->n_region; i++)
         poisoned |= region_poisoned(im, n->region[i]);
     for (int i = 0; i < n->n_out; i++)
@@ -221,7 +225,7 @@ static Status import_operator(Importer *im, Region *r, const Onnx__NodeProto *p,
     TRY(upgrade(im, x));
     TRY(b.status);
     int branch = known_branch(im, x);
-    if (branch >= 0) return import_inline(im, &x->graph[branch], r, x->n_out, out);
+    if (branch >= 0) return import_inline(im, &x->graph[branch], r, 0, NULL, x->n_out, out);
     if (!x->result) return import_draft(im, r, x, out);
     for (int i = 0; i < x->n_out; i++)
         out[i] = x->result[i];

@@ -493,6 +493,52 @@ static void test_loop_ranks(Arena *a)
     check_fails(pb_model(h, 20), ERR_MODEL, "\"q\", is not defined");
 }
 
+/* A loop of `rounds` (< 0: the input m) whose value, s at first, is of rank 2 after a round. */
+static Pb peeled_model(Arena *a, int rounds)
+{
+    Pb g = graph_xy(a), n = pb_node(a, "Loop", rounds < 0 ? "m - s -> t" : "k - s -> y");
+    Pb k = pb_tensor(a, "k", 7, 0, NULL), body = {.arena = a};
+
+    pb_port(&g, 11, "m", 7, "");
+    pb_port(&g, 11, "s", 1, "");
+    pb_int(&k, 7, (uint64_t)rounds);
+    if (rounds >= 0) pb_message(&g, 5, k);
+    pb_port(&body, 11, "i", 7, "");
+    pb_port(&body, 11, "go", 9, "");
+    pb_port(&body, 11, "v", 1, NULL);
+    pb_port(&body, 12, "go", 9, NULL);
+    pb_port(&body, 12, "w", 1, NULL);
+    add(&body, "Add", "v x -> w");
+    pb_attr_graph(&n, "body", body);
+    pb_message(&g, 1, n);
+    if (rounds < 0) add(&g, "ReduceSum", "t -> y");
+    return pb_model(g, 20);
+}
+
+static void test_peel(Arena *a)
+{
+    Loading l = load(peeled_model(a, 5));
+    CHECK_STR(ops_of(&l), "Add Loop");
+    const Node *at = l.status == OK ? l.loaded.module->main->last : NULL;
+    if (at && at->n_region == 1) {
+        CHECK_EQ(tensor_int(at->in[0]->data, 0), 4);
+        CHECK_EQ(at->region[0]->arg[2]->type.rank, 2);
+        CHECK_EQ(at->out[0]->type.rank, 2);
+    }
+    unload(&l);
+    Loading none = load(peeled_model(a, 0));
+    CHECK_STR(ops_of(&none), "");
+    unload(&none);
+    Loading maybe = load(peeled_model(a, -1)); /* the rest stands in both branches */
+    CHECK_STR(ops_of(&maybe), "Greater If");
+    const Node *either = maybe.status == OK ? maybe.loaded.module->main->last : NULL;
+    if (either && either->n_region == 2) {
+        CHECK_STR(node_op_name(either->region[0]->last), "ReduceSum");
+        CHECK_STR(node_op_name(either->region[1]->first), "ReduceSum");
+    }
+    unload(&maybe);
+}
+
 /* Branches whose results have ranks 1 and 2, and what reads them. */
 static Pb ranks_model(Arena *a, bool only_rank_2)
 {
@@ -540,6 +586,7 @@ int main(void)
     test_shadowing(a);
     test_loop_grows(a);
     test_loop_ranks(a);
+    test_peel(a);
 
     test_order(a);
     test_long_chain(a);

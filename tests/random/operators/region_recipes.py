@@ -23,8 +23,31 @@ def if_(g):
            else_branch=body("else", unary, [], [("r_else", 1, None)]))
 
 
+def loop_gains_rank(g):
+    """What is carried starts with fewer dims than the first round gives it."""
+    shape = g.shape(1, 3, 40, 0)
+    step = g.operand(g.data("float", shape, 0, 1))
+    nodes = [helper.make_node("Cast", ["i"], ["turn"], to=1), helper.make_node("Mul", [step, "turn"], ["more"]),
+             helper.make_node("Add", ["state", "more"], ["next"]), helper.make_node("Identity", ["cond"], ["go"]),
+             helper.make_node("Identity", ["next"], ["seen"])]
+    count = np.array(g.int(0, 4), np.int64)
+    counted = g.chance(.5)  # else the run tells whether there is a round, and what rank comes out
+    scan = counted and int(count) > 0 and g.chance(.6)
+    graph = body("body", nodes, [("i", 7, []), ("cond", 9, []), ("state", 1, None)],
+                 [("go", 9, []), ("next", 1, None)] + ([("seen", 1, None)] if scan else []))
+    start = g.operand(g.data("float", shape[g.int(1, len(shape)):], 0, 1), fixed=True)
+    g.wrong = ["onnx"]
+    limit = g.operand(count, constant=counted, fixed=True)
+    made = g.node([limit, None if counted or g.chance(.5) else np.array(g.chance(.8)), start], 2 if scan else 1, body=graph)
+    if not counted:
+        g.node([made[0]], op="ReduceSum", keepdims=0)
+
+
 @recipe("Loop")
 def loop(g):
+    if g.opset >= 13 and g.chance(.3):
+        loop_gains_rank(g)
+        return
     shape = g.shape(0, 3, 40, 0)
     n = g.int(0, 5)
     limit = g.one(2.0, 100.0)
