@@ -12,7 +12,23 @@
 
 enum { ROUNDS = 4 };
 
-static Status infer_node(Importer *im, Node *n)
+Node *import_if(Importer *im, Region *r, Value *condition, int n_out, const Origin *origin)
+{
+    static const char *const branch[2] = {"then_branch", "else_branch"};
+    Node *n = node_new(r, NULL, NODE_OP, 1, &condition, n_out, origin);
+    Attr *attr = ARENA_ARRAY(im->arena, Attr, 2);
+
+    n->op = op_find("", "If");
+    n->attr = attr;
+    n->n_attr = 2;
+    for (int i = 0; i < 2; i++) {
+        attr[i] = (Attr){.name = branch[i], .kind = ATTR_REGION, .i = i};
+        node_add_region(n);
+    }
+    return n;
+}
+
+Status import_joined(Importer *im, Node *n)
 {
     Build before = build_at(n->parent, n, n->origin, im->diag);
     Infer cx = {.module = im->module, .build = &before, .diag = im->diag};
@@ -337,5 +353,5 @@ Status import_held(Importer *im, Draft *x, Node *n)
     if (n->op->holder == NODE_IF && n->n_region == 2) TRY(wrap_branches(im, n));
     for (int i = 0; i < n->n_region; i++)
         if (region_poisoned(im, n->region[i])) return OK;
-    return infer_node(im, n);
+    return import_joined(im, n);
 }

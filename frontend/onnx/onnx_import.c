@@ -165,11 +165,13 @@ Status import_rest(Importer *im, Region *r, const Rest *rest, Scope *scope)
         im->nodes++;
         TRY(import_limits(im));
         TRY(import_node(im, r, p, (int64_t)rest->order[i], scope, rest->code));
-        if (r->last == before || !r->last || !split_needed(r->last)) continue;
+        if (r->last == before || !r->last) continue;
+        bool again = squeeze_asked(im, r->last); /* the node itself, with the answer */
+        if (!again && !split_needed(r->last)) continue;
         Rest behind = *rest;
         behind.split = p;
-        behind.n = rest->n - i - 1;
-        behind.order = rest->order + i + 1;
+        behind.n = rest->n - i - !again;
+        behind.order = rest->order + i + !again;
         TRY(import_split(im, r->last, &behind, scope, &done));
         if (done) return OK;
     }

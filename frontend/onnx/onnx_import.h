@@ -81,6 +81,9 @@ typedef struct Importer {
     Status failed; /* the first fault of a node; the import goes on */
     int tentative; /* > 0: faults are not told and end the attempt */
     int64_t nodes, max_nodes;
+    Map asked;     /* If of a Squeeze -> the Dim that it asks for */
+    Map answers;   /* Dim -> what the branch being imported knows of it */
+    int n_answers; /* such branches, within each other */
     int64_t block; /* channels of a block of com.microsoft.nchwc; 0: not asked yet */
     size_t arena_start, memory_limit;
 } Importer;
@@ -162,6 +165,18 @@ bool attr_actual(const Code **code, const Scope **scope, const Onnx__AttributePr
 /* onnx_control.c: the regions of a node that holds some, then its inference; not where it sets
  * x->peel. */
 Status import_held(Importer *im, Draft *x, Node *n) MUST_USE;
+
+/* An If at the end of r with two empty branches; when those are made: its types. */
+Node *import_if(Importer *im, Region *r, Value *condition, int n_out, const Origin *origin);
+Status import_joined(Importer *im, Node *n) MUST_USE;
+
+/* onnx_squeeze.c: the Squeeze x, or at the end of r an If that asks for a dim: then both branches
+ * get x and what is behind it, between squeeze_answer and squeeze_forget. */
+bool squeeze_asks(const Importer *im, const Draft *x);
+Status import_squeeze(Importer *im, Region *r, const Draft *x, Value **out) MUST_USE;
+bool squeeze_asked(const Importer *im, const Node *n);
+void *squeeze_answer(Importer *im, const Node *n, int b);
+void squeeze_forget(Importer *im, const Node *n, void *before);
 
 /* onnx_peel.c */
 bool loop_peels(const Draft *x, const Region *body); /* body: of its first round */

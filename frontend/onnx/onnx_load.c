@@ -20,6 +20,8 @@ static Status import_decoded(const OnnxWire *wire, const char *path, const Front
     im.poison = ARENA_NEW(scratch, Value);
     im.absent = ARENA_NEW(scratch, Value);
     map_init(&im.attributes, scratch, false);
+    map_init(&im.asked, scratch, false);
+    map_init(&im.answers, scratch, false);
     tensor_source_init(&im.tensors, wire, arena, path, o, out, d);
     return import_model(&im);
 }

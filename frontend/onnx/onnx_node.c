@@ -226,6 +226,7 @@ static Status import_operator(Importer *im, Region *r, const Onnx__NodeProto *p,
     TRY(b.status);
     int branch = known_branch(im, x);
     if (branch >= 0) return import_inline(im, &x->graph[branch], r, 0, NULL, x->n_out, out);
+    if (squeeze_asks(im, x)) return import_squeeze(im, r, x, out);
     if (!x->result) return import_draft(im, r, x, out);
     for (int i = 0; i < x->n_out; i++)
         out[i] = x->result[i];

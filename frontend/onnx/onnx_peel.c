@@ -108,20 +108,13 @@ static Value *condition(Build *b, Importer *im, const Draft *x)
 
 static Status round_or_none(Importer *im, Region *r, Draft *x, Value **out)
 {
-    static const char *const branch[2] = {"then_branch", "else_branch"};
     Build b = build_at(r, NULL, x->origin, im->diag);
-    Attr *attr = ARENA_ARRAY(im->arena, Attr, 2);
     Value *go = condition(&b, im, x);
     int n_out = x->n_out < x->n_in - 2 ? x->n_out : x->n_in - 2;
 
     TRY(b.status);
-    Node *n = node_new(r, NULL, NODE_OP, 1, &go, n_out, x->origin);
-    n->op = op_find("", "If");
-    n->attr = attr;
-    n->n_attr = 2;
-    for (int i = 0; i < 2; i++)
-        attr[i] = (Attr){.name = branch[i], .kind = ATTR_REGION, .i = i};
-    Region *then = node_add_region(n), *none = node_add_region(n);
+    Node *n = import_if(im, r, go, n_out, x->origin);
+    Region *then = n->region[0], *none = n->region[1];
     TRY(round_and_loop(im, then, x, out));
     for (int k = 0; k < n_out; k++) {
         region_add_result(then, out[k] ? out[k] : x->in[2 + k]);
@@ -131,12 +124,9 @@ static Status round_or_none(Importer *im, Region *r, Draft *x, Value **out)
         node_unlink(n);
         return OK;
     }
-    b = build_at(r, n, x->origin, im->diag);
-    Infer cx = {.module = im->module, .build = &b, .diag = im->diag};
-    TRY(op_infer(&cx, n));
     for (int k = 0; k < n_out; k++)
         out[k] = n->out[k];
-    return b.status;
+    return import_joined(im, n);
 }
 
 /* Of stacks there would have to be empty ones, of rounds that never were. */

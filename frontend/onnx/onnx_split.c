@@ -53,6 +53,7 @@ static Way try_way(Importer *im, const Node *n, int b, const Rest *rest, const S
 {
     Way w = {.rest = region_new(im->module, n->parent->holder), .scope = scope_new(im, scope)};
     Diag *told = im->diag, quiet;
+    void *before = squeeze_answer(im, n, b);
 
     for (size_t k = 0; k < rest->split->n_output && k < (size_t)n->n_out; k++)
         if (*rest->split->output[k])
@@ -67,6 +68,7 @@ static Way try_way(Importer *im, const Node *n, int b, const Rest *rest, const S
     im->depth--;
     im->tentative--;
     im->diag = im->tensors.diag = told;
+    squeeze_forget(im, n, before);
     for (size_t i = 0; i < rest->n_want && w.status == OK; i++) {
         Value *v = scope_find(w.scope, rest->want[i]);
         if (!v || v == im->poison || v == im->absent) w.status = ERR_MODEL;
@@ -76,16 +78,23 @@ static Way try_way(Importer *im, const Node *n, int b, const Rest *rest, const S
     return w;
 }
 
-/* Branch b is the only one that can be: its nodes and its rest, behind a check of the condition. */
-static Status take_way(Importer *im, Node *n, int b, Way *w, const Rest *rest, Scope *scope)
+/* At run time the condition must be the one of branch b. */
+static Status require_way(Importer *im, Node *n, int b)
 {
-    Region *r = n->parent;
-    Build build = build_at(r, n, n->origin, im->diag);
+    Build build = build_at(n->parent, n, n->origin, im->diag);
     Attr to = attr_of_int("to", dtype_onnx(DT_I64));
     Value *taken = build_op(&build, "Cast", 1, n->in, 1, &to);
 
     build_bind(&build, taken, 0, "if", b == 0, b == 0);
-    TRY(build.status);
+    return build.status;
+}
+
+/* Branch b is the only one that can be: its nodes and its rest, behind a check of the condition. */
+static Status take_way(Importer *im, Node *n, int b, Way *w, const Rest *rest, Scope *scope)
+{
+    Region *r = n->parent;
+
+    if (!squeeze_asked(im, n)) TRY(require_way(im, n, b));
     for (size_t k = 0; k < rest->split->n_output && k < (size_t)n->n_out; k++)
         if (*rest->split->output[k])
             map_set(&scope->values, rest->split->output[k], n->region[b]->result[k]);
@@ -136,6 +145,21 @@ static bool is_fatal(Status s)
     return s != OK && s != ERR_MODEL && s != ERR_UNSUPPORTED;
 }
 
+/* Neither can be: the rest with a dim that is more than 1, for what is wrong with it. */
+static Status tell_faults(Importer *im, Node *n, const Rest *rest, Scope *scope)
+{
+    Scope *inner = scope_new(im, scope);
+    void *before = squeeze_answer(im, n, 1);
+    Status s = import_rest(im, n->parent, rest, inner);
+
+    squeeze_forget(im, n, before);
+    node_unlink(n);
+    for (size_t i = 0; i < rest->n_want && s == OK; i++)
+        if (scope_find(inner, rest->want[i]))
+            map_set(&scope->values, rest->want[i], scope_find(inner, rest->want[i]));
+    return s;
+}
+
 Status import_split(Importer *im, Node *n, const Rest *rest, Scope *scope, bool *done)
 {
     Way w[2];
@@ -148,6 +172,7 @@ Status import_split(Importer *im, Node *n, const Rest *rest, Scope *scope, bool 
     if (w[0].status == OK && w[1].status == OK) return take_both(im, n, w, rest, scope);
     for (int b = 0; b < 2; b++)
         if (w[b].status == OK) return take_way(im, n, b, &w[b], rest, scope);
+    if (squeeze_asked(im, n)) return tell_faults(im, n, rest, scope);
     *done = false; /* go on with a value of unknown rank, and tell what is wrong with that */
     return OK;
 }

@@ -539,6 +539,38 @@ static void test_peel(Arena *a)
     unload(&maybe);
 }
 
+/* Whether n is 1 decides what rank is left; where that must be 2, it is not. */
+static void test_squeeze(Arena *a)
+{
+    Pb g = graph_xy(a), both = graph_xy(a), one = graph_xy(a);
+
+    add(&g, "Squeeze", "x -> t");
+    add(&g, "Neg", "t -> y");
+    Loading l = load(pb_model(g, 20));
+    const Node *n = l.status == OK ? l.loaded.module->main->last : NULL;
+    CHECK(n && n->n_region == 2);
+    if (n && n->n_region == 2) {
+        CHECK_EQ(n->region[0]->result[0]->type.rank, 1);
+        CHECK_EQ(n->region[1]->result[0]->type.rank, 2);
+        CHECK_STR(node_op_name(n->region[0]->last), "Neg");
+    }
+    unload(&l);
+    add(&both, "Squeeze", "x -> t"); /* the same dim: asked for once */
+    add(&both, "Squeeze", "x -> u");
+    add(&both, "Add", "t u -> y");
+    l = load(pb_model(both, 20));
+    n = l.status == OK ? l.loaded.module->main->last : NULL;
+    if (n && n->n_region == 2) CHECK_EQ(n->region[0]->first->n_region, 0);
+    CHECK(n && n->n_region == 2);
+    unload(&l);
+    add(&one, "Squeeze", "x -> t");
+    add(&one, "Gemm", "t t -> y");
+    l = load(pb_model(one, 20));
+    CHECK(l.status == OK && l.loaded.module->main->last->n_region == 0);
+    if (l.status == OK) CHECK_STR(node_op_name(l.loaded.module->main->last), "Gemm");
+    unload(&l);
+}
+
 /* Branches whose results have ranks 1 and 2, and what reads them. */
 static Pb ranks_model(Arena *a, bool only_rank_2)
 {
@@ -587,6 +619,7 @@ int main(void)
     test_loop_grows(a);
     test_loop_ranks(a);
     test_peel(a);
+    test_squeeze(a);
 
     test_order(a);
     test_long_chain(a);

@@ -63,7 +63,7 @@ def squeeze(g):
         axes.sort()
     x = g.data(g.t(), shape)
     if g.op == "Squeeze" and g.chance(.2):
-        g.node([g.operand(x, fixed=True)])
+        g.node([x])
     elif g.version < 13:
         g.node([g.operand(x, fixed=g.op == "Squeeze")], axes=axes)
     else:
