@@ -48,6 +48,18 @@ static void append_nodes(Region *to, Region *from)
     from->first = from->last = NULL;
 }
 
+/* What is called by the results of `n` in `scope` are those of branch b in `into`. The node of the
+ * file may be the call of a function, which gives other values too. */
+static void name_results(const Node *n, int b, const Rest *rest, const Scope *scope, Scope *into)
+{
+    for (size_t k = 0; k < rest->split->n_output; k++) {
+        const char *name = rest->split->output[k];
+        const Value *v = *name ? scope_find(scope, name) : NULL;
+        for (int i = 0; v && i < n->n_out; i++)
+            if (n->out[i] == v) map_set(&into->values, name, n->region[b]->result[i]);
+    }
+}
+
 /* The rest, where the results of `n` are those of branch b. Faults are not told. */
 static Way try_way(Importer *im, const Node *n, int b, const Rest *rest, const Scope *scope)
 {
@@ -55,9 +67,7 @@ static Way try_way(Importer *im, const Node *n, int b, const Rest *rest, const S
     Diag *told = im->diag, quiet;
     void *before = squeeze_answer(im, n, b);
 
-    for (size_t k = 0; k < rest->split->n_output && k < (size_t)n->n_out; k++)
-        if (*rest->split->output[k])
-            map_set(&w.scope->values, rest->split->output[k], n->region[b]->result[k]);
+    name_results(n, b, rest, scope, w.scope);
     diag_init(&quiet, im->scratch);
     im->diag = im->tensors.diag = &quiet;
     im->tentative++;
@@ -95,9 +105,7 @@ static Status take_way(Importer *im, Node *n, int b, Way *w, const Rest *rest, S
     Region *r = n->parent;
 
     if (!squeeze_asked(im, n)) TRY(require_way(im, n, b));
-    for (size_t k = 0; k < rest->split->n_output && k < (size_t)n->n_out; k++)
-        if (*rest->split->output[k])
-            map_set(&scope->values, rest->split->output[k], n->region[b]->result[k]);
+    name_results(n, b, rest, scope, scope);
     for (size_t i = 0; i < rest->n_want; i++)
         map_set(&scope->values, rest->want[i], scope_find(w->scope, rest->want[i]));
     node_unlink(n);

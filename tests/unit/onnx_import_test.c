@@ -589,6 +589,38 @@ static Pb ranks_model(Arena *a, bool only_rank_2)
     return pb_model(g, 20);
 }
 
+/* A function whose first result is none of its If, which stands last in it. */
+static void test_split_call(Arena *a)
+{
+    Pb g = graph_xy(a), f = function(a, "f", "a", "b"), n = pb_node(a, "If", "w -> v");
+    Pb axes = pb_tensor(a, "axes", 7, 0, NULL), zero = pb_node(a, "Constant", "- -> axes");
+    Pb call_f = pb_node(a, "f", "x c -> p q");
+
+    pb_int(&axes, 7, 0);
+    pb_attr_tensor(&zero, "value", axes);
+    pb_text(&f, 4, "w");
+    pb_text(&f, 5, "v");
+    pb_message(&f, 7, zero);
+    pb_message(&f, 7, pb_node(a, "Neg", "a -> b"));
+    pb_attr_graph(&n, "then_branch", branch(a, "Gather", "a axes -> r"));
+    pb_attr_graph(&n, "else_branch", branch(a, "Abs", "a -> r"));
+    pb_message(&f, 7, n);
+    pb_text(&call_f, 7, "my");
+    pb_port(&g, 11, "c", 9, "");
+    pb_message(&g, 1, call_f);
+    add(&g, "Relu", "p -> t");
+    add(&g, "Add", "t q -> y");
+    Pb m = pb_model(g, 20);
+    pb_opset(&m, 8, "my", 1);
+    pb_message(&m, 25, f);
+    Loading l = load(m);
+    CHECK_STR(ops_of(&l), "Neg If");
+    const Node *at = l.status == OK ? l.loaded.module->main->last : NULL;
+    for (int i = 0; at && i < at->n_region; i++)
+        CHECK_STR(node_op_name(at->region[i]->first->next->in[0]->def), "Neg");
+    unload(&l);
+}
+
 /* The rest goes into both branches; or, where it fits only one, the other is ruled out. */
 static void test_split(Arena *a)
 {
@@ -613,6 +645,7 @@ int main(void)
     Arena *a = arena_new(0);
 
     test_split(a);
+    test_split_call(a);
 
     test_if(a);
     test_shadowing(a);
