@@ -103,7 +103,8 @@ main()
     --test) install_packages $BUILD_PACKAGES $TEST_PACKAGES && install_optional $IMAGE_PACKAGES ;;
     --python) install_packages python3 python3-venv && make_venv build/venv scripts/requirements.txt ;;
     --exports)
-        install_packages python3 python3-venv && make_venv build/venv-exports tests/exports/requirements.txt
+        install_packages python3 python3-venv libgl1 libglib2.0-0 &&
+            make_venv build/venv-exports tests/exports/requirements.txt
         ;;
     *)
         sed -n '2,8s/^# \{0,1\}//p' "$0"

@@ -25,7 +25,7 @@ GROUPS = {"operations": ("torch_ops", "torch_nets"), "transformers": ("transform
           "newer": ("newer_nets", "torch_nets"), "users": ("nets_of_users", "torch_nets"),
           "timm": ("timm_nets", "torch_nets"), "diffusers": ("diffusers_nets", "torch_nets"),
           "packages": ("packages_nets", "torch_nets"),
-          "keras": ("keras_nets", "keras_nets"),
+          "keras": ("keras_nets", "keras_nets"), "ultralytics": ("ultralytics_nets", "ultralytics_nets"),
           "torchvision": ("torchvision_nets", "torch_nets"), "pipelines": ("pipelines", "pipelines"),
           "estimators": ("pipelines_more", "pipelines"),
           "optimised": ("optimised", "optimised"), "language": ("language_nets", "language_nets")}

@@ -501,7 +501,7 @@ static Pb peeled_model(Arena *a, int rounds)
 
     pb_port(&g, 11, "m", 7, "");
     pb_port(&g, 11, "s", 1, "");
-    pb_int(&k, 7, (uint64_t)rounds);
+    pb_int(&k, 7, rounds);
     if (rounds >= 0) pb_message(&g, 5, k);
     pb_port(&body, 11, "i", 7, "");
     pb_port(&body, 11, "go", 9, "");
