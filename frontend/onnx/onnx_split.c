@@ -99,7 +99,8 @@ static Status require_way(Importer *im, Node *n, int b)
     return build.status;
 }
 
-/* Branch b is the only one that can be: its nodes and its rest, behind a check of the condition. */
+/* Branch b is the only one that can be: its nodes and its rest, behind a check of the condition (of
+ * a Squeeze, the branch itself has what must be checked). */
 static Status take_way(Importer *im, Node *n, int b, Way *w, const Rest *rest, Scope *scope)
 {
     Region *r = n->parent;
