@@ -19,6 +19,7 @@ static const Tensor *constant_of(const Value *v)
     return v && v->data && v->data->count == 1 ? v->data : NULL;
 }
 
+/* Exact, as build_scalar is not: a Loop without end has 2^63 - 1 rounds. */
 static Value *constant(Importer *im, DType t, int64_t v)
 {
     return module_constant(im->module, tensor_scalar_int(im->arena, t, v), NULL);

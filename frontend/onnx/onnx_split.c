@@ -99,8 +99,9 @@ static Status require_way(Importer *im, Node *n, int b)
     return build.status;
 }
 
-/* Branch b is the only one that can be: its nodes and its rest, behind a check of the condition (of
- * a Squeeze, the branch itself has what must be checked). */
+/* Branch b is the only one that can be: its nodes and its rest, behind a check of the condition.
+ * Not of a Squeeze: that checks the dims it takes away, and one that is 1 may stay where nothing
+ * else has a meaning. */
 static Status take_way(Importer *im, Node *n, int b, Way *w, const Rest *rest, Scope *scope)
 {
     Region *r = n->parent;

@@ -40,7 +40,7 @@ def make(name, form, folder):
     recorder = Recorder(folder)
     try:
         if form.endswith("nms") and name not in WITH_NMS:
-            raise Refused("boxes are chosen in one form")
+            raise Refused("boxes are chosen in the graph for some nets alone")
         with tempfile.TemporaryDirectory(dir=folder) as scratch, contextlib.chdir(scratch), \
                 contextlib.redirect_stdout(io.StringIO()):
             try:
