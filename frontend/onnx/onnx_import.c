@@ -187,6 +187,7 @@ Status import_nodes(Importer *im, Region *r, size_t n, Onnx__NodeProto *const *n
 
     if (!order) return import_limits(im);
     TRY(order_nodes(im, n, nodes, code, order));
+    TRY(squeeze_last(im, n, nodes, order));
     return import_rest(im, r, &all, scope);
 }
 

@@ -177,6 +177,8 @@ Status import_squeeze(Importer *im, Region *r, const Draft *x, Value **out) MUST
 bool squeeze_asked(const Importer *im, const Node *n);
 void *squeeze_answer(Importer *im, const Node *n, int b);
 void squeeze_forget(Importer *im, const Node *n, void *before);
+/* What does not read such a Squeeze goes before it, and is in no branch. */
+Status squeeze_last(Importer *im, size_t n, Onnx__NodeProto *const *nodes, size_t *order) MUST_USE;
 
 /* onnx_peel.c */
 bool loop_peels(const Draft *x, const Region *body); /* body: of its first round */

@@ -108,3 +108,59 @@ void squeeze_forget(Importer *im, const Node *n, void *before)
     map_set(&im->answers, d, before);
     im->n_answers--;
 }
+
+/* ---- order ---- */
+
+static bool has_no_axes(const Onnx__NodeProto *p)
+{
+    if (!p->op_type || strcmp(p->op_type, "Squeeze") != 0 || p->n_input != 1) return false;
+    for (size_t i = 0; i < p->n_attribute; i++)
+        if (p->attribute[i]->name && strcmp(p->attribute[i]->name, "axes") == 0) return false;
+    return true;
+}
+
+static bool reads(const Onnx__NodeProto *p, const Map *names);
+
+static bool graph_reads(const Onnx__GraphProto *g, const Map *names)
+{
+    for (size_t i = 0; i < g->n_node; i++)
+        if (reads(g->node[i], names)) return true;
+    for (size_t i = 0; i < g->n_output; i++)
+        if (g->output[i]->name && map_has(names, g->output[i]->name)) return true;
+    return false;
+}
+
+/* By name: what a graph within defines anew counts too, which does no harm. */
+static bool reads(const Onnx__NodeProto *p, const Map *names)
+{
+    for (size_t i = 0; i < p->n_input; i++)
+        if (map_has(names, p->input[i])) return true;
+    for (size_t i = 0; i < p->n_attribute; i++) {
+        const Onnx__AttributeProto *a = p->attribute[i];
+        if (a->g && graph_reads(a->g, names)) return true;
+        for (size_t k = 0; k < a->n_graphs; k++)
+            if (graph_reads(a->graphs[k], names)) return true;
+    }
+    return false;
+}
+
+Status squeeze_last(Importer *im, size_t n, Onnx__NodeProto *const *nodes, size_t *order)
+{
+    size_t *late = arena_try(im->scratch, n, sizeof *late), n_late = 0, n_first = 0;
+    Map names;
+
+    if (!late) return import_limits(im);
+    map_init(&names, im->scratch, true);
+    for (size_t i = 0; i < n; i++) {
+        const Onnx__NodeProto *p = nodes[order[i]];
+        if (!has_no_axes(p) && (!names.count || !reads(p, &names))) {
+            order[n_first++] = order[i];
+            continue;
+        }
+        for (size_t k = 0; k < p->n_output; k++)
+            if (*p->output[k]) map_set(&names, p->output[k], (void *)(uintptr_t)1);
+        late[n_late++] = order[i];
+    }
+    memcpy(order + n_first, late, n_late * sizeof *late);
+    return OK;
+}

@@ -546,9 +546,11 @@ static void test_squeeze(Arena *a)
 
     add(&g, "Squeeze", "x -> t");
     add(&g, "Neg", "t -> y");
+    add(&g, "Abs", "x -> u"); /* reads nothing of it: in no branch */
     Loading l = load(pb_model(g, 20));
     const Node *n = l.status == OK ? l.loaded.module->main->last : NULL;
     CHECK(n && n->n_region == 2);
+    if (n) CHECK_STR(node_op_name(l.loaded.module->main->first), "Abs");
     if (n && n->n_region == 2) {
         CHECK_EQ(n->region[0]->result[0]->type.rank, 1);
         CHECK_EQ(n->region[1]->result[0]->type.rank, 2);
