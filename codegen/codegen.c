@@ -8,6 +8,7 @@
  * machine that they are made on. */
 #include "codegen/codegen.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "codegen/bands.h"
@@ -61,7 +62,7 @@ typedef struct Compile {
     int64_t *constant; /* by Value.id */
     WeightPiece *piece;
     int n_piece, cap_piece;
-    Map pieces; /* text of a digest -> index + 1 */
+    Map pieces; /* hash and size of bytes -> index + 1 */
     size_t weights_size;
     Job *job;
     int n_job;
@@ -69,16 +70,32 @@ typedef struct Compile {
 
 /* ---- weights ---- */
 
-/* Digest of the bytes: those that are made when they are written are made for it, too. */
-static Status weights_key(Compile *c, const WeightBytes *b, char key[33])
+static Status no_memory(Compile *c, const WeightBytes *b)
+{
+    return diag(c->diag, ERR_LIMIT, (Where){.file = c->m->file},
+                "no memory for %zu bytes of weights", b->size);
+}
+
+/* A hash of the bytes: those that are made when they are written are made for it, too. */
+static Status weights_key(Compile *c, const WeightBytes *b, char key[40])
 {
     ArenaMark mark = arena_mark(c->arena);
     const void *data = weights_bytes(b, c->arena);
 
-    if (!data && b->size)
-        return diag(c->diag, ERR_LIMIT, (Where){.file = c->m->file},
-                    "no memory for %zu bytes of weights", b->size);
-    digest_text(digest_bytes(data, b->size), key);
+    if (!data && b->size) return no_memory(c, b);
+    snprintf(key, 40, "%016llx-%zx",
+             (unsigned long long)hash_bytes(data, b->size, (uint64_t)(uintptr_t)c), b->size);
+    arena_reset(c->arena, mark);
+    return OK;
+}
+
+static Status same_weights(Compile *c, const WeightBytes *x, const WeightBytes *y, bool *same)
+{
+    ArenaMark mark = arena_mark(c->arena);
+    const void *px = weights_bytes(x, c->arena), *py = weights_bytes(y, c->arena);
+
+    if (x->size && (!px || !py)) return no_memory(c, x);
+    *same = x->size == y->size && (x->size == 0 || memcmp(px, py, x->size) == 0);
     arena_reset(c->arena, mark);
     return OK;
 }
@@ -86,13 +103,15 @@ static Status weights_key(Compile *c, const WeightBytes *b, char key[33])
 /* Offset of these bytes among the weights. */
 static Status add_weights(Compile *c, const WeightBytes *b, int64_t *at)
 {
-    char key[33];
+    char key[40];
     uintptr_t index;
     size_t start, end;
+    bool same = false;
 
     TRY(weights_key(c, b, key));
     index = (uintptr_t)map_get(&c->pieces, key);
-    if (index && c->piece[index - 1].bytes.size == b->size) {
+    if (index) TRY(same_weights(c, &c->piece[index - 1].bytes, b, &same));
+    if (same) {
         *at = (int64_t)c->piece[index - 1].at;
         return OK;
     }

@@ -10,7 +10,8 @@
  * What they may refer to: NAME_weights, and the functions of ingot_rt.h. All their other symbols
  * should be local or hidden. Code is position independent. Weights above LINK_LARGE bytes go into a
  * section of large data, out of reach of 32-bit offsets: take their address through a pointer or
- * the GOT, not by a 32-bit PC-relative relocation. */
+ * the GOT, not by a 32-bit PC-relative relocation. In executables and shared libraries, weights of
+ * LINK_LATE_MIN bytes or more stand behind all else, in a segment of their own. */
 #ifndef INGOT_CODEGEN_LINK_H
 #define INGOT_CODEGEN_LINK_H
 
@@ -19,7 +20,8 @@
 #include "support/diag.h"
 #include "support/str.h"
 
-#define LINK_LARGE ((size_t)1 << 30)
+#define LINK_LARGE    ((size_t)1 << 30)
+#define LINK_LATE_MIN ((size_t)4 << 20)
 
 typedef struct LinkBytes {
     const void *data;
@@ -74,8 +76,9 @@ typedef Status (*LinkPut)(void *context, const void *data, size_t size);
 /* Gives the file's bytes to `put`, in order. */
 Status link_file_write(const LinkFile *f, LinkPut put, void *context, Diag *d) MUST_USE;
 
-/* The ELF object that defines NAME_weights, read-only and hidden. */
-Status link_weights(const LinkInput *in, Arena *a, LinkFile *out, Diag *d) MUST_USE;
+/* The ELF object that defines NAME_weights, read-only and hidden. late: only their size, for
+ * link_late_write (link_impl.h). */
+Status link_weights(const LinkInput *in, bool late, Arena *a, LinkFile *out, Diag *d) MUST_USE;
 /* The header's text. */
 void link_header_text(const LinkInput *in, Text *t);
 

@@ -29,10 +29,5 @@ static Status link_with(LinkJob *j, const char *path)
 
 Status link_exe(const LinkInput *in, const char *path, Diag *d)
 {
-    LinkJob j;
-    Status status = link_job_open(&j, in, d);
-
-    if (status == OK) status = link_with(&j, path);
-    link_job_close(&j);
-    return status;
+    return link_job_do(in, path, true, link_with, d);
 }

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 #include "codegen/link/link.h"
+#include "support/io.h"
 
 /* One call of the linker: a temporary folder, and the argument list as it grows. */
 typedef struct LinkJob {
@@ -15,11 +16,13 @@ typedef struct LinkJob {
     const char *folder;
     const char **argv;
     int n, cap;
+    bool late; /* the weights are not for the linker: link_late.c */
 } LinkJob;
 
-/* Opens the folder, begins argv with the linker. link_job_close afterwards, whatever the status. */
-Status link_job_open(LinkJob *j, const LinkInput *in, Diag *d) MUST_USE;
-void link_job_close(LinkJob *j);
+/* Makes the artifact at `path`: `body` names what belongs to it and calls link_job_run. `late`
+ * allows it to be called with j->late first, and again without when that does not succeed. */
+Status link_job_do(const LinkInput *in, const char *path, bool late,
+                   Status (*body)(LinkJob *j, const char *path), Diag *d) MUST_USE;
 void link_job_arg(LinkJob *j, const char *argument);
 /* Writes the file into the folder and names it in argv. */
 Status link_job_file(LinkJob *j, const LinkFile *f) MUST_USE;
@@ -32,6 +35,15 @@ extern const char *const link_codecs[], *const link_codec_libraries[];
 Status link_job_model(LinkJob *j) MUST_USE;
 /* Runs the linker and moves what it made to `path`. */
 Status link_job_run(LinkJob *j, const char *path, int mode) MUST_USE;
+
+/* ---- weights that the linker leaves room for (link_late.c) ---- */
+
+#define LINK_LATE ".ingot_weights" /* their section */
+
+/* A linker script beside the linker's own. */
+LinkFile link_late_script(void);
+/* Writes to `to` the file that the linker made at file_temporary(to), with the weights in it. */
+Status link_late_write(const LinkJob *j, FileWriter *to) MUST_USE;
 
 /* Functions that applications call; NULL at the end. A test looks for each in a shared library. */
 extern const char *const link_api[];

@@ -37,17 +37,6 @@ static void ask_for_api(LinkJob *j)
         link_job_arg(j, arena_printf(j->arena, "-Wl,-u,%s", link_api[i]));
 }
 
-static Status link_job_once(const LinkInput *in, const char *path,
-                            Status (*body)(LinkJob *j, const char *path), Diag *d)
-{
-    LinkJob j;
-    Status status = link_job_open(&j, in, d);
-
-    if (status == OK) status = body(&j, path);
-    link_job_close(&j);
-    return status;
-}
-
 /* ---- shared ---- */
 
 static Status write_exports(LinkJob *j)
@@ -85,7 +74,7 @@ static Status shared_body(LinkJob *j, const char *path)
 
 Status link_shared(const LinkInput *in, const char *path, Diag *d)
 {
-    return link_job_once(in, path, shared_body, d);
+    return link_job_do(in, path, true, shared_body, d);
 }
 
 /* ---- one object ---- */
@@ -130,7 +119,7 @@ static Status object_body(LinkJob *j, const char *path)
 
 Status link_object(const LinkInput *in, const char *path, Diag *d)
 {
-    return link_job_once(in, path, object_body, d);
+    return link_job_do(in, path, false, object_body, d);
 }
 
 /* ---- static ---- */
@@ -149,7 +138,7 @@ static Status static_body(const LinkInput *in, const char *path, Arena *a, Diag 
     }
     files = weak_core(in, a, &n, &cap, files);
     if (in->weights.size) { /* last: what stands before it keeps small offsets */
-        TRY(link_weights(in, a, &f, d));
+        TRY(link_weights(in, false, a, &f, d));
         f.name = arena_printf(a, "%s_weights.o", in->name);
         VEC_PUSH(a, files, n, cap, f);
     }

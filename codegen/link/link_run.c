@@ -22,18 +22,34 @@ const char *link_identifier(Arena *a, const char *text)
     return s;
 }
 
-Status link_job_open(LinkJob *j, const LinkInput *in, Diag *d)
+static Status attempt(const LinkInput *in, const char *path, bool late,
+                      Status (*body)(LinkJob *j, const char *path), Diag *d)
 {
-    *j = (LinkJob){.in = in, .d = d, .arena = arena_new(0)};
-    if (!j->arena) return diag(d, ERR_LIMIT, (Where){0}, "no memory to link");
-    link_job_arg(j, in->linker ? in->linker : "cc");
-    return folder_temporary(j->arena, &j->folder, d);
+    LinkJob j = {.in = in, .d = d, .arena = arena_new(0), .late = late};
+    Status status;
+
+    if (!j.arena) return diag(d, ERR_LIMIT, (Where){0}, "no memory to link");
+    link_job_arg(&j, in->linker ? in->linker : "cc");
+    status = folder_temporary(j.arena, &j.folder, d);
+    if (status == OK) status = body(&j, path);
+    if (j.folder) folder_remove(j.folder);
+    arena_free(j.arena);
+    return status;
 }
 
-void link_job_close(LinkJob *j)
+Status link_job_do(const LinkInput *in, const char *path, bool late,
+                   Status (*body)(LinkJob *j, const char *path), Diag *d)
 {
-    if (j->folder) folder_remove(j->folder);
-    arena_free(j->arena);
+    Diag quiet; /* what is wrong is said by the attempt that counts */
+    Arena *a = late && in->weights.size >= LINK_LATE_MIN ? arena_new(0) : NULL;
+    Status status = ERR_TARGET;
+
+    if (a) {
+        diag_init(&quiet, a);
+        status = attempt(in, path, true, body, &quiet);
+        arena_free(a);
+    }
+    return status == OK ? OK : attempt(in, path, false, body, d);
 }
 
 void link_job_arg(LinkJob *j, const char *argument)
@@ -91,7 +107,7 @@ Status link_job_model(LinkJob *j)
         TRY(link_job_file(j, &f));
     }
     if (!j->in->weights.size) return OK;
-    TRY(link_weights(j->in, j->arena, &weights, j->d));
+    TRY(link_weights(j->in, j->late, j->arena, &weights, j->d));
     return link_job_file(j, &weights);
 }
 
@@ -107,6 +123,15 @@ static Status linker_failed(LinkJob *j, int exit_status, char *said)
                 exit_status, n ? said : "(it said nothing)");
 }
 
+static Status late_script(LinkJob *j)
+{
+    LinkFile script = link_late_script();
+    const char *path = path_join(j->arena, j->folder, script.name);
+
+    link_job_arg(j, arena_printf(j->arena, "-Wl,-T,%s", path));
+    return write_pieces(path, &script, j->d);
+}
+
 /* Runs the linker, which writes the artifact where it is to stand, under its temporary name: it
  * holds the weights, and is not to be copied. */
 static Status run_linker(LinkJob *j, FileWriter *to)
@@ -114,6 +139,7 @@ static Status run_linker(LinkJob *j, FileWriter *to)
     char *said = NULL;
     int exit_status;
 
+    if (j->late) TRY(late_script(j));
     link_job_arg(j, "-Wl,--build-id=none");
     link_job_arg(j, "-o");
     link_job_arg(j, file_temporary(to));
@@ -121,7 +147,7 @@ static Status run_linker(LinkJob *j, FileWriter *to)
     if (!arena_ok(j->arena)) return diag(j->d, ERR_LIMIT, (Where){0}, "no memory to link");
     TRY(process_run(j->argv, &exit_status, &said, j->arena, j->d));
     if (exit_status != 0) return linker_failed(j, exit_status, said);
-    return file_reopen(to);
+    return j->late ? link_late_write(j, to) : file_reopen(to);
 }
 
 Status link_job_run(LinkJob *j, const char *path, int mode)

@@ -4,12 +4,13 @@
  *     [file header][padding to 64] [weights] [symbols][strings][section names][section table]
  *      `------- piece 0 --------'   piece 1   `--------------- piece 2 --------------------'
  *
- * Sections: 1 the weights (.rodata, or .lrodata when large), 2 .symtab, 3 .strtab, 4 .shstrtab, 5
- * .note.GNU-stack (or the linker would make the stack executable). */
+ * Sections: 1 the weights (.rodata, .lrodata when large, or LINK_LATE without their bytes, see
+ * link_late.c), 2 .symtab, 3 .strtab, 4 .shstrtab, 5 .note.GNU-stack (or the linker would make the
+ * stack executable). */
 #include <elf.h>
 #include <string.h>
 
-#include "codegen/link/link.h"
+#include "codegen/link/link_impl.h"
 #include "support/checked.h"
 
 #define ALIGN_WEIGHTS     64
@@ -18,7 +19,7 @@
 
 /* The offsets in this text are the sh_name fields. */
 static const char section_names[] =
-    "\0.rodata\0.lrodata\0.symtab\0.strtab\0.shstrtab\0.note.GNU-stack";
+    "\0.rodata\0.lrodata\0.symtab\0.strtab\0.shstrtab\0.note.GNU-stack\0" LINK_LATE;
 
 enum {
     NAME_RODATA = 1,
@@ -26,7 +27,8 @@ enum {
     NAME_SYMTAB = 18,
     NAME_STRTAB = 26,
     NAME_SHSTRTAB = 34,
-    NAME_STACK = 44
+    NAME_STACK = 44,
+    NAME_LATE = 60
 };
 
 typedef struct Tail {
@@ -36,18 +38,31 @@ typedef struct Tail {
     Elf64_Shdr table[SECTIONS];
 } Tail;
 
-static void fill_sections(Tail *t, uint64_t at, uint64_t size)
+static Elf64_Shdr weights_section(uint64_t at, uint64_t size, bool late)
 {
     bool large = size > LINK_LARGE;
-    uint64_t symbols = at + size + (-(at + size) & 7), strings = symbols + sizeof t->symbols;
+
+    if (late)
+        return (Elf64_Shdr){.sh_name = NAME_LATE,
+                            .sh_type = SHT_NOBITS,
+                            .sh_flags = SHF_ALLOC,
+                            .sh_offset = at,
+                            .sh_size = size,
+                            .sh_addralign = ALIGN_WEIGHTS};
+    return (Elf64_Shdr){.sh_name = large ? NAME_LRODATA : NAME_RODATA,
+                        .sh_type = SHT_PROGBITS,
+                        .sh_flags = SHF_ALLOC | (large ? SHF_LARGE_SECTION : 0),
+                        .sh_offset = at,
+                        .sh_size = size,
+                        .sh_addralign = ALIGN_WEIGHTS};
+}
+
+/* What stands behind the weights, which end at `end` in the file. */
+static void fill_sections(Tail *t, uint64_t end)
+{
+    uint64_t symbols = end + (-end & 7), strings = symbols + sizeof t->symbols;
     uint64_t names = strings + t->strings_size;
 
-    t->table[1] = (Elf64_Shdr){.sh_name = large ? NAME_LRODATA : NAME_RODATA,
-                               .sh_type = SHT_PROGBITS,
-                               .sh_flags = SHF_ALLOC | (large ? SHF_LARGE_SECTION : 0),
-                               .sh_offset = at,
-                               .sh_size = size,
-                               .sh_addralign = ALIGN_WEIGHTS};
     t->table[2] = (Elf64_Shdr){.sh_name = NAME_SYMTAB,
                                .sh_type = SHT_SYMTAB,
                                .sh_offset = symbols,
@@ -78,7 +93,7 @@ static void put(uint8_t *to, size_t *n, const void *data, size_t size)
     *n += size;
 }
 
-Status link_weights(const LinkInput *in, Arena *a, LinkFile *out, Diag *d)
+Status link_weights(const LinkInput *in, bool late, Arena *a, LinkFile *out, Diag *d)
 {
     const char *symbol = arena_printf(a, "%c%s_weights", 0, in->name);
     size_t size = in->weights.size, head_size = ALIGN_WEIGHTS, tail_at, n = 0, end;
@@ -94,8 +109,9 @@ Status link_weights(const LinkInput *in, Arena *a, LinkFile *out, Diag *d)
                                .st_other = STV_HIDDEN,
                                .st_shndx = 1,
                                .st_size = size};
-    fill_sections(&t, head_size, size);
-    tail_at = head_size + size;
+    tail_at = late ? head_size : head_size + size;
+    t.table[1] = weights_section(head_size, size, late);
+    fill_sections(&t, tail_at);
     n = -tail_at & 7;
     put(tail, &n, t.symbols, sizeof t.symbols);
     put(tail, &n, t.strings, t.strings_size);
@@ -116,6 +132,10 @@ Status link_weights(const LinkInput *in, Arena *a, LinkFile *out, Diag *d)
                       .n_pieces = 3,
                       .piece = {{head, head_size}, {NULL, size}, {tail, n}},
                       .weights = &in->weights};
+    if (late) {
+        out->piece[1] = out->piece[2];
+        out->n_pieces = 2;
+    }
     return OK;
 }
 

@@ -136,21 +136,29 @@ static LinkInput make_input(Bench *b, const char *name, const float *weights)
                        .arena_size = -1};
 }
 
-static void test_exe(Bench *b, const LinkInput *in)
+/* One run with x.npy, which it leaves, and y.pb. */
+static void run_exe(Bench *b, const char *exe)
 {
     float x[6] = {1, 0, 0, 1, 1, 1};
     ingot_tensor tx = {.data = x, .dtype = INGOT_F32, .rank = 2, .dims = {2, 3}}, ty;
-    const char *exe = at(b, "demo"), *npy = at(b, "x.npy"), *result = at(b, "y.pb");
-    FileBytes bytes;
+    const char *npy = at(b, "x.npy"), *result = at(b, "y.pb");
     char why[300];
 
-    CHECK_EQ(link_exe(in, exe, &b->d), OK);
     CHECK_EQ(ingot_tensor_write(npy, &tx, "x", why, sizeof why), 0);
     CHECK_EQ(RUN(b, exe, "--input", arena_printf(b->arena, "x=%s", npy), "--output", result), 0);
     CHECK_EQ(ingot_tensor_read(result, NULL, &ty, why, sizeof why), 0);
     CHECK(ty.rank == 2 && ty.dims[0] == 2 && ((float *)ty.data)[0] == 1 &&
           ((float *)ty.data)[3] == 12);
     ingot_tensor_free(&ty);
+}
+
+static void test_exe(Bench *b, const LinkInput *in)
+{
+    const char *exe = at(b, "demo"), *npy = at(b, "x.npy"), *result = at(b, "y.pb");
+    FileBytes bytes;
+
+    CHECK_EQ(link_exe(in, exe, &b->d), OK);
+    run_exe(b, exe);
     CHECK_EQ(RUN(b, exe, npy, "-o", at(b, "no/such/folder.npy")), 5);
     CHECK_EQ(RUN(b, exe, "--input", "x=/nonexistent.npy"), 5);
     CHECK_EQ(RUN(b, exe), 2);
@@ -195,6 +203,62 @@ static void test_shared(Bench *b, const LinkInput *in)
     CHECK(((float *)ty.data)[0] == 3 && ((float *)ty.data)[1] == 4);
     destroy(m);
     dlclose(handle);
+}
+
+/* Do the weights, which end with `mark`, stand in a segment of their own at the end of the file? */
+static bool weights_are_last(Bench *b, const char *path, size_t size, const char *mark)
+{
+    FileBytes f;
+    bool last = false;
+
+    CHECK_EQ(file_read(path, &f, &b->d), OK);
+    const Elf64_Ehdr *head = (const void *)f.data;
+    const Elf64_Phdr *table = (const void *)(f.data + head->e_phoff);
+    for (int i = 0; i < head->e_phnum; i++)
+        last = last || (table[i].p_type == PT_LOAD && table[i].p_filesz == size &&
+                        table[i].p_memsz == size && table[i].p_flags == PF_R &&
+                        table[i].p_offset + size == f.size);
+    last = last && memcmp(f.data + f.size - strlen(mark), mark, strlen(mark)) == 0;
+    file_close(&f);
+    return last;
+}
+
+/* Large weights, which the linker does not see; and linkers that do not do what is asked of them,
+ * which do see them. */
+static void test_late(Bench *b, const LinkInput *in)
+{
+    static const char mark
+        [] = "the end",
+    *const linkers[] = {
+        "#!/bin/sh\nfor a; do shift; case $a in -Wl,-T,*) ;; *) set -- \"$@\" \"$a\";; esac; done\n"
+        "exec cc \"$@\"\n",
+        "#!/bin/sh\nfor a; do case $a in -Wl,-T,*) exit 1;; esac; done\nexec cc \"$@\"\n",
+    };
+    LinkInput big = *in;
+    const char *exe = at(b, "late"), *linker = at(b, "linker"), *stripped = at(b, "stripped");
+    size_t size = LINK_LATE_MIN + 64 + strlen(mark);
+    WeightPiece p[] = {in->weights.piece[0],
+                       in->weights.piece[1],
+                       {LINK_LATE_MIN + 64, {.size = strlen(mark), .data = mark}}};
+
+    big.weights = (Weights){size, p, 3};
+    CHECK_EQ(link_exe(&big, exe, &b->d), OK);
+    CHECK(weights_are_last(b, exe, size, mark));
+    run_exe(b, exe);
+    CHECK_EQ(RUN(b, "strip", "-o", stripped, exe), 0);
+    run_exe(b, stripped);
+    big.keep_symbols = true;
+    CHECK_EQ(link_exe(&big, exe, &b->d), OK);
+    CHECK(weights_are_last(b, exe, size, mark));
+    run_exe(b, exe);
+    test_shared(b, &big);
+    big.linker = linker;
+    for (int i = 0; i < 2; i++) {
+        CHECK_EQ(file_write_all(linker, 0755, linkers[i], strlen(linkers[i]), &b->d), OK);
+        CHECK_EQ(link_exe(&big, exe, &b->d), OK);
+        CHECK(!weights_are_last(b, exe, size, mark));
+        run_exe(b, exe);
+    }
 }
 
 static const char two_models[] =
@@ -379,6 +443,7 @@ int main(void)
     test_pieces(&b);
     test_exe(&b, &demo);
     test_shared(&b, &demo);
+    test_late(&b, &demo);
     test_static_and_object(&b, &one, &two);
     test_hostile_names(&b);
     test_runtime_names(&b);
