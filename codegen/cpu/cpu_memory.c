@@ -337,17 +337,69 @@ static int short_stride(const CpuFn *f, const Sx *e, Dim coef)
     return (int)coef->value;
 }
 
+/* An index of a loop that is written out is a number. */
+static const Sx *index_known(void *context, const Sx *leaf)
+{
+    const CpuFn *f = context;
+    int l = leaf->op == SX_INDEX ? nest_loop_of(f->s, leaf->index) : -1;
+
+    if (l < 0 || f->s->loop[l].first != f->s->loop[l].last) return NULL;
+    if (!f->loop_value[l] || !LLVMIsAConstantInt(f->loop_value[l])) return NULL;
+    return sx_const_int(&f->nest->module->sx, DT_I64, LLVMConstIntGetSExtValue(f->loop_value[l]));
+}
+
+/* Loads that are next to each other, as the taps of a window, can share the elements that they read
+ * from groups of `stride`. Which of its group a load asks for, where all of the group can be read
+ * as well as that one: they are in the same line of the operand. Else -1. */
+static int place_in_group(CpuFn *f, const Sx *e, int stride)
+{
+    SxTable *t = &f->nest->module->sx;
+    const Stage *s = f->s->stage;
+    int n = e->n - (e->guarded ? 1 : 0), place;
+    Dim extent[NEST_INDICES], first[NEST_INDICES];
+    int64_t lo, hi, at, end;
+    const Type *type;
+    const Sx *last;
+
+    if (e->src < 0 || n == 0 || s->rank + s->n_reduce > NEST_INDICES) return -1;
+    type = &f->nest->node->in[e->src]->type;
+    if (type->rank != n || !dim_is_const(type->dim[n - 1])) return -1;
+    for (int i = 0; i < s->rank + s->n_reduce; i++) {
+        extent[i] = i < s->rank ? s->extent[i] : s->reduce[i - s->rank];
+        first[i] = dim_const(&f->nest->module->dims, 1);
+    }
+    last = sx_rewrite(t, e->arg[n - 1], index_known, f);
+    sx_range(t, last, s->rank + s->n_reduce, extent, &lo, &hi);
+    sx_range(t, last, s->rank + s->n_reduce, first, &at, &end);
+    place = at == end ? (int)(((at % stride) + stride) % stride) : 0;
+    return lo >= place && hi < type->dim[n - 1]->value - (stride - 1 - place) ? place : -1;
+}
+
+/* Elements of groups of `stride`, of which the lanes want the one at `place`. `whole`: the others
+ * are read too. */
+typedef struct Strided {
+    int stride, place;
+    bool whole;
+} Strided;
+
+static bool asked_for(const CpuFn *f, const Strided *s, int element)
+{
+    if (s->whole) return true;
+    return element % s->stride == 0 && element <= (f->lanes - 1) * s->stride;
+}
+
 /* The mask of piece q of the elements, from the mask of lanes (NULL: all). */
-static LLVMValueRef piece_mask(CpuFn *f, LLVMValueRef mask, int q, int stride)
+static LLVMValueRef piece_mask(CpuFn *f, LLVMValueRef mask, int q, const Strided *s)
 {
     LLVMValueRef pick[64], on[64];
     bool all = true;
 
     for (int i = 0; i < f->lanes; i++) {
         int e = q * f->lanes + i;
-        pick[i] = cpu_i32(f->m, e % stride ? f->lanes : e / stride);
-        on[i] = LLVMConstInt(f->m->i1, e <= (f->lanes - 1) * stride, 0);
-        all = all && e <= (f->lanes - 1) * stride;
+        bool read = s->whole || e <= (f->lanes - 1) * s->stride;
+        pick[i] = cpu_i32(f->m, asked_for(f, s, e) ? e / s->stride : f->lanes);
+        on[i] = LLVMConstInt(f->m->i1, read, 0);
+        all = all && read;
     }
     if (mask)
         return LLVMBuildShuffleVector(f->b, mask, LLVMConstNull(LLVMTypeOf(mask)),
@@ -355,13 +407,14 @@ static LLVMValueRef piece_mask(CpuFn *f, LLVMValueRef mask, int q, int stride)
     return all ? NULL : LLVMConstVector(on, (unsigned)f->lanes);
 }
 
-/* Lanes of `to` come from elements lane * stride: those of piece q are taken over. */
-static LLVMValueRef take_piece(CpuFn *f, LLVMValueRef to, LLVMValueRef piece, int q, int stride)
+/* Lanes of `to` come from elements lane * stride + place: those of piece q are taken over. */
+static LLVMValueRef take_piece(CpuFn *f, LLVMValueRef to, LLVMValueRef piece, int q,
+                               const Strided *s)
 {
     LLVMValueRef pick[64];
 
     for (int i = 0; i < f->lanes; i++) {
-        int e = i * stride - q * f->lanes;
+        int e = i * s->stride + s->place - q * f->lanes;
         pick[i] = cpu_i32(f->m, e >= 0 && e < f->lanes ? f->lanes + e : i);
     }
     return LLVMBuildShuffleVector(f->b, to, piece, LLVMConstVector(pick, (unsigned)f->lanes), "");
@@ -371,15 +424,19 @@ static LLVMValueRef strided_load(CpuFn *f, const Sx *e, const Affine *x, int u, 
                                  LLVMValueRef mask, int stride, int depth)
 {
     LLVMValueRef base = cpu_operand(f, e->src), offset = cpu_offset(f, x, u), p, v, r = NULL, own;
+    int place = place_in_group(f, e, stride);
+    Strided s = {stride, place < 0 ? 0 : place, place >= 0};
 
     cpu_at(f, depth);
+    if (s.place) offset = LLVMBuildSub(f->b, offset, cpu_i64(f->m, s.place), "");
     base = cpu_element(f, e->dtype, base, offset);
     if (guard) base = LLVMBuildSelect(f->b, guard, base, cpu_zeros(f->m), "");
+    if (mask && LLVMIsConstant(mask) && mask == LLVMConstAllOnes(LLVMTypeOf(mask))) mask = NULL;
     for (int q = 0; q < stride; q++) {
         p = cpu_element(f, e->dtype, base, cpu_i64(f->m, (int64_t)q * f->lanes));
-        own = piece_mask(f, mask, q, stride);
+        own = piece_mask(f, mask, q, &s);
         v = own ? cpu_masked_load(f, e->dtype, p, own) : plain_load(f, e->dtype, p, f->lanes);
-        r = take_piece(f, r ? r : v, v, q, stride);
+        r = take_piece(f, r ? r : v, v, q, &s);
     }
     return cpu_from_mem(f, e->dtype, r);
 }

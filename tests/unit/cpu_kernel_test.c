@@ -76,11 +76,13 @@ static void add_turned(Run *r, const char *name, DType t, int64_t m, int64_t n)
     run_add_value(r, name, build_map(&r->b, "turned", 2, in, t, 2, d, e));
 }
 
-static void add_strided(Run *r, const char *name, DType t, int64_t stride, int64_t n)
+/* `rest`: elements behind the last one that is read. */
+static void add_strided(Run *r, const char *name, DType t, int64_t first, int64_t stride, int64_t n,
+                        int64_t rest)
 {
-    Value *x = run_value(r, t, 2, (int64_t[]){3, (n - 1) * stride + 1});
+    Value *x = run_value(r, t, 2, (int64_t[]){3, first + (n - 1) * stride + 1 + rest});
     Dim d[] = {D(3), D(n)};
-    const Sx *j = sx_mul(T, I(1), K(stride));
+    const Sx *j = sx_add(T, sx_mul(T, I(1), K(stride)), K(first));
 
     run_add_value(r, name, build_map(&r->b, "strided", 1, &x, t, 2, d, AT(0, x, I(0), j)));
 }
@@ -458,10 +460,16 @@ static void movement(Run *r)
     r->cases[r->n - 1].in_place = true;
     add_bias(r, "bias in place", DIMS(7, 97), DT_F32, false);
     r->cases[r->n - 1].in_place = true;
-    add_strided(r, "every second", DT_F32, 2, 50);
-    add_strided(r, "every third", DT_F32, 3, 77);
-    add_strided(r, "every fourth", DT_F64, 4, 33);
-    add_strided(r, "every fifth", DT_I32, 5, 33);
+    add_strided(r, "every second", DT_F32, 0, 2, 50, 0);
+    add_strided(r, "every second of pairs", DT_F32, 0, 2, 50, 1);
+    add_strided(r, "every other of pairs", DT_F32, 1, 2, 50, 0);
+    add_strided(r, "every other, and more", DT_F32, 7, 2, 35, 2);
+    add_strided(r, "every third", DT_F32, 0, 3, 77, 0);
+    add_strided(r, "the middle of three", DT_I32, 1, 3, 77, 1);
+    add_strided(r, "the last of three", DT_F32, 2, 3, 64, 0);
+    add_strided(r, "every fourth", DT_F64, 0, 4, 33, 0);
+    add_strided(r, "every fourth, and more", DT_F64, 2, 4, 33, 1);
+    add_strided(r, "every fifth", DT_I32, 0, 5, 33, 0);
     add_period(r, "each twice", DT_F32, false, 2, 75);
     add_period(r, "each four times", DT_U8, false, 4, 132);
     add_period(r, "each 64 times", DT_F32, false, 64, 200);

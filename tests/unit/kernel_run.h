@@ -7,6 +7,7 @@
 #include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "codegen/c/c_print.h"
@@ -251,6 +252,24 @@ static void run_reference(Run *r, RunCase *c, Tensor *const *in, int turn)
                                        c->want[turn], run_bind, r, &quiet);
 }
 
+/* A copy of an operand between pages that nobody may read: next to the one behind it, or to the
+ * one before it. */
+static void *run_fenced(const Tensor *t, bool behind, void **map, size_t *size)
+{
+    const size_t page = 4096, room = (t->bytes + page - 1) / page * page;
+    char *p;
+
+    *size = room + 2 * page;
+    *map = p = mmap(NULL, *size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED || (room && mprotect(p + page, room, PROT_READ | PROT_WRITE) != 0)) {
+        CHECK(!"memory");
+        exit(1);
+    }
+    p += page + (behind ? room - t->bytes : 0);
+    if (t->bytes) memcpy(p, t->data, t->bytes);
+    return p;
+}
+
 static void run_report(const Run *r, const RunCase *c, const char *level, bool whole)
 {
     fprintf(stderr, "%s at %s, turn %d%s", c->name, level, r->turn, whole ? ", whole numbers" : "");
@@ -264,7 +283,8 @@ static void run_case(Run *r, RunCase *c, const KernelAbi *abi, ingot_kernel fn, 
     bool whole = r->whole && !fma;
     int turn = r->turn * 2 + whole;
     Tensor *in[RUN_OPERANDS], **got = run_results(r, r->turn_arena, n);
-    void *ptr[3 * RUN_OPERANDS];
+    void *ptr[3 * RUN_OPERANDS], *map[RUN_OPERANDS];
+    size_t mapped[RUN_OPERANDS];
     uint64_t state = 42;
     ingot_call call = {0};
 
@@ -273,9 +293,12 @@ static void run_case(Run *r, RunCase *c, const KernelAbi *abi, ingot_kernel fn, 
         if (!in[i])
             run_fill(c, in[i] = run_tensor(r, r->turn_arena, &n->in[i]->type), whole, &state);
         if (i == c->zero - 1) memset(in[i]->data, 0, in[i]->bytes);
-        ptr[i] = abi->unread && abi->unread[i] ? NULL : in[i]->data;
     }
     run_clear_beyond(r, n, in);
+    for (int i = 0; i < n->n_in; i++) {
+        ptr[i] = run_fenced(in[i], (r->turn + i) % 2 == 0, &map[i], &mapped[i]);
+        if (abi->unread && abi->unread[i]) ptr[i] = NULL;
+    }
     for (int i = 0; i < n->n_out; i++) {
         memset(got[i]->data, 0x55, got[i]->bytes);
         ptr[n->n_in + i] = got[i]->data;
@@ -283,8 +306,12 @@ static void run_case(Run *r, RunCase *c, const KernelAbi *abi, ingot_kernel fn, 
     for (int i = 0; i < abi->n_pack; i++)
         ptr[n->n_in + n->n_out + i] =
             (void *)(uintptr_t)weights_bytes(&abi->pack[i], r->turn_arena);
+    if (c->in_place) ptr[n->n_in] = ptr[0];
     run_reference(r, c, in, turn);
     run_call(r, abi, fn, ptr, &call);
+    if (c->in_place) memcpy(got[0]->data, ptr[0], got[0]->bytes);
+    for (int i = 0; i < n->n_in; i++)
+        munmap(map[i], mapped[i]);
     if ((call.error != 0) != c->fails || (c->status[turn] != OK) != c->fails) {
         run_report(r, c, level, whole);
         fprintf(stderr, ": data error %d, reference %d, expected %d\n", call.error, c->status[turn],
