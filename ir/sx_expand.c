@@ -12,12 +12,18 @@
  * division when the divisor is known in advance, IEEE Transactions on Computers 53, 2004), unless
  * something overflows or is subnormal. Quotients that round to other numbers than 0 are too large
  * for the latter, given bounds on c; an infinite q stays what it is; and of a zero only the sign
- * may differ, which the sum with d takes away. */
+ * may differ, which the sum with d takes away. The quotient may be held above a number, as that of
+ * signed levels is: select(h < q, q, h). */
 static const Sx *rounded_quotient(SxTable *t, const Sx *sum)
 {
     const Sx *rint = sum->arg[0], *div = rint->op == SX_RINT ? rint->arg[0] : rint, *q, *y, *r;
+    const Sx *held = div->op == SX_SELECT ? div : NULL;
     double c, d;
 
+    if (held) {
+        div = held->arg[1];
+        if (held->arg[0] != sx_lt(t, held->arg[2], div)) return NULL;
+    }
     if (div->op != SX_DIV || rint->op != SX_RINT || sum->dtype != DT_F32) return NULL;
     if (!sx_is_const(div->arg[1], &c) || !(fabs(c) >= 0x1p-60 && fabs(c) <= 0x1p60)) return NULL;
     if (!sx_is_const(sum->arg[1], &d) || isnan(d) || (d == 0 && signbit(d))) return NULL;
@@ -25,6 +31,7 @@ static const Sx *rounded_quotient(SxTable *t, const Sx *sum)
     q = sx_mul(t, div->arg[0], y);
     r = sx_fma(t, sx_neg(t, q), div->arg[1], div->arg[0]);
     q = sx_select(t, sx_lt(t, sx_abs(t, q), sx_const(t, DT_F32, INFINITY)), sx_fma(t, r, y, q), q);
+    if (held) q = sx_select(t, sx_lt(t, held->arg[2], q), q, held->arg[2]);
     return sx_add(t, sx_rint(t, q), sum->arg[1]);
 }
 

@@ -154,9 +154,18 @@ static uint64_t load_bits(void *context, const Sx *load, const int64_t *idx)
     return *(const uint64_t *)context;
 }
 
+/* rint(x / by) + d; held: with the quotient held above a number, where NaN is that, too. */
+static const Sx *rounded_quotient(const Sx *x, double by, int d, bool held)
+{
+    const Sx *q = sx_div(&t, x, f32(by)), *low = f32(-0x1p30);
+
+    if (held) q = sx_select(&t, sx_lt(&t, low, q), q, low);
+    return sx_add(&t, sx_op1(&t, SX_RINT, q), f32(d));
+}
+
 /* A quotient by a constant, rounded, is the same without the division: near the middle between two
  * whole numbers, of both signs, infinite, NaN, zero, too large and too small. */
-static void test_rounded_quotient(void)
+static void test_rounded_quotient(bool held)
 {
     static const double by[] = {
         3, 0.1, -0.0377, 0.054155324, 1.9999998807907104, 0x1.fffffep-31, 0x1.8p61};
@@ -165,7 +174,7 @@ static void test_rounded_quotient(void)
 
     for (size_t k = 0; k < sizeof by / sizeof *by; k++)
         for (int d = -1; d < 2; d++) {
-            const Sx *whole = sx_add(&t, sx_op1(&t, SX_RINT, sx_div(&t, x, f32(by[k]))), f32(d));
+            const Sx *whole = rounded_quotient(x, by[k], d, held);
             const Sx *without = sx_expand(&t, whole, (SxHas){.fma = true});
             uint64_t bits = 0;
             SxEnv env = {.index = (int64_t[]){0}, .load = load_bits, .context = &bits};
@@ -383,7 +392,8 @@ int main(void)
     test_constants();
     test_dims();
     test_scale();
-    test_rounded_quotient();
+    test_rounded_quotient(false);
+    test_rounded_quotient(true);
     test_linear();
     test_range();
     test_deep();
