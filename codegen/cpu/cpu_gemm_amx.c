@@ -330,8 +330,9 @@ static void first_sums(const Amx *x)
 
     for (int j = 0; j < g->vectors; j++) {
         LLVMValueRef at = cpu_i64(f->m, (int64_t)j * g->lanes), v, p = NULL;
-        if (x->t->zero) {
-            v = LLVMBuildLoad2(f->b, type, gemm_float_at(f, x->t->b, at), "");
+        if (x->t->zero) p = gemm_float_at(f, x->t->b, at);
+        if (p && !gemm_start_is_packed(g)) {
+            v = LLVMBuildLoad2(f->b, type, p, "");
             LLVMSetAlignment(v, 4);
             v = LLVMBuildMul(f->b, v, cpu_splat(f, LLVMBuildNeg(f->b, x->t->zero, ""), g->lanes),
                              "");

@@ -8,7 +8,7 @@
  * generator an element is four bytes: of A where it lies, four neighbours along k, which must be
  * contiguous; of B as packed here, panels of nr columns
  *
- *     row 0        sums of the columns, i32
+ *     row 0        sums of the columns, i32; where z is known and a is u8, -z times those
  *     row 1 + i    four bytes of group i for each column
  *
  * A run of k that is no multiple of four ends with a group whose missing bytes are 0 in B and not
@@ -171,19 +171,25 @@ static int value_at(const GroupPack *p, int64_t at)
     return (from->dtype == DT_I8 ? (int8_t)data[at] : data[at]) - p->g->b_zero;
 }
 
+bool gemm_start_is_packed(const CpuGemm *g)
+{
+    return !g->open && g->a_load->dtype == DT_U8 && g->a_zero && g->a_zero->op == SX_CONST;
+}
+
 static void pack_column(const GroupPack *p, int64_t base, char *to, int64_t nr)
 {
     const CpuGemm *g = p->g;
     int64_t run = g->k_run, n_run = g->size_k->value / run, groups = (run + GROUP - 1) / GROUP;
-    int32_t sum = 0;
+    uint32_t sum = 0;
 
     for (int64_t r = 0; r < n_run; r++)
         for (int64_t k = 0; k < run; k++) {
             int v = value_at(p, base + p->k[r * run + k]);
             int64_t row = 1 + r * groups + k / GROUP;
             to[row * nr * GROUP + k % GROUP] = (char)(int8_t)v;
-            sum += v;
+            sum += (uint32_t)v;
         }
+    if (gemm_start_is_packed(g)) sum *= -(uint32_t)g->a_zero->bits;
     memcpy(to, &sum, sizeof sum);
 }
 
@@ -412,6 +418,7 @@ static LLVMValueRef first_sum(Bytes *y, int j)
     z = LLVMBuildNeg(f->b, z, "");
     if (LLVMIsAConstantInt(z) && LLVMConstIntGetZExtValue(z) == 0) return splat_int(y, 0);
     sums = load_group(y, gemm_float_at(f, y->t->b, cpu_i64(f->m, (int64_t)j * y->g->lanes)));
+    if (gemm_start_is_packed(y->g)) return sums;
     return LLVMBuildMul(f->b, sums, cpu_splat(f, z, y->g->lanes), "");
 }
 

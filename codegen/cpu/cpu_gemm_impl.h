@@ -193,6 +193,9 @@ void gemm_lines_counted(CpuFn *f, const CpuGemm *g, GemmTile *t, LLVMValueRef m)
 bool gemm_bytes_fit(CpuGemm *g);
 /* Whether the rows found in place are; finds k_run and depth. */
 bool gemm_bytes_rows(CpuGemm *g);
+/* Whether row 0 of a packed panel of bytes is what every row starts with, not the sums of columns.
+ */
+bool gemm_start_is_packed(const CpuGemm *g);
 Status gemm_pack_bytes(CpuGemm *g, Diag *d) MUST_USE;
 void gemm_emit_bytes(CpuFn *f, const CpuGemm *g, const GemmTile *t, LLVMValueRef *acc);
 /* n bytes, `step` apart, as the low ones of an i32. */
