@@ -35,6 +35,78 @@ static const Sx *rounded_quotient(SxTable *t, const Sx *sum)
     return sx_add(t, sx_rint(t, q), sum->arg[1]);
 }
 
+/* Levels: cast(rint(x) + d) to 8 or 16 bits, where NaN becomes the least. Then rint(x) is to be
+ * within [low, high] for the cast to saturate nothing. */
+typedef struct Level {
+    const Sx *x;
+    double low, high, d;
+} Level;
+
+static bool is_held(SxTable *t, const Sx *e)
+{
+    return e->op == SX_SELECT && e->arg[2]->op == SX_CONST &&
+           e->arg[0] == sx_lt(t, e->arg[2], e->arg[1]);
+}
+
+static bool level_of(SxTable *t, DType to, const Sx *sum, Level *l)
+{
+    int bits = dtype_bits(to);
+    double most = ldexp(1, dtype_is_signed(to) ? bits - 1 : bits) - 1;
+
+    if (!dtype_is_int(to) || (bits != 8 && bits != 16)) return false;
+    if (sum->op != SX_ADD || sum->dtype != DT_F32 || sum->arg[0]->op != SX_RINT) return false;
+    if (!sx_is_const(sum->arg[1], &l->d) || l->d != floor(l->d)) return false;
+    l->x = sum->arg[0]->arg[0];
+    l->low = (dtype_is_signed(to) ? -most - 1 : 0) - l->d;
+    l->high = most - l->d;
+    if (l->low > 0 || l->high < 0) return false;
+    return !dtype_is_signed(to) || is_held(t, l->x);
+}
+
+/* NaN becomes low. */
+static const Sx *kept_within(SxTable *t, const Sx *x, double low, double high)
+{
+    const Sx *l = sx_const(t, DT_F32, low), *h = sx_const(t, DT_F32, high);
+
+    x = sx_select(t, sx_lt(t, l, x), x, l);
+    return sx_select(t, sx_lt(t, x, h), x, h);
+}
+
+/* The quotient of rounded_quotient where x is known to give a level, when it is kept to what gives
+ * the least and the most: no infinities then, and nothing that the cast saturates. Rounded bounds
+ * are as good, for what they give is far nearer to those levels than to others. */
+static const Sx *level_quotient(SxTable *t, DType to, const Sx *sum)
+{
+    const Sx *q, *x, *y, *r;
+    Level l;
+    double c;
+
+    if (!level_of(t, to, sum, &l)) return NULL;
+    q = is_held(t, l.x) ? l.x->arg[1] : l.x;
+    if (q->op != SX_SELECT || q->arg[1]->op != SX_FMA || q->arg[2]->op != SX_MUL) return NULL;
+    r = q->arg[1]->arg[0];
+    y = q->arg[1]->arg[1];
+    if (r->op != SX_FMA || q->arg[2] != q->arg[1]->arg[2]) return NULL;
+    x = r->arg[2];
+    if (q->arg[2] != sx_mul(t, x, y) || !sx_is_const(r->arg[1], &c) || c <= 0) return NULL;
+    x = kept_within(t, x, (double)(float)(l.low * c), (double)(float)(l.high * c));
+    q = sx_mul(t, x, y);
+    q = sx_fma(t, sx_fma(t, sx_neg(t, q), r->arg[1], x), y, q);
+    return sx_cast(t, sx_add(t, sx_rint(t, q), sum->arg[1]), to);
+}
+
+/* i32(level) or f32(level), as dequantisation has it, without the small integer between. */
+static const Sx *wide_level(SxTable *t, DType to, const Sx *level)
+{
+    const Sx *whole;
+    Level l;
+
+    if (to != DT_I32 && to != DT_F32) return NULL;
+    if (level->op != SX_CAST || !level_of(t, level->dtype, level->arg[0], &l)) return NULL;
+    whole = sx_cast(t, sx_rint(t, kept_within(t, l.x, l.low, l.high)), DT_I32);
+    return sx_cast(t, sx_add(t, whole, sx_const_int(t, DT_I32, (int64_t)l.d)), to);
+}
+
 static const Sx *expand_node(SxTable *t, const Sx *e, const Sx *const *arg, SxHas has)
 {
     bool changed = false;
@@ -42,6 +114,8 @@ static const Sx *expand_node(SxTable *t, const Sx *e, const Sx *const *arg, SxHa
 
     if (e->op == SX_CAST) {
         plain = sx_cast_plain(t, arg[0], e->dtype, e->index != 0, has.f16);
+        if (!plain && has.fma) plain = level_quotient(t, e->dtype, arg[0]);
+        if (!plain && has.fma) plain = wide_level(t, e->dtype, arg[0]);
         if (plain) return plain;
     }
     if (e->op == SX_SCALE && !has.scale) return sx_scale_f32(t, arg[0], arg[1]);

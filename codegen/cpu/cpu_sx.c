@@ -369,6 +369,27 @@ static bool is_held_above(const Sx *e)
            e->arg[0]->arg[0] == e->arg[2] && e->arg[0]->arg[1] == e->arg[1];
 }
 
+/* Bounds that sx_expand has given a float on its way to a level: select(low < x, x, low), that
+ * below high, and the quotient of such a one by a constant. */
+static bool is_bounded(const Sx *e, double *low, double *high)
+{
+    const Sx *below = e->op == SX_SELECT ? e->arg[1] : NULL;
+    double c;
+
+    if (below)
+        return e->arg[0]->op == SX_LT && e->arg[0]->arg[0] == below &&
+               e->arg[0]->arg[1] == e->arg[2] && sx_is_const(e->arg[2], high) &&
+               is_held_above(below) && sx_is_const(below->arg[2], low);
+    if (e->op != SX_FMA || e->arg[0]->op != SX_FMA || e->arg[2]->op != SX_MUL) return false;
+    if (e->arg[2]->arg[0] != e->arg[0]->arg[2] || e->arg[2]->arg[1] != e->arg[1]) return false;
+    if (!sx_is_const(e->arg[0]->arg[1], &c) || c <= 0) return false;
+    if (e->arg[2]->arg[0]->op != SX_SELECT || !is_bounded(e->arg[2]->arg[0], low, high))
+        return false;
+    *low /= c;
+    *high /= c;
+    return true;
+}
+
 /* rint(a) + d, d whole, to an integer of 8 or 16 bits, as quantisation has it: the sum is one of
  * integers, which are as good as floats where nothing saturates. NULL: not of this form. `sum` is
  * the value of e's argument. */
@@ -382,7 +403,7 @@ static LLVMValueRef rounded_to_narrow(CpuFn *f, const Sx *e, LLVMValueRef sum)
     int64_t most = (INT64_C(1) << (is_signed ? bits - 1 : bits)) - 1,
             least = is_signed ? -most - 1 : 0;
     LLVMValueRef a, v, high;
-    double d;
+    double d, low, top;
 
     if (add->op != SX_ADD || add->arg[0]->op != SX_RINT || add->dtype != DT_F32) return NULL;
     if ((lanes != 4 && lanes != 8 && lanes != 16) || 4 * lanes > f->m->isa->vector_bytes)
@@ -394,6 +415,12 @@ static LLVMValueRef rounded_to_narrow(CpuFn *f, const Sx *e, LLVMValueRef sum)
     a = LLVMGetOperand(sum, 0);
     if (!LLVMIsACallInst(a)) return NULL;
     a = LLVMGetOperand(a, 0);
+    if (is_bounded(add->arg[0]->arg[0], &low, &top) && rint(low) + d >= (double)least &&
+        rint(top) + d <= (double)most) {
+        v = round_to_i32(f, a, lanes);
+        if (d != 0) v = LLVMBuildAdd(f->b, v, same(f, v, DT_I32, (uint64_t)(int64_t)d), "");
+        return LLVMBuildTrunc(f->b, v, shaped(v, cpu_type(f->m, e->dtype)), "");
+    }
     high = same_double(f, a, DT_F32, FAR);
     v = select_of(f, LLVMBuildFCmp(f->b, LLVMRealOLT, high, a, ""), high, a);
     if (d < 0) { /* else the least i32 stays far below */
@@ -408,6 +435,22 @@ static LLVMValueRef rounded_to_narrow(CpuFn *f, const Sx *e, LLVMValueRef sum)
     v = cpu_call2(f, "llvm.smax", v, same(f, v, DT_I32, (uint64_t)least));
     v = cpu_call2(f, is_signed ? "llvm.smin" : "llvm.umin", v, same(f, v, DT_I32, (uint64_t)most));
     return LLVMBuildTrunc(f->b, v, shaped(v, cpu_type(f->m, e->dtype)), "");
+}
+
+/* i32(rint(a)) of what fits. `whole` is the value of e's argument; NULL: not of this form. */
+static LLVMValueRef rounded_to_i32(CpuFn *f, const Sx *e, LLVMValueRef whole)
+{
+    LLVMTypeRef t = LLVMTypeOf(whole);
+    bool vector = LLVMGetTypeKind(t) == LLVMVectorTypeKind;
+    int lanes = vector ? (int)LLVMGetVectorSize(t) : 1;
+    double low, high;
+
+    if (e->arg[0]->op != SX_RINT || e->arg[0]->dtype != DT_F32 || !LLVMIsACallInst(whole))
+        return NULL;
+    if ((lanes != 4 && lanes != 8 && lanes != 16) || 4 * lanes > f->m->isa->vector_bytes)
+        return NULL;
+    if (!is_bounded(e->arg[0]->arg[0], &low, &high) || low < -0x1p30 || high > 0x1p30) return NULL;
+    return round_to_i32(f, LLVMGetOperand(whole, 0), lanes);
 }
 
 /* Whether e clamps a float that was made a narrow integer; below first. */
@@ -547,7 +590,9 @@ static LLVMValueRef cast(CpuFn *f, const Sx *e, LLVMValueRef a)
         return dtype_is_signed(from) && from != DT_BOOL ? LLVMBuildSIToFP(f->b, a, t, "")
                                                         : LLVMBuildUIToFP(f->b, a, t, "");
     if (is_real(from) && dtype_is_int(to)) {
-        LLVMValueRef r = dtype_bits(to) <= 16 ? rounded_to_narrow(f, e, a) : NULL;
+        LLVMValueRef r = dtype_bits(to) <= 16 ? rounded_to_narrow(f, e, a)
+                         : to == DT_I32       ? rounded_to_i32(f, e, a)
+                                              : NULL;
         if (r) return r;
         return dtype_bits(to) <= 16 ? real_to_narrow(f, from, to, a) : real_to_int(f, from, to, a);
     }

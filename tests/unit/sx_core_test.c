@@ -193,6 +193,43 @@ static void test_rounded_quotient(bool held)
         }
 }
 
+/* Levels, and what dequantisation makes of them, are the same where sx_expand keeps what they come
+ * from within bounds: around the least and the most, near the middle between two, and at the edges.
+ */
+static void test_levels(DType to)
+{
+    static const double by[] = {1, 0.1, 0.054155324, 1.9999998807907104, 0x1.fffffep-60, 0x1.8p59};
+    static const float edge[] = {0.0f, -0.0f, INFINITY, -INFINITY, NAN, 0x1p-140f, 0x1.fffffep127f};
+    const Sx *i = sx_index(&t, 0), *x = sx_load(&t, DT_F32, 0, 1, &i, NULL);
+    double half = ldexp(1, dtype_bits(to) - 1), middle = dtype_is_signed(to) ? 0 : half;
+
+    for (size_t k = 0; k < sizeof by / sizeof *by; k++)
+        for (int z = -1; z < 2; z++) {
+            double d = middle + z * (half - 1);
+            const Sx *sum = rounded_quotient(x, by[k], (int)d, dtype_is_signed(to));
+            const Sx *level = sx_cast(&t, sum, to), *wide = sx_cast(&t, level, DT_I32);
+            const Sx *back = sx_cast(&t, sx_sub(&t, wide, ci(DT_I32, (int64_t)d)), DT_F32);
+            const Sx *both[] = {level, back};
+            for (int b = 0; b < 2; b++) {
+                const Sx *without = sx_expand(&t, both[b], (SxHas){.fma = true});
+                uint64_t bits = 0;
+                SxEnv env = {.index = (int64_t[]){0}, .load = load_bits, .context = &bits};
+                CHECK((without == both[b]) == (by[k] == 1 && b == 0));
+                for (int v = -3000; v < 3000 + 7; v++) {
+                    double at = v < -1500 ? middle - half - d : v < 1500 ? 0 : middle + half - d;
+                    float near = (float)((floor(at) + v % 500 / 3 + 0.5) * (double)(float)by[k]);
+                    uint32_t u;
+                    near = v >= 3000 ? edge[v - 3000]
+                           : v % 3   ? nextafterf(near, (float)(v % 3) * INFINITY)
+                                     : near;
+                    memcpy(&u, &near, sizeof u);
+                    bits = u;
+                    CHECK_EQ(sx_eval(&t, without, &env), sx_eval(&t, both[b], &env));
+                }
+            }
+        }
+}
+
 /* SCALE is one thing whether folded or written out. */
 static void test_scale(void)
 {
@@ -394,6 +431,10 @@ int main(void)
     test_scale();
     test_rounded_quotient(false);
     test_rounded_quotient(true);
+    test_levels(DT_U8);
+    test_levels(DT_I8);
+    test_levels(DT_U16);
+    test_levels(DT_I16);
     test_linear();
     test_range();
     test_deep();
