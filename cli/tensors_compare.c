@@ -22,7 +22,7 @@ Status comparison_read(const char *folder, Arena *arena, Comparison *out, Diag *
     FileBytes bytes;
     int n = 0;
 
-    *out = (Comparison){.rtol = 1e-3, .atol = 1e-7};
+    *out = (Comparison){.rtol = 1e-3, .atol = 1e-7, .rtol_bf16 = 0x1p-6};
     if (!path_exists(path)) return OK;
     TRY(file_read(path, &bytes, d));
     text = arena_strndup(arena, (const char *)bytes.data, bytes.size < 4096 ? bytes.size : 4096);
@@ -30,6 +30,7 @@ Status comparison_read(const char *folder, Arena *arena, Comparison *out, Diag *
     for (char *w = strtok_r(text, " \t\r\n", &save); w && n < 16;
          w = strtok_r(NULL, " \t\r\n", &save))
         words[n++] = w;
+    out->rtol_bf16 = 0;
     if (number_after(words, n, "cosine", &out->similarity)) {
         out->cosine = true;
         return OK;
@@ -93,6 +94,11 @@ typedef struct Difference {
     double largest; /* of floats */
 } Difference;
 
+static double rtol_of(const Comparison *c, DType t)
+{
+    return t == DT_BF16 && c->rtol_bf16 > c->rtol ? c->rtol_bf16 : c->rtol;
+}
+
 static const char *difference_text(const Pair *p, const Comparison *c, const Difference *f)
 {
     int64_t i = f->first / p->parts;
@@ -106,7 +112,8 @@ static const char *difference_text(const Pair *p, const Comparison *c, const Dif
            index_text(p->arena, p->want, i), got, want);
     text_f(&t, " (%lld of %lld differ", (long long)f->count, (long long)p->count);
     if (dtype_is_float(p->dtype)) text_f(&t, ", by up to %.3g", f->largest);
-    if (!c->bits && dtype_is_float(p->dtype)) text_f(&t, "; rtol %g atol %g", c->rtol, c->atol);
+    if (!c->bits && dtype_is_float(p->dtype))
+        text_f(&t, "; rtol %g atol %g", rtol_of(c, p->dtype), c->atol);
     text_char(&t, ')');
     return t.s;
 }
@@ -116,11 +123,11 @@ static void note(Difference *f, int64_t i)
     if (!f->count++) f->first = i;
 }
 
-static bool close_enough(double got, double want, const Comparison *c)
+static bool close_enough(double got, double want, double rtol, double atol)
 {
     if (isnan(want) || isnan(got)) return isnan(want) && isnan(got);
     if (isinf(want) || isinf(got)) return want == got;
-    return fabs(got - want) <= c->atol + c->rtol * fabs(want);
+    return fabs(got - want) <= atol + rtol * fabs(want);
 }
 
 static Difference floats(const Pair *p, const Comparison *c)
@@ -129,7 +136,7 @@ static Difference floats(const Pair *p, const Comparison *c)
 
     for (int64_t i = 0; i < p->count; i++) {
         double got = part_at(p, p->got, i), want = part_at(p, p->want, i);
-        if (close_enough(got, want, c)) continue;
+        if (close_enough(got, want, rtol_of(c, p->dtype), c->atol)) continue;
         note(&f, i);
         if (fabs(got - want) > f.largest) f.largest = fabs(got - want);
     }

@@ -178,6 +178,38 @@ static bool *wanted_outputs(Importer *im, const Onnx__NodeProto *p, int *n_out)
     return wanted;
 }
 
+static bool has_attr(const OpDef *op, const char *name)
+{
+    for (const AttrDef *a = op->attr; a && a->name; a++)
+        if (strcmp(a->name, name) == 0) return true;
+    return false;
+}
+
+/* Of older forms, and without a meaning in the newest one. */
+static bool says_nothing(const OpDef *op, const Draft *x, const char *name)
+{
+    static const char *const names[] = {
+        "consumed_inputs", "is_test",         "spatial",   "broadcast", "axis", "axes",
+        "ratio",           "output_sequence", "directions"};
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(names[i], name) == 0) return x->version < op->since;
+    return false;
+}
+
+/* An attribute that nobody looks at would be computed without, silently. */
+static Status check_attr_names(Importer *im, const OpDef *op, const Draft *x)
+{
+    for (int i = 0; i < x->n_attr; i++) {
+        Where where = origin_where(x->origin);
+        const char *name = x->attr[i].name;
+        if (has_attr(op, name) || says_nothing(op, x, name)) continue;
+        where.attr = name;
+        return diag(im->diag, ERR_UNSUPPORTED, where, "%s has no attribute of this name", op->name);
+    }
+    return OK;
+}
+
 Status import_draft(Importer *im, Region *r, Draft *x, Value **out)
 {
     const OpDef *row = op_find(x->domain, x->op);
@@ -185,6 +217,7 @@ Status import_draft(Importer *im, Region *r, Draft *x, Value **out)
 
     if (!row)
         return diag(im->diag, ERR_UNSUPPORTED, where, "the operator %s is not supported", x->op);
+    TRY(check_attr_names(im, row, x));
     Node *n = node_new(r, NULL, NODE_OP, x->n_in, x->in, x->n_out, x->origin);
     n->op = row;
     n->attr = x->attr;

@@ -7,7 +7,7 @@
  * several nodes are in onnx_legacy.c.
  *
  * An attribute that the newest form no longer has, and that says nothing there (consumed_inputs,
- * is_test), needs no row: the op table does not look at it. */
+ * is_test), needs no row: see says_nothing in onnx_node.c. */
 #include <string.h>
 
 #include "frontend/onnx/onnx_import.h"

@@ -61,11 +61,22 @@ static Status heads_read(const Node *n, Diag *d, DimTable *t, Heads *h)
     return OK;
 }
 
+static Status check_window(const Node *n, Diag *d, const char *attr)
+{
+    int64_t v = attr_int(n, attr, -1);
+
+    if (v >= -1) return OK;
+    return op_error(n, d, attr, "%s: found %lld, expected -1 (no bound) or more", n->op->name,
+                    (long long)v);
+}
+
 static Status infer_attention(Infer *cx, Node *n)
 {
     DimTable *t = &cx->module->dims;
     Heads h;
 
+    TRY(check_window(n, cx->diag, "left_window_size"));
+    TRY(check_window(n, cx->diag, "right_window_size"));
     for (int k = 0; k < n->n_in; k++)
         if (has_in(n, k)) TRY(infer_ranked(cx, n, k));
     TRY(heads_read(n, cx->diag, t, &h));
@@ -141,15 +152,39 @@ static Value *mask_bias(Build *b, const Node *n, const Heads *h, DType type)
     return build_map(b, "mask", 1, &m, type, rank, dims, e);
 }
 
-/* 0 or -infinity: causal, and keys behind the padding. [batch or 1, 1, q_len, total]. With padding
- * the last query stands at the last key that is none, else the first one right behind the past. */
-static Value *place_bias(Build *b, const Node *n, const Heads *h, DType type, bool causal)
+/* Which keys a query may see by their places: no later ones, and no more than so many before and
+ * after its own, -1: all. */
+typedef struct Sight {
+    bool causal;
+    int64_t left, right;
+} Sight;
+
+static Sight sight_of(const Node *n)
+{
+    const int64_t far = (int64_t)1 << 40; /* beyond all keys; sums do not wrap */
+    Sight s = {attr_int(n, "is_causal", 0) != 0, attr_int(n, "left_window_size", -1),
+               attr_int(n, "right_window_size", -1)};
+
+    if (s.left > far) s.left = far;
+    if (s.right > far) s.right = far;
+    return s;
+}
+
+static bool is_window(const Sight *s)
+{
+    return s->left >= 0 || s->right >= 0;
+}
+
+/* 0 or -infinity: what is in sight, and keys behind the padding. [batch or 1, 1, q_len or 1,
+ * total]. With padding the last query stands at the last key that is none, else the first one right
+ * behind the past. */
+static Value *place_bias(Build *b, const Node *n, const Heads *h, DType type, const Sight *sight)
 {
     SxTable *t = b->sx;
-    bool padded = has_in(n, 6);
+    bool padded = has_in(n, 6), by_query = sight->causal || is_window(sight);
     Dim one = dim_const(b->dims, 1);
-    Dim dims[4] = {padded ? h->batch : one, one, causal ? h->q_len : one, h->total};
-    const Sx *key = sx_index(t, 3), *shown = NULL, *offset = sx_dim(t, h->past);
+    Dim dims[4] = {padded ? h->batch : one, one, by_query ? h->q_len : one, h->total};
+    const Sx *key = sx_index(t, 3), *shown = NULL, *offset = sx_dim(t, h->past), *own;
 
     if (padded) {
         const Sx *at = sx_index(t, 0);
@@ -157,7 +192,12 @@ static Value *place_bias(Build *b, const Node *n, const Heads *h, DType type, bo
         shown = sx_lt(t, key, count);
         offset = sx_sub(t, count, sx_dim(t, h->q_len));
     }
-    if (causal) shown = sx_both(b, shown, sx_le(t, key, sx_add(t, sx_index(t, 2), offset)));
+    own = sx_add(t, sx_index(t, 2), offset);
+    if (sight->causal) shown = sx_both(b, shown, sx_le(t, key, own));
+    if (sight->left >= 0)
+        shown = sx_both(b, shown, sx_le(t, sx_sub(t, own, sx_i64(b, sight->left)), key));
+    if (sight->right >= 0)
+        shown = sx_both(b, shown, sx_le(t, key, sx_add(t, own, sx_i64(b, sight->right))));
     return build_map(b, "mask", padded, padded ? &n->in[6] : NULL, type, 4, dims,
                      sx_select(t, shown, sx_const(t, type, 0), sx_const(t, type, -INFINITY)));
 }
@@ -200,7 +240,7 @@ static Status lower_attention(Build *b, const Node *n, Value **out)
     int64_t mode = attr_int(n, "qk_matmul_output_mode", 0);
     int64_t precision = attr_int(n, "softmax_precision", 0);
     double cap = attr_float(n, "softcap", 0);
-    bool causal = attr_int(n, "is_causal", 0) != 0;
+    Sight sight = sight_of(n);
     Value *q, *k, *v, *s, *y, *bias = NULL, *place = NULL;
 
     TRY(heads_read(n, b->diag, b->dims, &h));
@@ -219,13 +259,15 @@ static Status lower_attention(Build *b, const Node *n, Value **out)
     if (cap > 0 && s) s = scaled(b, make_unary(b, "Tanh", scaled(b, s, 1 / cap)), cap);
     if (has_out(n, 3) && mode == 1) out[3] = s;
     if (has_in(n, 3)) bias = mask_bias(b, n, &h, type);
-    if (causal || has_in(n, 6)) place = place_bias(b, n, &h, type, causal);
+    if (sight.causal || is_window(&sight) || has_in(n, 6))
+        place = place_bias(b, n, &h, type, &sight);
     if (bias && place) bias = make_add(b, bias, place);
     if (bias || place) s = make_add(b, s, bias ? bias : place);
     if (has_out(n, 3) && mode == 2) out[3] = s;
     if (precision > 0 && dtype_from_onnx((int)precision) != DT_NONE)
         s = make_cast(b, s, dtype_from_onnx((int)precision));
-    if (!bias && has_in(n, 6)) bias = place; /* causal alone shows each query a key */
+    /* causal alone shows each query a key */
+    if (!bias && (has_in(n, 6) || is_window(&sight))) bias = place;
     s = weights(b, s, bias, type);
     if (has_out(n, 3) && mode == 3) out[3] = s;
     y = build_op2(b, "MatMul", fold_groups(b, &h, s, false), make_cast(b, v, type));
@@ -408,7 +450,7 @@ static Status eval_rotary(Eval *cx, const Node *n, const Tensor *const *in, Tens
 
 const OpDef attention_ops[] = {
     {.name = "Attention",
-     .since = 24,
+     .since = 25,
      .about = "scaled dot product attention",
      ROW_IN({"Q", T_FLOAT, "T1", .ranks = RANK(3) | RANK(4)},
             {"K", T_FLOAT, "T1", .ranks = RANK(3) | RANK(4)},
@@ -420,7 +462,8 @@ const OpDef attention_ops[] = {
      ROW_OUT({"Y", T_FLOAT, "T1"}, {"present_key", T_FLOAT, "T1", true},
              {"present_value", T_FLOAT, "T2", true}, {"qk_matmul_output", T_FLOAT, "T1", true}),
      ROW_ATTRS(ATTR_I("is_causal", 0), ATTR_OPT("kv_num_heads", ATTR_INT),
-               ATTR_OPT("q_num_heads", ATTR_INT), ATTR_I("qk_matmul_output_mode", 0),
+               ATTR_I("left_window_size", -1), ATTR_OPT("q_num_heads", ATTR_INT),
+               ATTR_I("qk_matmul_output_mode", 0), ATTR_I("right_window_size", -1),
                ATTR_OPT("scale", ATTR_FLOAT), ATTR_F("softcap", 0),
                ATTR_OPT("softmax_precision", ATTR_INT)),
      .traits = OP_PURE,

@@ -15,8 +15,19 @@ static Status block_size(const Node *n, Diag *d, int64_t *size)
     return OK;
 }
 
+/* Channels count blocks first (depth, column, row), or are counted first. */
+static bool depth_first(const Node *n)
+{
+    return attr_string(n, "mode", "DCR")[0] == 'D';
+}
+
 static Status block_input(Infer *cx, Node *n, int64_t *size)
 {
+    const char *mode = attr_string(n, "mode", "DCR");
+
+    if (strcmp(mode, "DCR") != 0 && strcmp(mode, "CRD") != 0)
+        return op_error(n, cx->diag, "mode", "%s: found \"%s\", expected DCR or CRD", n->op->name,
+                        mode);
     TRY(infer_ranked(cx, n, 0));
     if (in_type(n, 0)->rank != 4)
         return op_error(n, cx->diag, NULL, "%s: rank %d, expected 4", n->op->name,
@@ -27,15 +38,11 @@ static Status block_input(Infer *cx, Node *n, int64_t *size)
 static Status infer_depth_to_space(Infer *cx, Node *n)
 {
     DimTable *t = &cx->module->dims;
-    const char *mode = attr_string(n, "mode", "DCR");
     const Dim *x;
     int64_t s;
 
     TRY(block_input(cx, n, &s));
     x = in_type(n, 0)->dim;
-    if (strcmp(mode, "DCR") != 0 && strcmp(mode, "CRD") != 0)
-        return op_error(n, cx->diag, "mode", "DepthToSpace: found \"%s\", expected DCR or CRD",
-                        mode);
     if (dim_is_const(x[1]) && x[1]->value % (s * s) != 0)
         return op_error(n, cx->diag, "blocksize",
                         "DepthToSpace: %lld channels are no multiple of "
@@ -70,7 +77,7 @@ static Status eval_depth_to_space(Eval *cx, const Node *n, const Tensor *const *
     const Tensor *x = in[0];
     const int64_t *d = x->dim;
     int64_t s, index[4] = {0}, dims[4], depth;
-    bool dcr = attr_string(n, "mode", "DCR")[0] == 'D';
+    bool dcr = depth_first(n);
 
     TRY(block_size(n, cx->diag, &s));
     depth = d[1] / (s * s);
@@ -90,12 +97,14 @@ static Status eval_space_to_depth(Eval *cx, const Node *n, const Tensor *const *
     const Tensor *x = in[0];
     const int64_t *d = x->dim;
     int64_t s, index[4] = {0}, dims[4];
+    bool dcr = depth_first(n);
 
     TRY(block_size(n, cx->diag, &s));
     memcpy(dims, (int64_t[]){d[0], d[1] * s * s, d[2] / s, d[3] / s}, sizeof dims);
     TRY(eval_out(cx, n, &out[0], x->dtype, 4, dims));
     for (int64_t o = 0; o < out[0]->count; o++, eval_next(4, dims, index)) {
-        int64_t c = index[1] % d[1], block = index[1] / d[1];
+        int64_t c = dcr ? index[1] % d[1] : index[1] / (s * s);
+        int64_t block = dcr ? index[1] / d[1] : index[1] % (s * s);
         int64_t h = index[2] * s + block / s, w = index[3] * s + block % s;
         eval_copy_element(out[0], o, x, ((index[0] * d[1] + c) * d[2] + h) * d[3] + w);
     }
@@ -121,7 +130,7 @@ static Status lower_depth_to_space(Build *b, const Node *n, Value **out)
     const Dim *x = in_type(n, 0)->dim, depth = n->out[0]->type.dim[1];
     Dim s = dim_const(b->dims, attr_int(n, "blocksize", 1));
 
-    if (attr_string(n, "mode", "DCR")[0] == 'D')
+    if (depth_first(n))
         return lower_blocks(b, n, (const Dim[]){x[0], s, s, depth, x[2], x[3]},
                             (const int[]){0, 3, 4, 1, 5, 2}, out);
     return lower_blocks(b, n, (const Dim[]){x[0], depth, s, s, x[2], x[3]},
@@ -133,8 +142,9 @@ static Status lower_space_to_depth(Build *b, const Node *n, Value **out)
     const Dim *x = in_type(n, 0)->dim, *y = n->out[0]->type.dim;
     Dim s = dim_const(b->dims, attr_int(n, "blocksize", 1));
 
-    return lower_blocks(b, n, (const Dim[]){x[0], x[1], y[2], s, y[3], s},
-                        (const int[]){0, 3, 5, 1, 2, 4}, out);
+    return lower_blocks(
+        b, n, (const Dim[]){x[0], x[1], y[2], s, y[3], s},
+        depth_first(n) ? (const int[]){0, 3, 5, 1, 2, 4} : (const int[]){0, 1, 3, 5, 2, 4}, out);
 }
 
 /* ---- the table ---- */
@@ -169,7 +179,7 @@ static Status lower_space_to_depth(Build *b, const Node *n, Value **out)
 
 const OpDef blocks_ops[] = {
     {.name = "DepthToSpace",
-     .since = 13,
+     .since = 28,
      .about = "channels into blocks of pixels",
      IN(PORT("input")),
      .out = OUT_T("output"),
@@ -177,11 +187,11 @@ const OpDef blocks_ops[] = {
      ROW(depth_to_space),
      .traits = VIEW},
     {.name = "SpaceToDepth",
-     .since = 13,
+     .since = 28,
      .about = "blocks of pixels into channels",
      IN(PORT("input")),
      .out = OUT_T("output"),
-     ATTRS(ATTR_REQ("blocksize", ATTR_INT)),
+     ATTRS(ATTR_REQ("blocksize", ATTR_INT), ATTR_S("mode", "DCR")),
      ROW(space_to_depth),
      .traits = VIEW},
     {0},

@@ -242,7 +242,7 @@ static Status lower_bitcast(Build *b, const Node *n, Value **out)
 
 const OpDef cast_ops[] = {
     {.name = "Cast",
-     .since = 25,
+     .since = 28,
      .calls = CALL_BIT(string_of_number) | CALL_BIT(number_of_string),
      .about = "to another dtype",
      .in = (const PortDef[]){{.name = "input", .types = T_CAST}, {0}},

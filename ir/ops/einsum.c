@@ -365,7 +365,7 @@ static Status lower_einsum(Build *b, const Node *n, Value **out)
 
 const OpDef einsum_ops[] = {
     {.name = "Einsum",
-     .since = 12,
+     .since = 28,
      .about = "sums of products over named axes",
      .in = (const PortDef[]){{"Inputs", T_NUMBER, "T", .variadic = true}, {0}},
      ROW_OUT({"Output", T_NUMBER, "T"}),

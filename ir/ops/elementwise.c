@@ -241,10 +241,15 @@ static const Sx *m_sum(Build *b, const Node *n, const Sx *const *x){
 {
     return attr_string(n, "direction", "")[0] == 'L';
 }
+/* Arithmetic where t is signed; by as many bits as there are, or more, or a negative number: what
+ * comes in from outside is all that is left. */
 static int64_t int_shift(const Node *n, int64_t a, int64_t by, DType t)
 {
-    if ((uint64_t)by >= (uint64_t)dtype_bits(t)) return 0;
-    return shifts_left(n) ? (int64_t)((uint64_t)a << by) : (int64_t)((uint64_t)a >> by);
+    bool far = (uint64_t)by >= (uint64_t)dtype_bits(t);
+
+    if (shifts_left(n)) return far ? 0 : (int64_t)((uint64_t)a << by);
+    if (!dtype_is_signed(t)) return far ? 0 : (int64_t)((uint64_t)a >> by);
+    return a >> (far ? 63 : by);
 }
 I(shift, int_shift(n, x[0], x[1], t))
 M(shift, shifts_left(n) ? sx_shl(t, x[0], x[1]) : sx_shr(t, x[0], x[1]))
@@ -346,7 +351,7 @@ const OpDef elementwise_ops[] = {
      .infer = infer_div,
      .traits = UNARY},
     {.name = "Mod",
-     .since = 13,
+     .since = 28,
      .about = "remainder, with the sign of y, or of x (fmod)",
      IN2("A", "B", T_NUMBER),
      OUT("C"),
@@ -447,9 +452,9 @@ const OpDef elementwise_ops[] = {
      INT(bit_not),
      .traits = UNARY},
     {.name = "BitShift",
-     .since = 11,
+     .since = 28,
      .about = "x << y or x >> y",
-     IN2("X", "Y", T_UINT),
+     IN2("X", "Y", T_INT),
      OUT("Z"),
      INT(shift),
      .infer = infer_shift,

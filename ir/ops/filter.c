@@ -275,7 +275,7 @@ const OpDef filter_ops[] = {
      OUT(PORT("Y", DT_BIT(DT_I64))),
      ROW(non_zero)},
     {.name = "Compress",
-     .since = 11,
+     .since = 28,
      .about = "slices where a condition holds",
      IN(PORT_T("input", T_ANY), PORT("condition", T_BOOL)),
      .out = OUT_T("output"),

@@ -561,7 +561,7 @@ const OpDef index_ops[] = {
      .quant = QUANT_MOVE,
      ROW(gather_nd)},
     {.name = "OneHot",
-     .since = 11,
+     .since = 28,
      .about = "one value at an index, another elsewhere",
      IN(PORT("indices", T_NUMBER), PORT("depth", T_NUMBER), PORT_T("values", T_ANY)),
      .out = OUT_T("output"),

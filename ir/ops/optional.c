@@ -133,7 +133,7 @@ static Status lower_has(Build *b, const Node *n, Value **out)
 
 const OpDef optional_ops[] = {
     {.name = "Optional",
-     .since = 15,
+     .since = 28,
      .calls = CALL_BIT(list),
      .about = "a value that may be absent",
      ROW_IN({"input", 0, NULL, true}),
@@ -144,7 +144,7 @@ const OpDef optional_ops[] = {
      .eval = eval_optional,
      .lower = lower_optional},
     {.name = "OptionalGetElement",
-     .since = 18,
+     .since = 28,
      .calls = CALL_BIT(list_element),
      .about = "the element of an optional",
      ROW_IN({"input", 0}),
@@ -154,7 +154,7 @@ const OpDef optional_ops[] = {
      .eval = eval_get,
      .lower = lower_get},
     {.name = "OptionalHasElement",
-     .since = 18,
+     .since = 28,
      .calls = CALL_BIT(list_length),
      .about = "whether an optional has an element",
      ROW_IN({"input", 0, NULL, true}),

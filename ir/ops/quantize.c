@@ -480,7 +480,7 @@ static Status lower_dynamic(Build *b, const Node *n, Value **out)
 
 const OpDef quantize_ops[] = {
     {.name = "QuantizeLinear",
-     .since = 25,
+     .since = 28,
      .about = "saturate(round(x / scale) + zero point)",
      IN(PORT("x", T_SCALE & ~DT_BIT(DT_F8E8M0)), PORT("y_scale", T_SCALE),
         {.name = "y_zero_point", .types = T_QUANT, .optional = true}),
@@ -490,7 +490,7 @@ const OpDef quantize_ops[] = {
      .role = QUANT_QUANTISE,
      ROW(quantize)},
     {.name = "DequantizeLinear",
-     .since = 25,
+     .since = 28,
      .about = "(x - zero point) * scale",
      IN({.name = "x", .types = T_QUANT | DT_BIT(DT_I32), .var = "T1"},
         PORT("x_scale", T_SCALE & ~DT_BIT(DT_I32)),

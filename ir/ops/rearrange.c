@@ -570,7 +570,7 @@ const OpDef rearrange_ops[] = {
      ROW(trilu),
      .traits = OP_PURE | OP_FILLS},
     {.name = "ReverseSequence",
-     .since = 10,
+     .since = 28,
      .about = "each sequence turned round",
      IN(PORT("input"), PORT_I64("sequence_lens")),
      .out = OUT_T("Y"),

@@ -142,16 +142,16 @@ static Status lower_scan(Build *b, const Node *n, Value **out)
     return b->status;
 }
 
-#define SCAN_ROW(NAME, ABOUT)                                                                      \
+#define SCAN_ROW(NAME, SINCE, ABOUT)                                                               \
     {                                                                                              \
-        .name = NAME, .since = 14, .about = ABOUT,                                                 \
+        .name = NAME, .since = SINCE, .about = ABOUT,                                              \
         ROW_IN({"x", T_NUMBER, "T"}, {"axis", DT_BIT(DT_I32) | DT_BIT(DT_I64), .single = true}),   \
         ROW_OUT({"y", T_NUMBER, "T"}), ROW_ATTRS(ATTR_I("exclusive", 0), ATTR_I("reverse", 0)),    \
         .traits = OP_PURE, .infer = infer_scan, .eval = eval_scan, .lower = lower_scan             \
     }
 
 const OpDef scan_ops[] = {
-    SCAN_ROW("CumSum", "running sum along an axis"),
-    SCAN_ROW("CumProd", "running product along an axis"),
+    SCAN_ROW("CumSum", 14, "running sum along an axis"),
+    SCAN_ROW("CumProd", 26, "running product along an axis"),
     {0},
 };

@@ -444,7 +444,7 @@ const OpDef sequence_ops[] = {
      ROW_OUT({"output_sequence", 0}),
      ROW(infer_erase, eval_erase, lower_maker)},
     {.name = "SplitToSequence",
-     .since = 11,
+     .since = 24,
      .calls = CALL_BIT(list) | CALL_BIT(list_split),
      .about = "the parts of a tensor along an axis",
      ROW_IN({"input", T_ANY}, {"split", T_PLACE, NULL, true}),

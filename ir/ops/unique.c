@@ -162,7 +162,7 @@ static Status lower_unique(Build *b, const Node *n, Value **out)
 
 const OpDef unique_ops[] = {
     {.name = "Unique",
-     .since = 11,
+     .since = 28,
      .calls = CALL_BIT(unique),
      .about = "the different elements or slices, and where they are",
      .in = (const PortDef[]){{.name = "X", .types = T_ANY, .var = "T"}, {0}},

@@ -153,6 +153,23 @@ static void test_faults_together(Arena *a)
     check_fails(pb_model(missing, 999), ERR_UNSUPPORTED, "newer than");
 }
 
+/* An attribute that the operator does not have is no attribute to ignore; but older forms have some
+ * that say nothing. */
+static void test_unknown_attribute(Arena *a)
+{
+    static const char *const names[] = {"mode", "consumed_inputs"};
+
+    for (int k = 0; k < 2; k++) {
+        Pb g = graph_xy(a), n = pb_node(a, "Relu", "x -> y");
+        pb_attr_int(&n, names[k], 1);
+        pb_message(&g, 1, n);
+        check_fails(pb_model(g, 20), ERR_UNSUPPORTED, "no attribute of this name");
+        Loading l = load(pb_model(g, 1));
+        CHECK_EQ(l.status, k ? OK : ERR_UNSUPPORTED);
+        unload(&l);
+    }
+}
+
 /* What is known of an operator that is not there is said with its refusal. */
 static void test_known_absent(Arena *a)
 {
@@ -659,6 +676,7 @@ int main(void)
     test_order(a);
     test_long_chain(a);
     test_names(a);
+    test_unknown_attribute(a);
     test_known_absent(a);
     test_faults_together(a);
     test_dims(a);
