@@ -3,8 +3,8 @@
  * Small floats are described by one FloatFormat row each and share one decoder and one encoder,
  * which work on the bits of a double: every value of every format here is exact in double, so
  * loading is exact and storing rounds once. f8e8m0 (an exponent alone, without sign or zero) has
- * its own pair. Where ONNX leaves a case open we give: f4e2m1 of NaN is -0 and it always saturates;
- * f8e8m0 of a negative number is NaN. */
+ * its own pair. Where ONNX leaves a case open we give: f4e2m1, f6e2m3 and f6e3m2 of NaN are -0, and
+ * they always saturate; f8e8m0 of a negative number is NaN. */
 #include "ir/dtype.h"
 
 #include <string.h>
@@ -96,6 +96,8 @@ typedef struct FloatFormat {
 
 static const FloatFormat formats[DT_COUNT] = {
     [DT_F4E2M1] = {.mantissa = 1, .bias = 1, .sign = 3, .max = 0x7, .saturates = true},
+    [DT_F6E2M3] = {.mantissa = 3, .bias = 1, .sign = 5, .max = 0x1f, .saturates = true},
+    [DT_F6E3M2] = {.mantissa = 2, .bias = 3, .sign = 5, .max = 0x1f, .saturates = true},
     [DT_F8E4M3FN] =
         {.mantissa = 3, .bias = 7, .sign = 7, .max = 0x7e, .nan = 0x7f, .saturates = true},
     [DT_F8E4M3FNUZ] = {.mantissa = 3,
@@ -185,7 +187,7 @@ static uint32_t float_encode(const FloatFormat *f, double v, bool saturate)
     uint64_t bits = bits_of(v), magnitude = bits & BITS(63);
     uint32_t sign = (uint32_t)(bits >> 63) << f->sign, code;
     if (magnitude > UINT64_C(0x7ff) << 52) {
-        if (!f->nan) return UINT32_C(1) << f->sign; /* f4e2m1 has no NaN */
+        if (!f->nan) return UINT32_C(1) << f->sign; /* f4, f6 have no NaN */
         return f->uz ? f->nan : sign | f->nan;
     }
     bool infinite = magnitude == UINT64_C(0x7ff) << 52;

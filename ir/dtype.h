@@ -28,8 +28,8 @@ typedef enum DTypeKind {
 /* Sets of dtypes, one bit each: DT_BIT(DT_F32) | DT_BIT(DT_F16). */
 #define DT_BIT(t) (1u << (unsigned)(t))
 #define T_FLOAT_NARROW                                                                             \
-    (DT_BIT(DT_F4E2M1) | DT_BIT(DT_F8E4M3FN) | DT_BIT(DT_F8E4M3FNUZ) | DT_BIT(DT_F8E5M2) |         \
-     DT_BIT(DT_F8E5M2FNUZ) | DT_BIT(DT_F8E8M0))
+    (DT_BIT(DT_F4E2M1) | DT_BIT(DT_F6E2M3) | DT_BIT(DT_F6E3M2) | DT_BIT(DT_F8E4M3FN) |             \
+     DT_BIT(DT_F8E4M3FNUZ) | DT_BIT(DT_F8E5M2) | DT_BIT(DT_F8E5M2FNUZ) | DT_BIT(DT_F8E8M0))
 #define T_FLOAT      (DT_BIT(DT_F16) | DT_BIT(DT_BF16) | DT_BIT(DT_F32) | DT_BIT(DT_F64))
 #define T_F32        DT_BIT(DT_F32)
 #define T_I32        DT_BIT(DT_I32)
@@ -58,8 +58,8 @@ bool dtype_is_signed(DType t);
 
 /* One element. Loading a float gives its exact value; storing rounds to nearest, ties to even.
  * Storing a double into an integer truncates toward zero, saturates out of range, and makes NaN 0.
- * For the f8 and f4 types `saturate` chooses the largest finite value over NaN/infinity when out of
- * range (ONNX Cast). */
+ * For the f8, f6 and f4 types `saturate` chooses the largest finite value over NaN/infinity when
+ * out of range (ONNX Cast). */
 double dtype_load_double(DType t, const void *element);
 void dtype_store_double(DType t, void *element, double v, bool saturate);
 /* Integers and bool: u64 values travel as their bits. Storing keeps the low bits (wraps); bool is v

@@ -18,6 +18,8 @@ typedef struct Format {
 
 static const Format formats[DT_COUNT] = {
     [DT_F4E2M1] = {.mantissa = 1, .bias = 1, .sign = 3, .max = 0x7, .saturates = true},
+    [DT_F6E2M3] = {.mantissa = 3, .bias = 1, .sign = 5, .max = 0x1f, .saturates = true},
+    [DT_F6E3M2] = {.mantissa = 2, .bias = 3, .sign = 5, .max = 0x1f, .saturates = true},
     [DT_F8E4M3FN] =
         {.mantissa = 3, .bias = 7, .sign = 7, .max = 0x7e, .nan = 0x7f, .saturates = true},
     [DT_F8E4M3FNUZ] =

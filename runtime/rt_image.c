@@ -244,6 +244,8 @@ static double convert(const RtReader *r, const RtImage *m, const Layout *l, doub
     case INGOT_F8E5M2FNUZ:
     case INGOT_F8E8M0:
     case INGOT_F4E2M1:
+    case INGOT_F6E2M3:
+    case INGOT_F6E3M2:
         return (v / m->most - mean) * scale;
     case INGOT_U8:
         return v * 255 / m->most;

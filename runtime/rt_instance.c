@@ -77,12 +77,14 @@ static const struct {
     [INGOT_F8E8M0] = {"f8e8m0", 1},
     [INGOT_U2] = {"u2", 1},
     [INGOT_I2] = {"i2", 1},
+    [INGOT_F6E2M3] = {"f6e2m3", 1},
+    [INGOT_F6E3M2] = {"f6e3m2", 1},
 };
 
 int64_t ingot_rt_dtype_size(int32_t dtype)
 {
     if (ingot_rt_is_list(dtype)) return (int64_t)sizeof(ingot_tensor);
-    return dtype >= 0 && dtype <= INGOT_I2 ? dtypes[dtype].size : 0;
+    return dtype >= 0 && dtype <= INGOT_F6E3M2 ? dtypes[dtype].size : 0;
 }
 
 const char *ingot_rt_dtype_name(int32_t dtype)

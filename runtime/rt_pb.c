@@ -144,7 +144,7 @@ static bool scan_field(TensorProto *p, const Field *f)
     case F_DIMS:
         return walk_values(f, put_dim, p) && !p->bad;
     case F_DTYPE:
-        p->dtype = f->value <= INGOT_I2 ? (int32_t)f->value : 0;
+        p->dtype = f->value <= INGOT_F6E3M2 ? (int32_t)f->value : 0;
         return f->wire == VARINT;
     case F_SEGMENT:
         p->segment = true;
@@ -186,7 +186,7 @@ static bool scan(const RtReader *r, TensorProto *p)
 /* The typed field of a dtype, and how many values make an element (complex: 2). */
 static const struct {
     uint8_t field, parts;
-} typed[INGOT_I2 + 1] = {
+} typed[INGOT_F6E3M2 + 1] = {
     [INGOT_F32] = {F_FLOAT, 1},        [INGOT_C64] = {F_FLOAT, 2},
     [INGOT_F64] = {F_DOUBLE, 1},       [INGOT_C128] = {F_DOUBLE, 2},
     [INGOT_I64] = {F_INT64, 1},        [INGOT_U64] = {F_UINT64, 1},
@@ -199,16 +199,24 @@ static const struct {
     [INGOT_F8E5M2FNUZ] = {F_INT32, 1}, [INGOT_F8E8M0] = {F_INT32, 1},
     [INGOT_F4E2M1] = {F_INT32, 1},     [INGOT_U4] = {F_INT32, 1},
     [INGOT_I4] = {F_INT32, 1},         [INGOT_U2] = {F_INT32, 1},
-    [INGOT_I2] = {F_INT32, 1},
+    [INGOT_I2] = {F_INT32, 1},         [INGOT_F6E2M3] = {F_INT32, 1},
+    [INGOT_F6E3M2] = {F_INT32, 1},
 };
 
-/* Element i of packed 4- or 2-bit bytes, first element in the low bits; integers sign-extended over
- * their byte. */
+static int64_t packed_bytes(int64_t n, int32_t bits)
+{
+    return n / 8 * bits + (n % 8 * bits + 7) / 8;
+}
+
+/* Element i of packed ones of 2, 4 or 6 bits, the first in the low bits; integers sign-extended
+ * over their byte. */
 static uint8_t unpack(const uint8_t *packed, int64_t i, int32_t bits, int32_t dtype)
 {
-    int32_t each = 8 / bits;
-    unsigned v = (unsigned)packed[i / each] >> (unsigned)(i % each * bits) & ((1u << bits) - 1);
+    int64_t at = i / 8 * bits + i % 8 * bits / 8;
+    unsigned shift = (unsigned)(i % 8 * bits % 8), v = (unsigned)packed[at] >> shift;
 
+    if (shift + (unsigned)bits > 8) v |= (unsigned)packed[at + 1] << (8 - shift);
+    v &= (1u << bits) - 1;
     if ((dtype == INGOT_I4 || dtype == INGOT_I2) && v >> (bits - 1)) v |= 0xffu << bits;
     return (uint8_t)v;
 }
@@ -216,8 +224,7 @@ static uint8_t unpack(const uint8_t *packed, int64_t i, int32_t bits, int32_t dt
 static int32_t fill_raw(const RtReader *r, const TensorProto *p, int64_t n)
 {
     int32_t bits = ingot_rt_dtype_bits(p->dtype);
-    int64_t need =
-        bits < 8 ? n / (8 / bits) + (n % (8 / bits) != 0) : n * ingot_rt_dtype_size(p->dtype);
+    int64_t need = bits < 8 ? packed_bytes(n, bits) : n * ingot_rt_dtype_size(p->dtype);
     uint8_t *to = r->out->data;
 
     if ((uint64_t)need != p->raw_size) {
@@ -255,6 +262,7 @@ static void put_value(void *context, uint64_t v)
     }
     if (f->at >= f->n) return;
     if (f->dtype == INGOT_BOOL) v = v != 0;
+    if (f->bits == 6) v &= 0x3f;
     memcpy(f->to + (size_t)f->at++ * f->size, &v, f->size);
 }
 
@@ -363,16 +371,20 @@ void ingot_rt_pb_put_bytes(RtSink *s, uint32_t field, const void *data, size_t s
 static void put_packed(RtSink *s, const ingot_tensor *t, int64_t n, int32_t bits)
 {
     const uint8_t *from = t->data;
-    int32_t each = 8 / bits;
+    unsigned waiting = 0;
+    int32_t have = 0;
 
     ingot_rt_pb_put_varint(s, F_RAW << 3 | BYTES);
-    ingot_rt_pb_put_varint(s, (uint64_t)(n / each + (n % each != 0)));
-    for (int64_t i = 0; i < n; i += each) {
-        unsigned byte = 0;
-        for (int32_t k = 0; k < each && i + k < n; k++)
-            byte |= (from[i + k] & ((1u << bits) - 1)) << (k * bits);
-        ingot_rt_sink_le(s, byte, 1);
+    ingot_rt_pb_put_varint(s, (uint64_t)packed_bytes(n, bits));
+    for (int64_t i = 0; i < n; i++) {
+        waiting |= (from[i] & ((1u << bits) - 1)) << have;
+        have += bits;
+        if (have < 8 && i + 1 < n) continue;
+        ingot_rt_sink_le(s, waiting & 0xff, 1);
+        waiting >>= 8;
+        have -= 8;
     }
+    if (have > 0) ingot_rt_sink_le(s, waiting, 1);
 }
 
 bool ingot_rt_write_pb(RtSink *s, const ingot_tensor *t, const char *name, const char **why)

@@ -22,11 +22,12 @@ typedef struct SmallFloat {
     int exponent, mantissa, bias; /* bits, bits, offset */
 } SmallFloat;
 
-static const SmallFloat small_floats[INGOT_I2 + 1] = {
+static const SmallFloat small_floats[INGOT_F6E3M2 + 1] = {
     [INGOT_F16] = {SMALL_IEEE, 5, 10, 15},   [INGOT_BF16] = {SMALL_IEEE, 8, 7, 127},
     [INGOT_F8E4M3FN] = {SMALL_FN, 4, 3, 7},  [INGOT_F8E4M3FNUZ] = {SMALL_FNUZ, 4, 3, 8},
     [INGOT_F8E5M2] = {SMALL_IEEE, 5, 2, 15}, [INGOT_F8E5M2FNUZ] = {SMALL_FNUZ, 5, 2, 16},
-    [INGOT_F4E2M1] = {SMALL_ALL, 2, 1, 1},
+    [INGOT_F4E2M1] = {SMALL_ALL, 2, 1, 1},   [INGOT_F6E2M3] = {SMALL_ALL, 2, 3, 1},
+    [INGOT_F6E3M2] = {SMALL_ALL, 3, 2, 3},
 };
 
 static double decode_small(const SmallFloat *f, unsigned bits)
@@ -159,7 +160,7 @@ static double load_double(int32_t dtype, const void *p)
         break;
     }
     if (load_integer(dtype, p, &v)) return dtype == INGOT_U64 ? (double)(uint64_t)v : (double)v;
-    if (dtype < 0 || dtype > INGOT_I2 || small_floats[dtype].kind == SMALL_NONE) return 0;
+    if (dtype < 0 || dtype > INGOT_F6E3M2 || small_floats[dtype].kind == SMALL_NONE) return 0;
     memcpy(&bits, p, (size_t)ingot_rt_dtype_size(dtype));
     return decode_small(&small_floats[dtype], bits);
 }

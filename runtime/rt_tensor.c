@@ -46,7 +46,7 @@ void ingot_tensor_type_text(int32_t dtype, int32_t rank, const int64_t *dims,
 
 bool ingot_rt_dtype_is_void(int32_t dtype)
 {
-    return dtype == INGOT_BF16 || (dtype >= INGOT_F8E4M3FN && dtype <= INGOT_I2);
+    return dtype == INGOT_BF16 || (dtype >= INGOT_F8E4M3FN && dtype <= INGOT_F6E3M2);
 }
 
 int32_t ingot_rt_dtype_bits(int32_t dtype)
@@ -56,6 +56,9 @@ int32_t ingot_rt_dtype_bits(int32_t dtype)
     case INGOT_I4:
     case INGOT_F4E2M1:
         return 4;
+    case INGOT_F6E2M3:
+    case INGOT_F6E3M2:
+        return 6;
     case INGOT_U2:
     case INGOT_I2:
         return 2;

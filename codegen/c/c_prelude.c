@@ -108,6 +108,8 @@ static const char reals[] =
     "K_STORAGE(f16, uint16_t)\n"
     "K_STORAGE(bf16, uint16_t)\n"
     "K_STORAGE(f4e2m1, uint8_t)\n"
+    "K_STORAGE(f6e2m3, uint8_t)\n"
+    "K_STORAGE(f6e3m2, uint8_t)\n"
     "K_STORAGE(f8e4m3fn, uint8_t)\n"
     "K_STORAGE(f8e4m3fnuz, uint8_t)\n"
     "K_STORAGE(f8e5m2, uint8_t)\n"

@@ -150,7 +150,7 @@ typedef struct Header {
     Field *inputs, *outputs;
 } Header;
 
-static const char *const c_types[INGOT_I2 + 1] = {
+static const char *const c_types[INGOT_F6E3M2 + 1] = {
     [INGOT_F32] = "float",      [INGOT_U8] = "uint8_t",          [INGOT_I8] = "int8_t",
     [INGOT_U16] = "uint16_t",   [INGOT_I16] = "int16_t",         [INGOT_I32] = "int32_t",
     [INGOT_I64] = "int64_t",    [INGOT_STRING] = "ingot_string", [INGOT_BOOL] = "uint8_t",
@@ -159,10 +159,11 @@ static const char *const c_types[INGOT_I2 + 1] = {
     [INGOT_BF16] = "uint16_t",  [INGOT_F8E4M3FN] = "uint8_t",    [INGOT_F8E4M3FNUZ] = "uint8_t",
     [INGOT_F8E5M2] = "uint8_t", [INGOT_F8E5M2FNUZ] = "uint8_t",  [INGOT_U4] = "uint8_t",
     [INGOT_I4] = "int8_t",      [INGOT_F4E2M1] = "uint8_t",      [INGOT_F8E8M0] = "uint8_t",
-    [INGOT_U2] = "uint8_t",     [INGOT_I2] = "int8_t",
+    [INGOT_U2] = "uint8_t",     [INGOT_I2] = "int8_t",           [INGOT_F6E2M3] = "uint8_t",
+    [INGOT_F6E3M2] = "uint8_t",
 };
 
-static const char *const dtype_constants[INGOT_I2 + 1] = {
+static const char *const dtype_constants[INGOT_F6E3M2 + 1] = {
     [INGOT_F32] = "INGOT_F32",
     [INGOT_U8] = "INGOT_U8",
     [INGOT_I8] = "INGOT_I8",
@@ -189,6 +190,8 @@ static const char *const dtype_constants[INGOT_I2 + 1] = {
     [INGOT_F8E8M0] = "INGOT_F8E8M0",
     [INGOT_U2] = "INGOT_U2",
     [INGOT_I2] = "INGOT_I2",
+    [INGOT_F6E2M3] = "INGOT_F6E2M3",
+    [INGOT_F6E3M2] = "INGOT_F6E3M2",
 };
 
 static bool is_list(const ingot_port *p)
@@ -201,12 +204,12 @@ static const char *dtype_constant(const ingot_port *p)
     static const char *const lists[] = {"INGOT_SEQUENCE", "INGOT_OPTIONAL", "INGOT_MAP"};
 
     if (is_list(p)) return lists[p->dtype - INGOT_SEQUENCE];
-    return dtype_constants[p->dtype > 0 && p->dtype <= INGOT_I2 ? p->dtype : INGOT_U8];
+    return dtype_constants[p->dtype > 0 && p->dtype <= INGOT_F6E3M2 ? p->dtype : INGOT_U8];
 }
 
 static int32_t dtype_of(const ingot_port *p)
 {
-    return p->dtype > 0 && p->dtype <= INGOT_I2 ? p->dtype : INGOT_U8;
+    return p->dtype > 0 && p->dtype <= INGOT_F6E3M2 ? p->dtype : INGOT_U8;
 }
 
 static const char *symbol_of(const ingot_port *p, int32_t k)

@@ -64,6 +64,8 @@ static TypedField typed_field(DType t)
     case DT_I16:
     case DT_I32:
     case DT_F4E2M1:
+    case DT_F6E2M3:
+    case DT_F6E3M2:
     case DT_F8E4M3FN:
     case DT_F8E4M3FNUZ:
     case DT_F8E5M2:
@@ -105,7 +107,7 @@ static Status read_header(Reading *r)
 
     r->dtype = dtype_from_onnx(p->data_type);
     if (r->dtype == DT_NONE)
-        return diag(d, p->data_type > 26 ? ERR_UNSUPPORTED : ERR_MODEL, r->where,
+        return diag(d, p->data_type > 28 ? ERR_UNSUPPORTED : ERR_MODEL, r->where,
                     "a tensor of element type %d, which is not known", p->data_type);
     if (p->segment) return diag(d, ERR_UNSUPPORTED, r->where, "a tensor that is split in segments");
     if (p->n_dims > MAX_RANK)
@@ -135,10 +137,11 @@ static Status new_tensor(const Reading *r, Tensor **out)
 /* Element k of a run of elements of `bits` bits, the first in the low bits of the first byte. */
 static uint64_t packed_bits(const uint8_t *p, int64_t k, int bits)
 {
-    int64_t per_byte = 8 / bits;
-    unsigned shift = (unsigned)(k % per_byte) * (unsigned)bits;
+    int64_t at = k / 8 * bits + k % 8 * bits / 8;
+    unsigned shift = (unsigned)(k % 8 * bits % 8), v = (unsigned)p[at] >> shift;
 
-    return (uint64_t)(p[k / per_byte] >> shift) & ((1u << bits) - 1);
+    if (shift + (unsigned)bits > 8) v |= (unsigned)p[at + 1] << (8 - shift);
+    return v & ((1u << bits) - 1);
 }
 
 static void unpack(Tensor *t, const uint8_t *p)
@@ -292,7 +295,7 @@ static void store_numbers(Tensor *t, WireCursor c, DType part)
     }
 }
 
-/* Types below a byte: each number is a byte of packed elements. */
+/* Types below a byte: each number is a byte of packed elements; of six bits, it is one element. */
 static void store_packed(Tensor *t, WireCursor c)
 {
     int bits = dtype_bits(t->dtype);
@@ -313,7 +316,8 @@ static Status from_typed(const Reading *r, Tensor **out)
     size_t found = wire_count(c);
 
     if (dtype_bits(r->dtype) < 8) {
-        if (found != r->packed) return count_error(r, found, r->packed);
+        size_t want = 8 / dtype_bits(r->dtype) > 1 ? r->packed : (size_t)r->count;
+        if (found != want) return count_error(r, found, want);
         TRY(new_tensor(r, out));
         store_packed(*out, c);
         return OK;

@@ -45,7 +45,7 @@ static Status import_tensor_type(Importer *im, int elem, const Onnx__TensorShape
     DType t = dtype_from_onnx(elem);
 
     if (t == DT_NONE)
-        return diag(im->diag, elem > 26 ? ERR_UNSUPPORTED : ERR_MODEL, where,
+        return diag(im->diag, elem > 28 ? ERR_UNSUPPORTED : ERR_MODEL, where,
                     "a tensor of element type %d, which is not known", elem);
     *out = type_tensor(t, RANK_UNKNOWN, NULL);
     if (!shape) return OK;

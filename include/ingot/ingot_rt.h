@@ -82,6 +82,8 @@ enum {
     INGOT_F8E8M0 = 24,
     INGOT_U2 = 25,
     INGOT_I2 = 26,
+    INGOT_F6E2M3 = 27,
+    INGOT_F6E3M2 = 28,
     INGOT_SEQUENCE = 101, /* no dtypes of ONNX: what a list is, see below */
     INGOT_OPTIONAL = 102,
     INGOT_MAP = 103

@@ -192,8 +192,8 @@ static void add_mathematics(Run *r)
 
 static void add_narrow_floats(Run *r)
 {
-    static const DType types[] = {DT_F16,    DT_BF16,       DT_F8E4M3FN, DT_F8E4M3FNUZ,
-                                  DT_F8E5M2, DT_F8E5M2FNUZ, DT_F4E2M1};
+    static const DType types[] = {DT_F16,        DT_BF16,   DT_F8E4M3FN, DT_F8E4M3FNUZ, DT_F8E5M2,
+                                  DT_F8E5M2FNUZ, DT_F4E2M1, DT_F6E2M3,   DT_F6E3M2};
     Dim d[] = {D(300)};
 
     for (int i = 0; i < 7; i++) {

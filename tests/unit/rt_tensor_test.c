@@ -57,7 +57,7 @@ static void test_round_trips(void)
     char folder[] = P_tmpdir "/rt_tensor_test_XXXXXX", path[100];
 
     CHECK(mkdtemp(folder) != NULL);
-    for (int32_t dtype = 1; dtype <= INGOT_I2; dtype++) {
+    for (int32_t dtype = 1; dtype <= INGOT_F6E3M2; dtype++) {
         char data[6 * 16];
         ingot_tensor t = sample_tensor(dtype, data), back;
         ingot_port port = {"x", dtype, 2, t.dims, NULL, 0};
@@ -111,6 +111,10 @@ static void test_small_floats(void)
         {INGOT_F8E5M2FNUZ, 57344, 0x7f},
         {INGOT_F4E2M1, 6, 7},
         {INGOT_F4E2M1, -0.5, 9},
+        {INGOT_F6E2M3, 7.5, 0x1f},
+        {INGOT_F6E2M3, -0.125, 0x21},
+        {INGOT_F6E3M2, 28, 0x1f},
+        {INGOT_F6E3M2, -0.0625, 0x21},
         {INGOT_F8E8M0, 4, 129},
         {INGOT_I4, -3, 0xfd},
         {INGOT_U2, 9, 3},

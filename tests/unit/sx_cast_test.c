@@ -5,8 +5,8 @@
 #include "check.h"
 #include "ir/mathd.h"
 
-static const DType narrow[] = {DT_F16,    DT_BF16,       DT_F8E4M3FN, DT_F8E4M3FNUZ,
-                               DT_F8E5M2, DT_F8E5M2FNUZ, DT_F8E8M0,   DT_F4E2M1};
+static const DType narrow[] = {DT_F16,        DT_BF16,   DT_F8E4M3FN, DT_F8E4M3FNUZ, DT_F8E5M2,
+                               DT_F8E5M2FNUZ, DT_F8E8M0, DT_F4E2M1,   DT_F6E2M3,     DT_F6E3M2};
 enum { N_NARROW = sizeof narrow / sizeof *narrow };
 
 static Arena *arena;

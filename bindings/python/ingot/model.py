@@ -26,7 +26,7 @@ DTYPES = {
     14: ("c64", "complex64"), 15: ("c128", "complex128"), 16: ("bf16", "bfloat16"), 17: ("f8e4m3fn", "float8_e4m3fn"),
     18: ("f8e4m3fnuz", "float8_e4m3fnuz"), 19: ("f8e5m2", "float8_e5m2"), 20: ("f8e5m2fnuz", "float8_e5m2fnuz"),
     21: ("u4", "uint4"), 22: ("i4", "int4"), 23: ("f4e2m1", "float4_e2m1fn"), 24: ("f8e8m0", "float8_e8m0fnu"),
-    25: ("u2", "uint2"), 26: ("i2", "int2"),
+    25: ("u2", "uint2"), 26: ("i2", "int2"), 27: ("f6e2m3", "float6_e2m3fn"), 28: ("f6e3m2", "float6_e3m2fn"),
 }
 
 
