@@ -44,7 +44,7 @@ corpus      | counts | 10 | the real models of tests/corpus/*.txt against their 
 families    | counts |  5 | small models of the well-known families (bench/gen_models.py) against their test sets
 docs        | counts |  3 | the commands of README and docs, and what they print
 embed       | counts |  2 | the example application with digits as static and shared library and object
-python      | counts |  5 | the Python binding; the official runner of the ONNX tests over it: each 40th of 1,914
+python      | counts |  5 | the Python binding; the official runner of the ONNX tests over it: each 40th of 2,033
 exe-sample  | counts |  5 | node tests as executables, compared by numpy: 100, seeded
 same-bits   | counts | 10 | threads, AVX2 and AVX-512, batch, open dims, compiled twice: 4 corpus models and 4 of ours
 evaluator   | counts | 10 | ingot check: first models at -O0, -O3, three targets, folding on and off; 1 combination in 12
@@ -172,20 +172,31 @@ step_embed()
     scripts/check-embed
 }
 
+tests_of_package() # NAME [--but FOLDER...]: the folder of the node tests that the pinned onnx package has
+{
+    local out=build/conformance/$1
+    shift
+    if [ ! -f $out/complete ]; then
+        rm -rf $out
+        mkdir -p $out
+        scripts/setup.sh --python >&2 && $PYTHON -W ignore tests/conformance/write_tests.py $out/tests "$@" >&2 &&
+            touch $out/complete || return
+    fi
+    echo $out/tests
+}
+
 node_tests() # prints the folder of the ONNX node tests; makes it with the pinned package where it is not given
 {
-    local out=build/conformance
     if [ -d "$SHARED/conformance/node" ]; then
         echo "$SHARED/conformance/node"
-    elif [ -f $out/complete ]; then
-        echo $out/node
     else
-        rm -rf $out
-        mkdir -p $out/node
-        scripts/setup.sh --python >&2 &&
-            $PYTHON -W ignore -m onnx.backend.test.cmd_tools generate-data -o $out >&2 &&
-            touch $out/complete && echo $out/node
+        tests_of_package node
     fi
+}
+
+newer_tests() # those of the pinned package that are not given
+{
+    tests_of_package newer --but "$SHARED/conformance/node" "$SHARED/conformance/node-1.23"
 }
 
 # Counts of one folder of node tests against its floor; the scoreboard may only rise: fewer passes than the floor are
@@ -234,13 +245,15 @@ conformance_of() # FOLDER FLOOR
 
 step_conformance()
 {
-    local data name floor absent=0 all_passed=0 all_failed=0 all_skipped=0
+    local data newer name floor absent=0 all_passed=0 all_failed=0 all_skipped=0
     need_ingot
     data=$(node_tests) || { absent "ONNX node tests, neither in $SHARED nor made by the onnx package"; return; }
     rm -f $LOGS/random.out $LOGS/conformance.all
     while read -r name floor; do
         if [ "$name" = node ]; then
             conformance_of "$data" "$floor"
+        elif [ "$name" = newer ] && [ -d "$SHARED/conformance/node" ] && newer=$(newer_tests); then
+            conformance_of "$newer" "$floor"
         elif [ -d "$SHARED/conformance/$name" ]; then
             conformance_of "$SHARED/conformance/$name" "$floor"
         else

@@ -2,7 +2,7 @@
 """The official runner of the ONNX backend tests (onnx.backend.test.BackendTest) over ingot.backend: its tests, its
 tolerances. Prints the score as the public scoreboard counts it: passed of all tests for the CPU.
 
-    build/venv/bin/python bindings/python/scoreboard.py                    all: 1,914 tests of onnx 1.22
+    build/venv/bin/python bindings/python/scoreboard.py                    all: 2,033 tests of onnx 1.23.2
     ... scoreboard.py --every 40                                           a slice
     ... scoreboard.py --filter 'conv' --verbose                            some, with reasons
     ... scoreboard.py --known tests/conformance/scoreboard.txt             fail where others than these fail
