@@ -180,7 +180,8 @@ int32_t ingot_call_unique(const ingot_call_args *a)
     words = x.count > 0 ? x.count : 1;
     place = ingot_rt_place(a, 1, 8 * words);
     counts = ingot_rt_place(a, 3, 4 * 8 * words);
-    inverse = a->out[2].data ? a->out[2].data : ingot_rt_place(a, 2, 8 * words);
+    inverse = a->out[2].data;
+    if (!inverse) inverse = x.count > 0 ? ingot_rt_place(a, 2, 8 * words) : place; /* none of it */
     if (!place || !counts || !inverse) return INGOT_ERR_LIMIT;
     if (x.outer * x.inner == 1 && x.dtype != INGOT_STRING)
         order = sort_numbers(&x, counts);

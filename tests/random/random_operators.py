@@ -54,10 +54,12 @@ def by_package(model, feeds):
 
 
 def declared(model, results):
-    """The onnx package computes some results in another type of floats than the operator's."""
+    """The onnx package computes some results in another type of floats than the operator's; its optional is a list."""
     inferred = onnx.shape_inference.infer_shapes(model)
     for k, (o, r) in enumerate(zip(inferred.graph.output, results)):
         code = o.type.tensor_type.elem_type
+        if code and isinstance(r, list) and len(r) == 1:
+            r = results[k] = r[0]
         if code and isinstance(r, (np.ndarray, np.generic)) and np.asarray(r).dtype.kind in "fV":
             want = helper.tensor_dtype_to_np_dtype(code)
             if want.kind in "fV" and want != r.dtype:

@@ -150,11 +150,8 @@ def sequence_map(g):
 def optional(g):
     g.opset = max(g.opset, 18)
     x = g.operand(g.data("float", g.shape(0, 3, 30)))
-    o = base(g, "Optional", [x])[0]
-    if g.op == "OptionalHasElement":
-        base(g, "OptionalHasElement", [g.one(o, x)])
-    else:
-        base(g, "OptionalGetElement", [o])
+    o = x if g.op == "OptionalHasElement" and g.chance(.5) else base(g, "Optional", [x])[0]
+    base(g, "OptionalHasElement" if g.op == "OptionalHasElement" else "OptionalGetElement", [o])
 
 
 @recipe("DictVectorizer", domain="ai.onnx.ml")
