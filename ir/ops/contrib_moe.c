@@ -314,6 +314,8 @@ static Status lower_qmoe(Build *b, const Node *n, Value **out)
 
     if (strcmp(kind, "int") != 0)
         return op_unsupported(n, b->diag, "the quantisation \"%s\"", kind);
+    if (attr_int(n, "weights_prepacked", -1) > 0)
+        return op_unsupported(n, b->diag, "weights that are packed for an execution provider");
     TRY(moe_read(b, n, &m));
     m.block = attr_int(n, "block_size", 0);
     if (m.block < 0 || m.block > INT32_MAX)
@@ -441,7 +443,8 @@ const OpDef contrib_moe_ops[] = {
      ROW_ATTRS(MOE_ATTRS, ATTR_S("quant_type", "int"), ATTR_I("expert_weight_bits", 4),
                ATTR_OPT("fc1_expert_weight_bits", ATTR_INT),
                ATTR_OPT("fc2_expert_weight_bits", ATTR_INT),
-               ATTR_OPT("fc3_expert_weight_bits", ATTR_INT), ATTR_I("block_size", 0)),
+               ATTR_OPT("fc3_expert_weight_bits", ATTR_INT), ATTR_I("block_size", 0),
+               ATTR_I("accuracy_level", 0), ATTR_I("weights_prepacked", -1)),
      MICROSOFT_ROW(lower_qmoe)},
     {.name = "MoEGroupRouter",
      .about = "log shares of the best experts of the best groups",
