@@ -79,10 +79,14 @@ static const Sx *level_quotient(SxTable *t, DType to, const Sx *sum)
 {
     const Sx *q, *x, *y, *r;
     Level l;
-    double c;
+    double c, held;
 
     if (!level_of(t, to, sum, &l)) return NULL;
-    q = is_held(t, l.x) ? l.x->arg[1] : l.x;
+    q = l.x;
+    if (is_held(t, q)) {
+        if (!sx_is_const(q->arg[2], &held) || !(held <= l.low)) return NULL;
+        q = q->arg[1];
+    }
     if (q->op != SX_SELECT || q->arg[1]->op != SX_FMA || q->arg[2]->op != SX_MUL) return NULL;
     r = q->arg[1]->arg[0];
     y = q->arg[1]->arg[1];

@@ -154,18 +154,18 @@ static uint64_t load_bits(void *context, const Sx *load, const int64_t *idx)
     return *(const uint64_t *)context;
 }
 
-/* rint(x / by) + d; held: with the quotient held above a number, where NaN is that, too. */
-static const Sx *rounded_quotient(const Sx *x, double by, int d, bool held)
+/* rint(x / by) + d; with the quotient held above a number other than 0, which NaN becomes, too. */
+static const Sx *rounded_quotient(const Sx *x, double by, int d, double held)
 {
-    const Sx *q = sx_div(&t, x, f32(by)), *low = f32(-0x1p30);
+    const Sx *q = sx_div(&t, x, f32(by)), *low = f32(held);
 
-    if (held) q = sx_select(&t, sx_lt(&t, low, q), q, low);
+    if (held != 0) q = sx_select(&t, sx_lt(&t, low, q), q, low);
     return sx_add(&t, sx_op1(&t, SX_RINT, q), f32(d));
 }
 
 /* A quotient by a constant, rounded, is the same without the division: near the middle between two
  * whole numbers, of both signs, infinite, NaN, zero, too large and too small. */
-static void test_rounded_quotient(bool held)
+static void test_rounded_quotient(double held)
 {
     static const double by[] = {
         3, 0.1, -0.0377, 0.054155324, 1.9999998807907104, 0x1.fffffep-31, 0x1.8p61};
@@ -196,7 +196,7 @@ static void test_rounded_quotient(bool held)
 /* Levels, and what dequantisation makes of them, are the same where sx_expand keeps what they come
  * from within bounds: around the least and the most, near the middle between two, and at the edges.
  */
-static void test_levels(DType to)
+static void test_levels(DType to, double held)
 {
     static const double by[] = {1, 0.1, 0.054155324, 1.9999998807907104, 0x1.fffffep-60, 0x1.8p59};
     static const float edge[] = {0.0f, -0.0f, INFINITY, -INFINITY, NAN, 0x1p-140f, 0x1.fffffep127f};
@@ -206,7 +206,7 @@ static void test_levels(DType to)
     for (size_t k = 0; k < sizeof by / sizeof *by; k++)
         for (int z = -1; z < 2; z++) {
             double d = middle + z * (half - 1);
-            const Sx *sum = rounded_quotient(x, by[k], (int)d, dtype_is_signed(to));
+            const Sx *sum = rounded_quotient(x, by[k], (int)d, held);
             const Sx *level = sx_cast(&t, sum, to), *wide = sx_cast(&t, level, DT_I32);
             const Sx *back = sx_cast(&t, sx_sub(&t, wide, ci(DT_I32, (int64_t)d)), DT_F32);
             const Sx *both[] = {level, back};
@@ -429,12 +429,14 @@ int main(void)
     test_constants();
     test_dims();
     test_scale();
-    test_rounded_quotient(false);
-    test_rounded_quotient(true);
-    test_levels(DT_U8);
-    test_levels(DT_I8);
-    test_levels(DT_U16);
-    test_levels(DT_I16);
+    test_rounded_quotient(0);
+    test_rounded_quotient(-0x1p30);
+    for (int far = 0; far < 2; far++) {
+        test_levels(DT_U8, far ? 0 : -3);
+        test_levels(DT_I8, far ? -0x1p30 : -3);
+        test_levels(DT_U16, far ? -0x1p30 : -0x1p14);
+        test_levels(DT_I16, far ? -0x1p30 : 5);
+    }
     test_linear();
     test_range();
     test_deep();
