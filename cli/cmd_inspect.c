@@ -238,6 +238,35 @@ static void tell_json(const Facts *f)
 
 /* ---- the table of operators ---- */
 
+static void put_op(Json *j, const OpDef *op)
+{
+    json_object(j);
+    put_string(j, "domain", op->domain ? op->domain : "ai.onnx");
+    put_string(j, "name", op->name);
+    put_int(j, "since", op->since);
+    json_key(j, "attributes");
+    json_array(j);
+    for (const AttrDef *a = op->attr; a && a->name; a++)
+        json_string(j, a->name);
+    json_end_array(j);
+    json_end_object(j);
+}
+
+static void list_ops_json(Arena *arena)
+{
+    Text t;
+    Json j;
+
+    text_init(&t, arena);
+    json_init(&j, &t);
+    json_array(&j);
+    for (const OpFamily *family = op_families; family->name; family++)
+        for (const OpDef *op = family->ops; op->name; op++)
+            put_op(&j, op);
+    json_end_array(&j);
+    printf("%s\n", t.s);
+}
+
 static void list_ops(void)
 {
     for (const OpFamily *family = op_families; family->name; family++)
@@ -268,7 +297,10 @@ Status cmd_inspect(const Options *o, Diag *d)
     Status s;
 
     if (o->ops) {
-        list_ops();
+        if (o->json)
+            list_ops_json(o->arena);
+        else
+            list_ops();
         return OK;
     }
     if (o->argument.n != 1)

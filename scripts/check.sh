@@ -39,6 +39,7 @@ suites      | ctest  | 10 | the other tests of the build: golden dumps and whate
 asan        | status | 15 | the build with ASan and UBSan
 asan-unit   | ctest  | 15 | unit tests under ASan and UBSan
 onnx-reader | counts |  5 | what the frontend reads, field by field, against the onnx package; with changed copies
+op-table    | counts |  1 | operators, versions and attributes of the op table against the schemas of onnx and ONNX Runtime
 conformance | counts | 10 | the ONNX node tests (and those of 1.23) through generated code; no fewer than tests/conformance/floor.txt
 corpus      | counts | 10 | the real models of tests/corpus/*.txt against their recorded outputs
 families    | counts |  5 | small models of the well-known families (bench/gen_models.py) against their test sets
@@ -241,6 +242,13 @@ conformance_of() # FOLDER FLOOR
         all_skipped=$((all_skipped + failed + skipped))
     fi
     all_passed=$((all_passed + passed))
+}
+
+step_op-table()
+{
+    need_ingot
+    need_python
+    $PYTHON -W ignore tests/conformance/table_check.py $INGOT
 }
 
 step_conformance()
