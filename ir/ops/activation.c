@@ -151,8 +151,14 @@ static const Sx *softplus_sx(SxTable *t, const Sx *x)
 E(softplus, softplus(x))
 M(softplus, softplus_sx(t, x))
 
+/* tanh(log(1 + e)) = n / (n + 2), n = e (e + 2), for e = exp(x); from x = 20 on it is 1. */
+static const Sx *mish_sx(SxTable *t, const Sx *x)
+{
+    const Sx *e = sx_exp(t, sx_min(t, x, C(20))), *n = sx_mul(t, e, sx_add(t, e, C(2)));
+    return sx_mul(t, x, sx_div(t, n, sx_add(t, n, C(2))));
+}
 E(mish, x *mathd_tanh(softplus(x)))
-M(mish, sx_mul(t, x, sx_tanh(t, softplus_sx(t, x))))
+M(mish, mish_sx(t, x))
 
 E(softsign, x / (1 + fabs(x)))
 M(softsign, sx_div(t, x, sx_add(t, C(1), sx_abs(t, x))))

@@ -455,6 +455,15 @@ static Status infer_lrn(Infer *cx, Node *n)
     return OK;
 }
 
+/* v^beta, for positive v: by roots where nets ask for those. */
+static const Sx *lrn_power(SxTable *s, const Sx *v, double beta)
+{
+    if (beta == 1) return v;
+    if (beta == 0.5) return sx_sqrt(s, v);
+    if (beta == 0.75) return sx_mul(s, sx_sqrt(s, v), sx_sqrt(s, sx_sqrt(s, v)));
+    return sx_pow(s, v, sx_const(s, v->dtype, beta));
+}
+
 /* x / (bias + alpha/size * sum of squares over size channels around)^beta */
 static Status lower_lrn(Build *b, const Node *n, Value **out)
 {
@@ -476,7 +485,7 @@ static Status lower_lrn(Build *b, const Node *n, Value **out)
     Acc a = {.monoid = MONOID_SUM, .dtype = acc, .body = sx_mul(s, e, e)};
     v = sx_mul(s, sx_acc(s, 0, acc), sx_const(s, acc, attr_float(n, "alpha", 1e-4) / (double)size));
     v = sx_add(s, v, sx_const(s, acc, attr_float(n, "bias", 1)));
-    v = sx_pow(s, v, sx_const(s, acc, attr_float(n, "beta", 0.75)));
+    v = lrn_power(s, v, attr_float(n, "beta", 0.75));
     v = sx_div(s, sx_compute(b, sx_operand(b, 0, x, rank, x->type.dim)), v);
     out[0] = build_reduce(b, "lrn", 1, &x, rank, x->type.dim, 1, &reduce, ORDER_CHAIN, a, t,
                           sx_cast(s, v, t));
