@@ -48,8 +48,8 @@ bool ingot_rt_grow(const RtMemory *m, RtBlock *b, size_t size)
 /* ---- types ---- */
 
 static const struct {
-    const char *name;
-    int64_t size;
+    char name[15]; /* no pointers: nothing to relocate */
+    uint8_t size;
 } dtypes[] = {
     [INGOT_F32] = {"f32", 4},
     [INGOT_U8] = {"u8", 1},
@@ -58,7 +58,7 @@ static const struct {
     [INGOT_I16] = {"i16", 2},
     [INGOT_I32] = {"i32", 4},
     [INGOT_I64] = {"i64", 8},
-    [INGOT_STRING] = {"string", (int64_t)sizeof(ingot_string)},
+    [INGOT_STRING] = {"string", sizeof(ingot_string)},
     [INGOT_BOOL] = {"bool", 1},
     [INGOT_F16] = {"f16", 2},
     [INGOT_F64] = {"f64", 8},

@@ -262,7 +262,7 @@ static void *run_fenced(const Tensor *t, bool behind, void **map, size_t *size)
     *size = room + 2 * page;
     *map = p = mmap(NULL, *size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (p == MAP_FAILED || (room && mprotect(p + page, room, PROT_READ | PROT_WRITE) != 0)) {
-        CHECK(!"memory");
+        fprintf(stderr, "no memory for an operand\n");
         exit(1);
     }
     p += page + (behind ? room - t->bytes : 0);
