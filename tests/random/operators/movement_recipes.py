@@ -222,7 +222,7 @@ def blocks(g):
     if g.op == "DepthToSpace":
         shape, more = [n, c * b * b, h, w], {"mode": g.one(None, "DCR", "CRD") if g.version >= 11 else None}
     else:
-        shape, more = [n, c, h * b, w * b], {}
+        shape, more = [n, c, h * b, w * b], {"mode": g.one(None, "DCR", "CRD") if g.version >= 28 else None}
     g.node([g.data(g.t(), shape)], blocksize=b, **more)
 
 

@@ -165,6 +165,8 @@ def attention(g):
     if g.chance(.2) and len(outputs) == 1:
         outputs = [True, False, False, True]
         more["qk_matmul_output_mode"] = g.one(None, 0, 1, 2, 3)
+    if g.version >= 25:
+        more.update(left_window_size=g.one(None, -1, 0, 1, 4), right_window_size=g.one(None, -1, 0, 1, 4))
     g.node(parts, outputs, is_causal=g.one(None, 0, 1), scale=g.one(None, .3), softcap=g.one(None, None, 2.0), **more)
 
 

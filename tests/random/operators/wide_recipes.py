@@ -332,7 +332,7 @@ def blocks(g):
     if g.op == "DepthToSpace":
         g.node([g.data(g.t(), [n, c * b * b, h, w])], blocksize=b, mode=g.one(None, "DCR", "CRD") if g.version >= 11 else None)
     else:
-        g.node([g.data(g.t(), [n, c, h * b, w * b])], blocksize=b)
+        g.node([g.data(g.t(), [n, c, h * b, w * b])], blocksize=b, mode=g.one(None, "DCR", "CRD") if g.version >= 28 else None)
 
 
 @wide("CenterCropPad")
