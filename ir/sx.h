@@ -145,6 +145,12 @@ bool sx_uses_index(SxTable *t, const Sx *e, int k);
 bool sx_is_const(const Sx *e, double *value);
 /* Is a LOAD of one element, the same in all turns of the loops? */
 bool sx_is_scalar(const Sx *load);
+/* select(c < x, x, c), c a constant: never NaN. */
+static inline bool sx_is_held_above(const Sx *e)
+{
+    return e->op == SX_SELECT && e->arg[0]->op == SX_LT && e->arg[2]->op == SX_CONST &&
+           e->arg[0]->arg[0] == e->arg[2] && e->arg[0]->arg[1] == e->arg[1];
+}
 /* Bounds of an i64 expression, given extents of the loop indices (index k in [0, extent[k]-1]). */
 void sx_range(SxTable *t, const Sx *e, int n_extent, const Dim *extent, int64_t *lo, int64_t *hi);
 /* e as linear in index k: e = stride * index_k + rest, both free of index k. False when it is not.

@@ -17,13 +17,10 @@
 static const Sx *rounded_quotient(SxTable *t, const Sx *sum)
 {
     const Sx *rint = sum->arg[0], *div = rint->op == SX_RINT ? rint->arg[0] : rint, *q, *y, *r;
-    const Sx *held = div->op == SX_SELECT ? div : NULL;
+    const Sx *held = sx_is_held_above(div) ? div : NULL;
     double c, d;
 
-    if (held) {
-        div = held->arg[1];
-        if (held->arg[0] != sx_lt(t, held->arg[2], div)) return NULL;
-    }
+    if (held) div = held->arg[1];
     if (div->op != SX_DIV || rint->op != SX_RINT || sum->dtype != DT_F32) return NULL;
     if (!sx_is_const(div->arg[1], &c) || !(fabs(c) >= 0x1p-60 && fabs(c) <= 0x1p60)) return NULL;
     if (!sx_is_const(sum->arg[1], &d) || isnan(d) || (d == 0 && signbit(d))) return NULL;
@@ -42,13 +39,7 @@ typedef struct Level {
     double low, high, d;
 } Level;
 
-static bool is_held(SxTable *t, const Sx *e)
-{
-    return e->op == SX_SELECT && e->arg[2]->op == SX_CONST &&
-           e->arg[0] == sx_lt(t, e->arg[2], e->arg[1]);
-}
-
-static bool level_of(SxTable *t, DType to, const Sx *sum, Level *l)
+static bool level_of(DType to, const Sx *sum, Level *l)
 {
     int bits = dtype_bits(to);
     double most = ldexp(1, dtype_is_signed(to) ? bits - 1 : bits) - 1;
@@ -60,7 +51,7 @@ static bool level_of(SxTable *t, DType to, const Sx *sum, Level *l)
     l->low = (dtype_is_signed(to) ? -most - 1 : 0) - l->d;
     l->high = most - l->d;
     if (l->low > 0 || l->high < 0) return false;
-    return !dtype_is_signed(to) || is_held(t, l->x);
+    return !dtype_is_signed(to) || sx_is_held_above(l->x);
 }
 
 /* NaN becomes low. */
@@ -81,9 +72,9 @@ static const Sx *level_quotient(SxTable *t, DType to, const Sx *sum)
     Level l;
     double c, held;
 
-    if (!level_of(t, to, sum, &l)) return NULL;
+    if (!level_of(to, sum, &l)) return NULL;
     q = l.x;
-    if (is_held(t, q)) {
+    if (sx_is_held_above(q)) {
         if (!sx_is_const(q->arg[2], &held) || !(held <= l.low)) return NULL;
         q = q->arg[1];
     }
@@ -106,7 +97,7 @@ static const Sx *wide_level(SxTable *t, DType to, const Sx *level)
     Level l;
 
     if (to != DT_I32 && to != DT_F32) return NULL;
-    if (level->op != SX_CAST || !level_of(t, level->dtype, level->arg[0], &l)) return NULL;
+    if (level->op != SX_CAST || !level_of(level->dtype, level->arg[0], &l)) return NULL;
     whole = sx_cast(t, sx_rint(t, kept_within(t, l.x, l.low, l.high)), DT_I32);
     return sx_cast(t, sx_add(t, whole, sx_const_int(t, DT_I32, (int64_t)l.d)), to);
 }

@@ -175,13 +175,14 @@ step_embed()
 
 tests_of_package() # NAME [--but FOLDER...]: the folder of the node tests that the pinned onnx package has
 {
-    local out=build/conformance/$1
+    local out=build/conformance/$1 pin
+    pin=$(grep '^onnx==' scripts/requirements.txt)
     shift
-    if [ ! -f $out/complete ]; then
+    if [ "$(cat $out/complete 2>/dev/null)" != "$pin" ]; then
         rm -rf $out
         mkdir -p $out
         scripts/setup.sh --python >&2 && $PYTHON -W ignore tests/conformance/write_tests.py $out/tests "$@" >&2 &&
-            touch $out/complete || return
+            echo "$pin" >$out/complete || return
     fi
     echo $out/tests
 }

@@ -362,13 +362,6 @@ static LLVMValueRef round_to_i32(CpuFn *f, LLVMValueRef a, int lanes)
                          0, NULL, 1, args);
 }
 
-/* select(c < x, x, c): never NaN. */
-static bool is_held_above(const Sx *e)
-{
-    return e->op == SX_SELECT && e->arg[0]->op == SX_LT && e->arg[2]->op == SX_CONST &&
-           e->arg[0]->arg[0] == e->arg[2] && e->arg[0]->arg[1] == e->arg[1];
-}
-
 /* Bounds that sx_expand has given a float on its way to a level: select(low < x, x, low), that
  * below high, and the quotient of such a one by a constant. */
 static bool is_bounded(const Sx *e, double *low, double *high)
@@ -379,7 +372,7 @@ static bool is_bounded(const Sx *e, double *low, double *high)
     if (below)
         return e->arg[0]->op == SX_LT && e->arg[0]->arg[0] == below &&
                e->arg[0]->arg[1] == e->arg[2] && sx_is_const(e->arg[2], high) &&
-               is_held_above(below) && sx_is_const(below->arg[2], low);
+               sx_is_held_above(below) && sx_is_const(below->arg[2], low);
     if (e->op != SX_FMA || e->arg[0]->op != SX_FMA || e->arg[2]->op != SX_MUL) return false;
     if (e->arg[2]->arg[0] != e->arg[0]->arg[2] || e->arg[2]->arg[1] != e->arg[1]) return false;
     if (!sx_is_const(e->arg[0]->arg[1], &c) || c <= 0) return false;
@@ -429,7 +422,7 @@ static LLVMValueRef rounded_to_narrow(CpuFn *f, const Sx *e, LLVMValueRef sum)
     }
     v = round_to_i32(f, v, lanes);
     if (d != 0) v = LLVMBuildAdd(f->b, v, same(f, v, DT_I32, (uint64_t)(int64_t)d), "");
-    if (is_signed && !is_held_above(add->arg[0]->arg[0]))
+    if (is_signed && !sx_is_held_above(add->arg[0]->arg[0]))
         v = select_of(f, LLVMBuildFCmp(f->b, LLVMRealORD, a, a, ""), v,
                       LLVMConstNull(LLVMTypeOf(v)));
     v = cpu_call2(f, "llvm.smax", v, same(f, v, DT_I32, (uint64_t)least));

@@ -188,9 +188,8 @@ static bool has_attr(const OpDef *op, const char *name)
 /* Of older forms, and without a meaning in the newest one. */
 static bool says_nothing(const OpDef *op, const Draft *x, const char *name)
 {
-    static const char *const names[] = {
-        "consumed_inputs", "is_test",         "spatial",   "broadcast", "axis", "axes",
-        "ratio",           "output_sequence", "directions"};
+    static const char *const names[] = {"consumed_inputs", "is_test", "spatial",
+                                        "broadcast",       "axis",    "output_sequence"};
 
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strcmp(names[i], name) == 0) return x->version < op->since;

@@ -163,33 +163,44 @@ static const Sx *rounded_quotient(const Sx *x, double by, int d, double held)
     return sx_add(&t, sx_op1(&t, SX_RINT, q), f32(d));
 }
 
+/* The same value for x, or, by v, for what is next to it. */
+static void check_near(const Sx *a, const Sx *b, float x, int v)
+{
+    uint64_t bits = 0;
+    uint32_t u;
+    SxEnv env = {.index = (int64_t[]){0}, .load = load_bits, .context = &bits};
+
+    if (v % 3) x = nextafterf(x, (float)(v % 3) * INFINITY);
+    memcpy(&u, &x, sizeof u);
+    bits = u;
+    CHECK_EQ(sx_eval(&t, a, &env), sx_eval(&t, b, &env));
+}
+
+static void check_edges(const Sx *a, const Sx *b)
+{
+    static const float edge[] = {0.0f, -0.0f, INFINITY, -INFINITY, NAN, 0x1p-140f, 0x1.fffffep127f};
+
+    for (size_t i = 0; i < sizeof edge / sizeof *edge; i++)
+        check_near(a, b, edge[i], 0);
+}
+
 /* A quotient by a constant, rounded, is the same without the division: near the middle between two
  * whole numbers, of both signs, infinite, NaN, zero, too large and too small. */
 static void test_rounded_quotient(double held)
 {
     static const double by[] = {
         3, 0.1, -0.0377, 0.054155324, 1.9999998807907104, 0x1.fffffep-31, 0x1.8p61};
-    static const float edge[] = {0.0f, -0.0f, INFINITY, -INFINITY, NAN, 0x1p-140f, 0x1.fffffep127f};
     const Sx *i = sx_index(&t, 0), *x = sx_load(&t, DT_F32, 0, 1, &i, NULL);
 
     for (size_t k = 0; k < sizeof by / sizeof *by; k++)
         for (int d = -1; d < 2; d++) {
             const Sx *whole = rounded_quotient(x, by[k], d, held);
             const Sx *without = sx_expand(&t, whole, (SxHas){.fma = true});
-            uint64_t bits = 0;
-            SxEnv env = {.index = (int64_t[]){0}, .load = load_bits, .context = &bits};
 
             CHECK((without == whole) == (by[k] > 0x1p60));
-            for (int v = -3000; v < 3000 + 7; v++) {
-                float near = (float)((v / 3 + 0.5) * (double)(float)by[k]);
-                uint32_t b;
-                near = v >= 3000 ? edge[v - 3000]
-                       : v % 3   ? nextafterf(near, (float)(v % 3) * INFINITY)
-                                 : near;
-                memcpy(&b, &near, sizeof b);
-                bits = b;
-                CHECK_EQ(sx_eval(&t, without, &env), sx_eval(&t, whole, &env));
-            }
+            check_edges(without, whole);
+            for (int v = -3000; v < 3000; v++)
+                check_near(without, whole, (float)((v / 3 + 0.5) * (double)(float)by[k]), v);
         }
 }
 
@@ -199,7 +210,6 @@ static void test_rounded_quotient(double held)
 static void test_levels(DType to, double held)
 {
     static const double by[] = {1, 0.1, 0.054155324, 1.9999998807907104, 0x1.fffffep-60, 0x1.8p59};
-    static const float edge[] = {0.0f, -0.0f, INFINITY, -INFINITY, NAN, 0x1p-140f, 0x1.fffffep127f};
     const Sx *i = sx_index(&t, 0), *x = sx_load(&t, DT_F32, 0, 1, &i, NULL);
     double half = ldexp(1, dtype_bits(to) - 1), middle = dtype_is_signed(to) ? 0 : half;
 
@@ -212,19 +222,12 @@ static void test_levels(DType to, double held)
             const Sx *both[] = {level, back};
             for (int b = 0; b < 2; b++) {
                 const Sx *without = sx_expand(&t, both[b], (SxHas){.fma = true});
-                uint64_t bits = 0;
-                SxEnv env = {.index = (int64_t[]){0}, .load = load_bits, .context = &bits};
                 CHECK((without == both[b]) == (by[k] == 1 && b == 0));
-                for (int v = -3000; v < 3000 + 7; v++) {
+                check_edges(without, both[b]);
+                for (int v = -3000; v < 3000; v++) {
                     double at = v < -1500 ? middle - half - d : v < 1500 ? 0 : middle + half - d;
                     float near = (float)((floor(at) + v % 500 / 3 + 0.5) * (double)(float)by[k]);
-                    uint32_t u;
-                    near = v >= 3000 ? edge[v - 3000]
-                           : v % 3   ? nextafterf(near, (float)(v % 3) * INFINITY)
-                                     : near;
-                    memcpy(&u, &near, sizeof u);
-                    bits = u;
-                    CHECK_EQ(sx_eval(&t, without, &env), sx_eval(&t, both[b], &env));
+                    check_near(without, both[b], near, v);
                 }
             }
         }
