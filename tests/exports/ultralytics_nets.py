@@ -41,10 +41,11 @@ def make(name, form, folder):
     try:
         if form.endswith("nms") and name not in WITH_NMS:
             raise Refused("boxes are chosen in the graph for some nets alone")
+        target = recorder.path.resolve()  # before the folder is another
         with tempfile.TemporaryDirectory(dir=folder) as scratch, contextlib.chdir(scratch), \
                 contextlib.redirect_stdout(io.StringIO()):
             try:
-                export(name, form, recorder.path.resolve())
+                export(name, form, target)
             except Exception as e:  # so many steps
                 raise Refused(f"exporter: {type(e).__name__}: {first_line(e)}") from e
         recorder.open()
