@@ -54,16 +54,18 @@ def by_package(model, feeds):
 
 
 def declared(model, results):
-    """The onnx package computes some results in another type of floats than the operator's; its optional is a list."""
+    """The onnx package computes some results in another type of floats than the operator's; its optional is a list. ONNX
+    Runtime gives floats that numpy does not have as the integers of their bits."""
     inferred = onnx.shape_inference.infer_shapes(model)
     for k, (o, r) in enumerate(zip(inferred.graph.output, results)):
         code = o.type.tensor_type.elem_type
         if code and isinstance(r, list) and len(r) == 1:
             r = results[k] = r[0]
-        if code and isinstance(r, (np.ndarray, np.generic)) and np.asarray(r).dtype.kind in "fV":
+        if code and isinstance(r, (np.ndarray, np.generic)) and np.asarray(r).dtype.kind in "fVu":
             want = helper.tensor_dtype_to_np_dtype(code)
-            if want.kind in "fV" and want != r.dtype:
-                results[k] = np.asarray(r).astype(want)
+            bits = r.dtype.kind == "u" and r.dtype.itemsize == want.itemsize
+            if want.kind in "fV" and want != r.dtype and (bits or r.dtype.kind != "u"):
+                results[k] = np.asarray(r).view(want) if bits else np.asarray(r).astype(want)
     return results
 
 
