@@ -205,9 +205,11 @@ static void test_shared(Bench *b, const LinkInput *in)
     dlclose(handle);
 }
 
-/* Do the weights, which end with `mark`, stand in a segment of their own at the end of the file? */
+/* Do the weights, which end with `mark`, stand in a segment of their own at the end of the file,
+ * where its large pages can be mapped? */
 static bool weights_are_last(Bench *b, const char *path, size_t size, const char *mark)
 {
+    const uint64_t huge = UINT64_C(2) << 20;
     FileBytes f;
     bool last = false;
 
@@ -217,7 +219,8 @@ static bool weights_are_last(Bench *b, const char *path, size_t size, const char
     for (int i = 0; i < head->e_phnum; i++)
         last = last || (table[i].p_type == PT_LOAD && table[i].p_filesz == size &&
                         table[i].p_memsz == size && table[i].p_flags == PF_R &&
-                        table[i].p_offset + size == f.size);
+                        table[i].p_offset + size == f.size && table[i].p_align % huge == 0 &&
+                        (table[i].p_vaddr - table[i].p_offset) % huge == 0);
     last = last && memcmp(f.data + f.size - strlen(mark), mark, strlen(mark)) == 0;
     file_close(&f);
     return last;
