@@ -245,6 +245,15 @@ const Sx *sx_op3(SxTable *t, SxOp op, const Sx *a, const Sx *b, const Sx *c)
     return same ? same : operation(t, op, b->dtype, 3, arg);
 }
 
+const Sx *sx_mostly(SxTable *t, const Sx *c, const Sx *a, const Sx *b)
+{
+    const Sx *arg[] = {c, a, b};
+
+    assert(c->dtype == DT_BOOL && a->dtype == b->dtype);
+    if (c->op == SX_CONST) return c->bits ? a : b;
+    return sx_intern(t, &(Sx){.op = SX_SELECT, .dtype = a->dtype, .n = 3, .index = 1}, arg);
+}
+
 const Sx *sx_cast(SxTable *t, const Sx *a, DType d)
 {
     return sx_cast_to(t, a, d, true);
@@ -309,6 +318,9 @@ const Sx *sx_rebuild(SxTable *t, const Sx *e, const Sx *const *arg)
         return sx_cast_to(t, arg[0], e->dtype, e->index != 0);
     case SX_BITCAST:
         return sx_bitcast(t, arg[0], e->dtype);
+    case SX_SELECT:
+        if (e->index) return sx_mostly(t, arg[0], arg[1], arg[2]);
+        break;
     default:
         break; /* the plain operations, by their number of arguments */
     }

@@ -24,7 +24,7 @@ struct Sx {
     uint32_t id;   /* order of creation within the table: arguments come before their users */
     int n;         /* arguments */
     int src;       /* LOAD, CHECK: operand; >= 0 input of the node, < 0: result of stage ~src */
-    int index;     /* INDEX, ACC: number; CAST: saturate */
+    int index;     /* INDEX, ACC: number; CAST: saturate; SELECT: arg0 is nearly always true */
     bool flat;     /* LOAD: one index, counting elements of the whole operand in row-major order */
     bool guarded;  /* LOAD: the last argument is a bool; where it is false the load gives 0 */
     uint64_t bits; /* CONST: the value in dtype (bool: 0, 1; signed: sign-extended, unsigned:
@@ -130,6 +130,8 @@ static inline const Sx *sx_select(SxTable *t, const Sx *c, const Sx *a, const Sx
 {
     return sx_op3(t, SX_SELECT, c, a, b);
 }
+/* The same, where c is nearly always true: a target may go around b, which is long. */
+const Sx *sx_mostly(SxTable *t, const Sx *c, const Sx *a, const Sx *b);
 /* Integers: quotient toward minus infinity and its remainder (sign of b); by zero: 0. */
 const Sx *sx_floor_div(SxTable *t, const Sx *a, const Sx *b);
 const Sx *sx_floor_mod(SxTable *t, const Sx *a, const Sx *b);

@@ -11,29 +11,30 @@
 
 typedef const Sx *V;
 
-#define K(c)           sx_const(t, DT_F32, (double)(c))
-#define KU(c)          sx_const_bits(t, DT_U32, c)
-#define ADD(a, b)      sx_add(t, a, b)
-#define SUB(a, b)      sx_sub(t, a, b)
-#define MUL(a, b)      sx_mul(t, a, b)
-#define DIV(a, b)      sx_div(t, a, b)
-#define MAD(a, b, c)   sx_fma(t, a, b, c)
-#define ABS(a)         sx_abs(t, a)
-#define NEG(a)         sx_neg(t, a)
-#define SQRT(a)        sx_sqrt(t, a)
-#define COPYSIGN(a, b) sx_copysign(t, a, b)
-#define MIN(a, b)      sx_min(t, a, b)
-#define MAX(a, b)      sx_max(t, a, b)
-#define LT(a, b)       sx_lt(t, a, b)
-#define EQ(a, b)       sx_eq(t, a, b)
-#define SEL(c, a, b)   sx_select(t, c, a, b)
-#define BITS(a)        sx_bitcast(t, a, DT_U32)
-#define OF_BITS(u)     sx_bitcast(t, u, DT_F32)
-#define SHL(u, n)      sx_shl(t, u, KU(n))
-#define SHR(u, n)      sx_shr(t, u, KU(n))
-#define POLY(x, c)     poly(t, x, c, (int)(sizeof(c) / sizeof *(c)))
-#define INF            K(__builtin_inf())
-#define MAGIC          K(0x1.8p23 + 254)
+#define K(c)            sx_const(t, DT_F32, (double)(c))
+#define KU(c)           sx_const_bits(t, DT_U32, c)
+#define ADD(a, b)       sx_add(t, a, b)
+#define SUB(a, b)       sx_sub(t, a, b)
+#define MUL(a, b)       sx_mul(t, a, b)
+#define DIV(a, b)       sx_div(t, a, b)
+#define MAD(a, b, c)    sx_fma(t, a, b, c)
+#define ABS(a)          sx_abs(t, a)
+#define NEG(a)          sx_neg(t, a)
+#define SQRT(a)         sx_sqrt(t, a)
+#define COPYSIGN(a, b)  sx_copysign(t, a, b)
+#define MIN(a, b)       sx_min(t, a, b)
+#define MAX(a, b)       sx_max(t, a, b)
+#define LT(a, b)        sx_lt(t, a, b)
+#define EQ(a, b)        sx_eq(t, a, b)
+#define SEL(c, a, b)    sx_select(t, c, a, b)
+#define MOSTLY(c, a, b) sx_mostly(t, c, a, b)
+#define BITS(a)         sx_bitcast(t, a, DT_U32)
+#define OF_BITS(u)      sx_bitcast(t, u, DT_F32)
+#define SHL(u, n)       sx_shl(t, u, KU(n))
+#define SHR(u, n)       sx_shr(t, u, KU(n))
+#define POLY(x, c)      poly(t, x, c, (int)(sizeof(c) / sizeof *(c)))
+#define INF             K(__builtin_inf())
+#define MAGIC           K(0x1.8p23 + 254)
 
 /* e^r for |r| <= ln(2)/2, but for 1 + r, over r^2 */
 static const float f_exp[] = {0x1.fffffcp-2f, 0x1.55549p-3f, 0x1.5558acp-5f, 0x1.123b1p-7f,
@@ -276,6 +277,44 @@ static V f32_atan(SxTable *t, V x)
     return COPYSIGN(arc(t, c, low, s, z, POLY(z, f_atan)), x);
 }
 
+/* (sin(r) - r) / r^3 and (cos(r) - 1 + r^2/2) / r^4 in r^2, for |r| <= pi/4 */
+static const float f_sin[] = {-0x1.555546p-3f, 0x1.11077cp-7f, -0x1.9955b6p-13f};
+static const float f_cos[] = {0x1.55554ap-5f, -0x1.6c0c28p-10f, 0x1.99e80cp-16f};
+
+/* Angles below this are reduced in f32: the quotient by pi/2 has 13 bits. */
+#define NEAR_ANGLE 0x1p13
+
+/* pi/2 in three parts of 11 bits, whose products with that are exact, and a rest. */
+#define QUARTER_1 K(0x1.92p+0)
+#define QUARTER_2 K(0x1.fb4p-12)
+#define QUARTER_3 K(0x1.444p-24)
+#define QUARTER_4 K(0x1.68c234p-39)
+
+/* sin and cos of |x| below NEAR_ANGLE = k pi/2 + r + low. The first two differences are exact,
+ * and the third where it is small. */
+static V near_circle(SxTable *t, SxOp op, V x)
+{
+    V shifted = MAD(ABS(x), K(0x1.45f306p-1), K(0x1.8p23)), k = SUB(shifted, K(0x1.8p23));
+    V most = MAD(k, NEG(QUARTER_2), MAD(k, NEG(QUARTER_1), ABS(x))), third = MUL(k, QUARTER_3);
+    V less = SUB(most, third), rest = MAD(k, NEG(QUARTER_4), SUB(SUB(most, less), third));
+    V r = ADD(less, rest), low = SUB(rest, SUB(r, less)), z = MUL(r, r), half = MUL(z, K(0.5));
+    V s = ADD(r, MAD(MUL(z, r), POLY(z, f_sin), low));
+    V one = SUB(K(1.0), half), lost = SUB(SUB(K(1.0), one), half);
+    V c = ADD(one, ADD(lost, MAD(MUL(z, z), POLY(z, f_cos), NEG(MUL(r, low)))));
+    V q = BITS(shifted);
+
+    if (op == SX_COS) q = sx_add(t, q, KU(1));
+    V odd = sx_ne(t, sx_and(t, q, KU(1)), KU(0));
+    q = sx_and(t, SHL(q, 30), KU(0x80000000)); /* the second half of the circle */
+    if (op == SX_SIN) q = sx_xor(t, q, sx_and(t, BITS(x), KU(0x80000000)));
+    return OF_BITS(sx_xor(t, BITS(SEL(odd, c, s)), q));
+}
+
+static V f32_circle(SxTable *t, SxOp op, V x)
+{
+    return MOSTLY(LT(ABS(x), K(NEAR_ANGLE)), near_circle(t, op, x), sx_circle_f32(t, op, x));
+}
+
 /* |x| mod |y| in f64, some bits of the quotient at a time, the highest first:
  *
  *     d = |y| 2^k;  r = r - rint(r / d) d        for k = ..., 2 STEP, STEP, 0
@@ -284,7 +323,7 @@ static V f32_atan(SxTable *t, V x)
  * below 2^STEP and its error, of two roundings, below 1/4: hence it is exact, as one fused
  * operation for any whole number, as two while that has 29 bits. Where d is beyond r, nothing
  * happens: 2^277 is above all quotients. */
-static V f32_fmod(SxTable *t, V a, V b, bool fused)
+static V far_fmod(SxTable *t, V a, V b, bool fused)
 {
     enum { MOST_BITS = 277 };
     const int step = fused ? 48 : 28;
@@ -300,6 +339,19 @@ static V f32_fmod(SxTable *t, V a, V b, bool fused)
     V result = SEL(LT(x, y), a, COPYSIGN(sx_cast(t, r, DT_F32), a));
     V valid = sx_and(t, sx_and(t, LT(x, INF), EQ(b, b)), sx_ne(t, b, K(0.0)));
     return SEL(valid, result, K(__builtin_nan("")));
+}
+
+/* Of a quotient below 2^24, which is known but for its rounding up to a whole number: |x| less that
+ * many |y| is exact as one operation, and so is a |y| more. */
+static V f32_fmod(SxTable *t, V a, V b, bool fused)
+{
+    V x = ABS(a), y = ABS(b), quotient = DIV(x, y), r, far = far_fmod(t, a, b, fused);
+
+    if (!fused) return far;
+    r = MAD(NEG(sx_trunc(t, quotient)), y, x);
+    r = SEL(LT(r, K(0.0)), ADD(r, y), r);
+    V near = sx_and(t, LT(quotient, K(0x1p24)), EQ(r, r)); /* and not 0 times infinity */
+    return MOSTLY(near, COPYSIGN(r, a), far);
 }
 
 /* Through f64, where the product is exact. */
@@ -340,6 +392,7 @@ const Sx *sx_math_f32(SxTable *t, SxOp op, const Sx *a, const Sx *b, SxHas has)
         return f32_atan(t, a);
     case SX_SIN:
     case SX_COS:
+        return f32_circle(t, op, a);
     case SX_TAN:
         return sx_circle_f32(t, op, a);
     case SX_POW:

@@ -99,6 +99,19 @@ LLVMValueRef cpu_compare(CpuFn *f, SxOp op, DType d, LLVMValueRef a, LLVMValueRe
 LLVMValueRef cpu_call1(CpuFn *f, const char *intrinsic, LLVMValueRef a);
 LLVMValueRef cpu_call2(CpuFn *f, const char *intrinsic, LLVMValueRef a, LLVMValueRef b);
 
+/* ---- cpu_divide.c: DIV and REM of integers */
+LLVMValueRef cpu_divide(CpuFn *f, const Sx *e, LLVMValueRef a, LLVMValueRef b);
+/* ---- cpu_seldom.c: branches around what is seldom needed */
+typedef struct CpuSeldom {
+    LLVMBasicBlockRef from, slow, join;
+} CpuSeldom;
+/* Where the builder stands, the code goes on at `slow` if any lane (i1, or lanes of it) is true;
+ * close leads back, and gives `slow` or `usual`. */
+CpuSeldom cpu_seldom_open(CpuFn *f, LLVMValueRef lanes);
+LLVMValueRef cpu_seldom_close(CpuFn *f, const CpuSeldom *s, LLVMValueRef slow, LLVMValueRef usual);
+/* SELECT whose first argument is nearly always true; NULL: no branch is worth it. */
+LLVMValueRef cpu_mostly(CpuFn *f, const Sx *e, int u);
+
 /* ---- cpu_memory.c: loads, stores, addresses */
 LLVMValueRef cpu_load(CpuFn *f, const Sx *e, int u);
 /* The elements from the start of an operand to lane 0 of part u, terms that vary left out. */

@@ -222,55 +222,6 @@ LLVMValueRef cpu_fma(CpuFn *f, DType d, LLVMValueRef a, LLVMValueRef b, LLVMValu
     return LLVMBuildFAdd(f->b, LLVMBuildFMul(f->b, a, b, ""), c, "");
 }
 
-/* Quotient or remainder; by zero 0, the least by -1 the least, its remainder 0. */
-/* a / b of vectors, which have no integer division: in floats whose digits are more than those of
- * a. The quotient is exact: where it is no integer, it is at least 1 / a of itself away from one.
- */
-static LLVMValueRef float_quotient(CpuFn *f, DType d, LLVMValueRef a, LLVMValueRef b)
-{
-    int lanes = (int)LLVMGetVectorSize(LLVMTypeOf(a));
-    LLVMTypeRef t = cpu_lanes_type(cpu_type(f->m, dtype_bits(d) > 16 ? DT_F64 : DT_F32), lanes);
-    LLVMTypeRef back = LLVMTypeOf(a);
-
-    if (dtype_is_signed(d)) {
-        a = LLVMBuildSIToFP(f->b, a, t, "");
-        b = LLVMBuildSIToFP(f->b, b, t, "");
-        return LLVMBuildFPToSI(f->b, LLVMBuildFDiv(f->b, a, b, ""), back, "");
-    }
-    a = LLVMBuildUIToFP(f->b, a, t, "");
-    b = LLVMBuildUIToFP(f->b, b, t, "");
-    return LLVMBuildFPToUI(f->b, LLVMBuildFDiv(f->b, a, b, ""), back, "");
-}
-
-static LLVMValueRef divide(CpuFn *f, const Sx *e, LLVMValueRef a, LLVMValueRef b, bool rem)
-{
-    DType d = e->dtype;
-    bool is_signed = dtype_is_signed(d);
-    const Sx *k = e->arg[1];
-    bool safe = k->op == SX_CONST && k->bits != 0 && !(is_signed && (int64_t)k->bits == -1);
-    LLVMValueRef zero = same(f, a, d, 0), one = same(f, a, d, 1), is_zero = NEVER, is_minus = NEVER;
-    LLVMValueRef q, by = b;
-
-    if (!safe) {
-        is_zero = LLVMBuildICmp(f->b, LLVMIntEQ, b, zero, "");
-        by = select_of(f, is_zero, one, by);
-        if (is_signed) {
-            is_minus = LLVMBuildICmp(f->b, LLVMIntEQ, b, same(f, a, d, UINT64_MAX), "");
-            by = select_of(f, is_minus, one, by);
-        }
-    }
-    if (LLVMGetTypeKind(LLVMTypeOf(a)) == LLVMVectorTypeKind && k->op != SX_CONST &&
-        dtype_bits(d) <= 32) {
-        q = float_quotient(f, d, a, by);
-        if (rem) q = LLVMBuildSub(f->b, a, LLVMBuildMul(f->b, q, by, ""), "");
-    } else if (rem)
-        q = is_signed ? LLVMBuildSRem(f->b, a, by, "") : LLVMBuildURem(f->b, a, by, "");
-    else
-        q = is_signed ? LLVMBuildSDiv(f->b, a, by, "") : LLVMBuildUDiv(f->b, a, by, "");
-    if (is_minus && !rem) q = select_of(f, is_minus, LLVMBuildNeg(f->b, a, ""), q);
-    return is_zero && !rem ? select_of(f, is_zero, zero, q) : q;
-}
-
 static LLVMValueRef shift(CpuFn *f, const Sx *e, LLVMValueRef a, LLVMValueRef b)
 {
     DType d = e->dtype;
@@ -625,9 +576,9 @@ static LLVMValueRef arithmetic(CpuFn *f, const Sx *e, LLVMValueRef *a)
     case SX_MUL:
         return real ? LLVMBuildFMul(f->b, a[0], a[1], "") : LLVMBuildMul(f->b, a[0], a[1], "");
     case SX_DIV:
-        return real ? LLVMBuildFDiv(f->b, a[0], a[1], "") : divide(f, e, a[0], a[1], false);
+        return real ? LLVMBuildFDiv(f->b, a[0], a[1], "") : cpu_divide(f, e, a[0], a[1]);
     case SX_REM:
-        return divide(f, e, a[0], a[1], true);
+        return cpu_divide(f, e, a[0], a[1]);
     case SX_MIN:
     case SX_MAX:
         moved = real ? NULL : moved_limit(f, e, a[0]);

@@ -272,6 +272,10 @@ static LLVMValueRef compute(CpuFn *f, const Sx *e, const CpuVal *info, int u)
         LLVMValueRef r = lane_compare(f, e, info, u);
         if (r) return r;
     }
+    if (e->op == SX_SELECT && e->index) {
+        LLVMValueRef r = cpu_mostly(f, e, u);
+        if (r) return r;
+    }
     if (e->n > 3) {
         cpu_bug(f, "an operation of more than three arguments");
         return LLVMConstNull(f->m->i64);

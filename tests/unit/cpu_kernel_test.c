@@ -155,6 +155,21 @@ static void add_integers(Run *r, const char *name, DType t)
     c->hi = 40;
 }
 
+/* Of numbers of all lengths side by side, and where `moved` is 0, of short ones alone. */
+static void add_division(Run *r, DType t, int moved)
+{
+    Dim d[] = {D(205)};
+    Value *in[] = {arg(r, t, 1, d), arg(r, t, 1, d)};
+    const Sx *a = AT(0, in[0], I(0)), *b = AT(1, in[1], I(0)), *by = sx_const_int(T, t, moved), *e;
+    const Sx *x = sx_shl(T, a, sx_mul(T, b, by)), *y = sx_shl(T, b, sx_mul(T, a, by));
+
+    e = sx_xor(T, sx_div(T, x, y), sx_rem(T, x, b));
+    e = sx_add(T, e, sx_xor(T, sx_div(T, x, a), sx_rem(T, y, x)));
+    RunCase *c = run_add_value(r, "divide", build_map(&r->b, "divide", 2, in, t, 1, d, e));
+    c->lo = -3;
+    c->hi = 40;
+}
+
 static void add_rounding(Run *r, const char *name, DType t)
 {
     Dim d[] = {D(205)};
@@ -551,6 +566,12 @@ static void places(Run *r)
     add_integers(r, "u8", DT_U8);
     add_integers(r, "u16", DT_U16);
     add_integers(r, "i4", DT_I4);
+    for (int moved = 0; moved < 3; moved++) {
+        add_division(r, DT_I32, moved);
+        add_division(r, DT_U32, moved);
+        add_division(r, DT_I64, moved);
+        add_division(r, DT_U64, moved);
+    }
     add_rounding(r, "f32", DT_F32);
     add_rounding(r, "f64", DT_F64);
 }
