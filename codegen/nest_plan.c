@@ -28,15 +28,23 @@ enum {
 /* ---- Tiles: a load that is contiguous along another loop is read in that direction and transposed
  * in registers, instead of element by element. */
 
-bool nest_transposes(const NestStage *s, const Sx *load, int v, int w)
+static bool terms_use(const Nest *n, const Affine *x, const NestLoop *l)
+{
+    for (int i = 0; i < x->n_term; i++)
+        for (int k = l->first; k <= l->last; k++)
+            if (sx_uses_index(&n->module->sx, x->term[i].e, k)) return true;
+    return false;
+}
+
+bool nest_transposes(const Nest *n, const NestStage *s, const Sx *load, int v, int w)
 {
     const Affine *x = map_get(&s->address, load);
 
-    if (!x || load->op != SX_LOAD || x->n_term || load->guarded) return false;
+    if (!x || load->op != SX_LOAD || load->guarded) return false;
     if (dtype_bits(load->dtype) > 64) return false;
-    v = s->loop[v].last;
-    w = s->loop[w].last;
-    return affine_is_coef(x, w, 1) && !affine_is_coef(x, v, 0) && !affine_is_coef(x, v, 1);
+    if (terms_use(n, x, &s->loop[w]) || !affine_is_coef(x, s->loop[w].last, 1)) return false;
+    return terms_use(n, x, &s->loop[v]) ||
+           (!affine_is_coef(x, s->loop[v].last, 0) && !affine_is_coef(x, s->loop[v].last, 1));
 }
 
 static bool allows_tiles(const Nest *n, const NestStage *s, int v)
@@ -50,7 +58,8 @@ static int tile_of_load(const Nest *n, const NestStage *s, const Sx *load, int v
 {
     if (!allows_tiles(n, s, v)) return -1;
     for (int l = s->n_domain - 1; l >= n->n_outer; l--) {
-        if (l != v && nest_guess(s->loop[l].extent) >= TILE_LEAST && nest_transposes(s, load, v, l))
+        if (l != v && nest_guess(s->loop[l].extent) >= TILE_LEAST &&
+            nest_transposes(n, s, load, v, l))
             return l;
     }
     return -1;

@@ -285,7 +285,8 @@ Status cpu_depthwise_prepare(Arena *arena, Nest *n, const CpuIsa *isa, Diag *d, 
         !sx_uses_index(t, s->acc[0].body2, channel))
         return OK;
     row = last_above(s, channel);
-    if (row >= 0 && sx_uses_index(t, s->acc[0].body2, row)) row = -1;
+    while (row >= 0 && sx_uses_index(t, s->acc[0].body2, row)) /* a phase, or images of weights */
+        row = last_above(s, row);
     group[channel] = GROUP_CHANNEL;
     if (row >= 0) group[row] = GROUP_ROW;
     for (int i = 0; i < s->n_reduce; i++)

@@ -289,7 +289,8 @@ static bool are_turned(const CpuGemm *g, int side, int set)
 
     if (loops_of(g, side, set, n) != 1 || n_k < 1) return false;
     while (map_next(&s->address, &i, &key, &affine)) {
-        if (nest_transposes(s, key, n[0], k[n_k - 1])) return true;
+        if (!((Affine *)affine)->n_term && nest_transposes(g->nest, s, key, n[0], k[n_k - 1]))
+            return true;
     }
     return false;
 }

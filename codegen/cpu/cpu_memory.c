@@ -465,13 +465,28 @@ static LLVMValueRef spread(CpuFn *f, LLVMValueRef v, const NestPeriod *period)
                                   LLVMConstVector(pick, (unsigned)f->lanes), "");
 }
 
-/* The mask of lanes 0, c, 2c ... */
-static LLVMValueRef every_lane(CpuFn *f, LLVMValueRef mask, int64_t by, int n)
+/* Every `by`-th lane of a mask, from `first` on. With masks in registers of their own, LLVM would
+ * take a shuffle of them apart bit by bit. */
+static LLVMValueRef every_lane(CpuFn *f, LLVMValueRef mask, int first, int by)
 {
+    CpuModule *m = f->m;
     LLVMValueRef pick[64];
+    uint64_t bits = 0;
+    int n = f->lanes / by, wide = n < 8 ? 8 : n;
 
-    for (int i = 0; i < n; i++)
-        pick[i] = cpu_i32(f->m, (int)(i * by));
+    for (int i = 0; i < n; i++) {
+        pick[i] = cpu_i32(m, m->isa->mask_any ? i : first + i * by);
+        bits |= UINT64_C(1) << (first + i * by);
+    }
+    if (m->isa->mask_any) {
+        mask = LLVMBuildBitCast(f->b, mask, LLVMIntTypeInContext(m->cx, (unsigned)f->lanes), "");
+        LLVMValueRef args[] = {LLVMBuildZExt(f->b, mask, m->i64, ""),
+                               LLVMConstInt(m->i64, bits, 0)};
+        mask = cpu_intrinsic(m, "llvm.x86.bmi.pext.64", 0, NULL, 2, args);
+        mask = LLVMBuildTrunc(f->b, mask, LLVMIntTypeInContext(m->cx, (unsigned)wide), "");
+        mask = LLVMBuildBitCast(f->b, mask, LLVMVectorType(m->i1, (unsigned)wide), "");
+        if (wide == n) return mask;
+    }
     return LLVMBuildShuffleVector(f->b, mask, LLVMGetPoison(LLVMTypeOf(mask)),
                                   LLVMConstVector(pick, (unsigned)n), "");
 }
@@ -492,7 +507,7 @@ static LLVMValueRef period_load(CpuFn *f, const Sx *e, const Affine *x, int u, L
     i = period.rem ? LLVMBuildURem(f->b, i, by, "") : LLVMBuildUDiv(f->b, i, by, "");
     p = cpu_element(f, e->dtype, base, LLVMBuildAdd(f->b, offset, i, ""));
     if (n == 1 || (period.rem && !whole)) mask = NULL; /* all of these are there */
-    if (mask && n < f->lanes) mask = every_lane(f, mask, period.by, n);
+    if (mask && n < f->lanes) mask = every_lane(f, mask, 0, (int)period.by);
     v = mask ? cpu_masked_load(f, e->dtype, p, mask) : plain_load(f, e->dtype, p, n);
     return cpu_from_mem(f, e->dtype, n == f->lanes ? v : spread(f, v, &period));
 }
@@ -521,17 +536,6 @@ static LLVMValueRef laced(CpuFn *f, LLVMValueRef to, LLVMValueRef row, int first
                                   LLVMConstVector(pick, (unsigned)f->lanes), "");
 }
 
-static LLVMValueRef lace_mask(CpuFn *f, LLVMValueRef mask, int first, int by)
-{
-    LLVMValueRef pick[64];
-    int n = f->lanes / by;
-
-    for (int i = 0; i < n; i++)
-        pick[i] = cpu_i32(f->m, first + i * by);
-    return LLVMBuildShuffleVector(f->b, mask, LLVMGetPoison(LLVMTypeOf(mask)),
-                                  LLVMConstVector(pick, (unsigned)n), "");
-}
-
 static LLVMValueRef lace_load(CpuFn *f, const Sx *e, const Affine *x, int u, LLVMValueRef mask,
                               int depth)
 {
@@ -549,7 +553,7 @@ static LLVMValueRef lace_load(CpuFn *f, const Sx *e, const Affine *x, int u, LLV
         p = LLVMBuildMul(f->b, apart, cpu_i64(f->m, k), "");
         p = LLVMBuildAdd(f->b, p, cpu_i64(f->m, (turn + first) / by), "");
         p = cpu_element(f, e->dtype, base, LLVMBuildAdd(f->b, at, p, ""));
-        v = mask ? cpu_masked_load(f, e->dtype, p, lace_mask(f, mask, first, by))
+        v = mask ? cpu_masked_load(f, e->dtype, p, every_lane(f, mask, first, by))
                  : plain_load(f, e->dtype, p, f->lanes / by);
         r = laced(f, r, v, first, by);
     }

@@ -53,7 +53,8 @@ static bool rows_lie_along(const CpuFn *f, int v, int w)
 
     while (map_next(&s->address, &i, &key, &x)) {
         bool fixed = !((Affine *)x)->n_term && affine_is_coef(x, s->loop[w].last, 0);
-        if (!fixed && !nest_transposes(s, key, v, w)) return false;
+        if (!fixed && (((Affine *)x)->n_term || !nest_transposes(f->nest, s, key, v, w)))
+            return false;
     }
     for (int j = 0; j < s->stage->n_out; j++) {
         const StageOut *o = &s->stage->out[j];

@@ -130,17 +130,47 @@ static LLVMValueRef edge_mask(CpuFn *f, int l, LLVMValueRef end, int known, int 
     return cpu_first_lanes(f, LLVMBuildSub(f->b, end, f->loop_value[l], ""), n);
 }
 
-/* Offset of row i of a load, in elements from the first; behind the last one it is the last's. */
-static LLVMValueRef row_offset(CpuFn *f, const Tile *t, LLVMValueRef stride, int i)
+/* Number of row i within the tile; behind the last one it is the last's. */
+static LLVMValueRef row_number(CpuFn *f, const Tile *t, int i)
 {
     LLVMValueRef row = cpu_i64(f->m, i), last;
 
-    if (t->v_end && i) {
-        last = LLVMBuildSub(f->b, t->v_end, f->loop_value[f->vec], "");
-        last = LLVMBuildSub(f->b, last, cpu_i64(f->m, 1), "");
-        row = cpu_call2(f, "llvm.smin", row, last);
-    }
-    return LLVMBuildMul(f->b, stride, row, "");
+    if (!t->v_end || !i) return row;
+    last = LLVMBuildSub(f->b, t->v_end, f->loop_value[f->vec], "");
+    last = LLVMBuildSub(f->b, last, cpu_i64(f->m, 1), "");
+    return cpu_call2(f, "llvm.smin", row, last);
+}
+
+/* Where row i of an operand begins, of which the first is at `first`. */
+static LLVMValueRef row_place(CpuFn *f, const Tile *t, const Affine *x, LLVMValueRef first, int i)
+{
+    LLVMValueRef stride = cpu_dim(f, x->coef[f->s->loop[f->vec].last]), row;
+
+    cpu_at(f, f->level);
+    row = row_number(f, t, i);
+    return LLVMBuildAdd(f->b, first, LLVMBuildMul(f->b, stride, row, ""), "");
+}
+
+/* The same where terms say it: as at a point, without lanes. */
+static LLVMValueRef row_of_terms(CpuFn *f, const Tile *t, const Affine *x, int i)
+{
+    int v = f->vec, lanes = f->lanes, level = f->loop_level[v];
+    LLVMValueRef from = f->loop_value[v], at;
+
+    cpu_turn_open(f);
+    cpu_at(f, f->level);
+    at = LLVMBuildAdd(f->b, from, row_number(f, t, i), "");
+    f->vec = -1;
+    f->lanes = 1;
+    cpu_loop_at(f, v, at);
+    at = cpu_offset(f, x, 0);
+    cpu_turn_close(f);
+    f->vec = v;
+    f->lanes = lanes;
+    f->loop_value[v] = from;
+    f->loop_level[v] = level;
+    cpu_restamp(f);
+    return at;
 }
 
 /* The columns of a load's tile, one vector each; elements as in memory. */
@@ -148,19 +178,21 @@ static void load_tile(CpuFn *f, const Sx *e, const Tile *t, LLVMValueRef mask, L
 {
     const Affine *x = map_get(&f->s->address, e);
     LLVMTypeRef element = cpu_mem_type(f->m, e->dtype), type = cpu_lanes_type(element, t->width);
-    LLVMValueRef offset = cpu_offset(f, x, 0), base = cpu_operand(f, e->src), stride, at;
-    LLVMValueRef row[TILE_MOST];
+    LLVMValueRef base = cpu_operand(f, e->src), first = NULL, at, row[TILE_MOST];
     int side = t->lanes / t->width;
+    bool by_terms = false;
 
-    stride = cpu_dim(f, x->coef[f->s->loop[f->vec].last]);
-    cpu_at(f, f->level);
+    for (int i = 0; i < x->n_term; i++)
+        by_terms = by_terms || cpu_varies(f, x->term[i].e);
+    if (!by_terms) first = cpu_offset(f, x, 0);
     for (int i = 0; i < t->lanes; i++) {
         int to = i % t->width * side + i / t->width; /* by vectors */
         if (i >= t->rows) {
             row[to] = LLVMGetPoison(type);
             continue;
         }
-        at = LLVMBuildAdd(f->b, offset, row_offset(f, t, stride, i), "");
+        at = by_terms ? row_of_terms(f, t, x, i) : row_place(f, t, x, first, i);
+        cpu_at(f, f->level);
         at = cpu_element(f, e->dtype, base, at);
         if (mask) {
             row[to] = cpu_masked_load(f, e->dtype, at, mask);
@@ -190,7 +222,7 @@ static Columns load_columns(CpuFn *f, const CpuTileLoops *x, const Tile *t)
     void *affine;
 
     while (map_next(&f->s->address, &i, &key, &affine)) {
-        if (nest_transposes(f->s, key, x->v, x->w)) c.load[c.n++] = key;
+        if (nest_transposes(f->nest, f->s, key, x->v, x->w)) c.load[c.n++] = key;
     }
     c.value = arena_alloc(f->arena, sizeof *c.value * (size_t)c.n);
     for (int k = 0; k < c.n; k++)
@@ -205,9 +237,8 @@ static void store_tile(CpuFn *f, int j, const Tile *t, LLVMValueRef mask, LLVMVa
     const Affine *x = f->s->store[j];
     DType d = f->s->stage->out[j].dtype;
     LLVMTypeRef type = cpu_lanes_type(cpu_mem_type(f->m, d), t->lanes);
-    LLVMValueRef base = cpu_result(f, j), offset = cpu_offset(f, x, 0), r[TILE_MOST], stride, at;
+    LLVMValueRef base = cpu_result(f, j), first = cpu_offset(f, x, 0), r[TILE_MOST], at;
 
-    stride = cpu_dim(f, x->coef[f->s->loop[f->vec].last]);
     cpu_at(f, f->level);
     for (int i = 0; i < t->width; i++) {
         at = cpu_i64(f->m, i);
@@ -215,7 +246,7 @@ static void store_tile(CpuFn *f, int j, const Tile *t, LLVMValueRef mask, LLVMVa
     }
     transpose(f, r, t);
     for (int i = t->rows - 1; i >= 0; i--) {
-        at = LLVMBuildAdd(f->b, offset, row_offset(f, t, stride, i), "");
+        at = row_place(f, t, x, first, i);
         cpu_store_vector(f, d, r[i], cpu_element(f, d, base, at), mask);
     }
 }

@@ -148,6 +148,7 @@ typedef struct Phases {
     bool split; /* groups of several channels: an index of their own */
     bool apart; /* one phase, `phase`, whose index has one point */
     bool laced; /* `feature` is the index of phases, too */
+    bool deep;  /* depthwise: `feature` is the channel of x, too */
     int64_t phase[MAX_RANK];
     int rank, n_reduce, group, feature, spatial; /* numbers of indices */
     Dim dims[MAX_RANK + 1], reduce[MAX_RANK], extents[2 * MAX_RANK + 1];
@@ -168,7 +169,8 @@ static void phases_layout(Build *b, const Conv *c, Phases *p)
     int n = c->w.n, k = 0;
 
     p->c = c;
-    p->split = c->group > 1;
+    p->deep = c->group > 1 && dim_is(c->depth, 1) && dim_is(c->each, 1);
+    p->split = c->group > 1 && !p->deep;
     p->dims[k++] = c->batch;
     for (int i = 0; i < n && !p->apart && !p->laced; i++)
         p->dims[k++] = dim_const(t, c->w.stride[i]);
@@ -176,7 +178,9 @@ static void phases_layout(Build *b, const Conv *c, Phases *p)
     p->group = k;
     if (p->split) p->dims[k++] = dim_const(t, c->group);
     p->feature = k;
-    p->dims[k++] = p->laced ? dim_mul(t, dim_const(t, phases_of(c)), c->each) : c->each;
+    p->dims[k] = p->deep ? c->channels : c->each;
+    if (p->laced) p->dims[k] = dim_mul(t, dim_const(t, phases_of(c)), c->each);
+    k++;
     p->spatial = k;
     for (int i = 0; i < n; i++) {
         Dim end = dim_add(t, c->w.before[i], c->w.out[i]);
@@ -249,9 +253,10 @@ static Value *phases_sum(Build *b, const Node *n, const Phases *p)
     SxTable *t = b->sx;
     int k = c->w.n, total = p->rank + p->n_reduce;
     DType type = n->out[0]->type.dtype;
-    const Sx *channel = of_group(b, p, c->depth, sx_index(t, p->rank)), *in_x = NULL, *in_w = NULL;
+    const Sx *channel = of_group(b, p, c->depth, sx_index(t, p->deep ? p->feature : p->rank));
+    const Sx *in_x = NULL, *in_w = NULL;
     const Sx *x[MAX_RANK] = {sx_index(t, 0), channel};
-    const Sx *w[MAX_RANK] = {channel, sx_index(t, p->feature)};
+    const Sx *w[MAX_RANK] = {channel, p->deep ? sx_i64(b, 0) : sx_index(t, p->feature)};
     Value *in[3] = {n->in[0], n->in[1], has_in(n, 2) ? n->in[2] : NULL};
     Dot d = {.label = "conv_transpose",
              .n_in = in[2] ? 3 : 2,
@@ -337,7 +342,7 @@ static bool has_phases(const Conv *c)
     for (int i = 0; i < c->w.n; i++) {
         if (c->w.dilation[i] != 1 || c->w.before[i]->lo < 0) return false;
     }
-    if (c->group > 1 && (dim_is(c->depth, 1) || dim_is(c->each, 1))) return false;
+    if (c->group > 1 && dim_is(c->depth, 1) != dim_is(c->each, 1)) return false;
     return phases_of(c) > 1 && 4 + 2 * c->w.n <= MAX_RANK;
 }
 
