@@ -345,9 +345,9 @@ static void find_lines(CpuGemm *g, const Affine *x, const int *m, int n_m)
     Dim outer;
     bool alone;
 
+    if (!g->pairs) gemm_find_edges(g, n_m > 1);
     if (n_m < 2) return;
     g->line = loop[m[n_m - 1]].extent;
-    if (!g->pairs) gemm_find_edges(g);
     outer = step_of(g, STAGE_A, x, m[n_m - 2]);
     /* each leaves out its own rows of the window */
     alone = g->across.k >= 0 && nest_guess(g->line) >= SOME_ROWS;

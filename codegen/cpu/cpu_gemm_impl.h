@@ -49,7 +49,7 @@ typedef struct GemmEdge {
     Dim end;      /* NULL: as far as it goes */
     int loop;     /* of k in place: number in k_extent, */
     int64_t unit; /* which goes on by so many points with each k */
-    bool joined;  /* across: tiles walk along several lines as if they were one */
+    bool joined; /* across: tiles walk along several lines as if they were one, or along M itself */
 } GemmEdge;
 
 struct CpuGemm {
@@ -180,8 +180,9 @@ void gemm_rows_written_out(GemmTask *t, const GemmTile *x, const LLVMValueRef *a
                            LLVMValueRef n, int64_t last);
 
 /* cpu_gemm_skip.c: products that do not count. */
-/* Finds g->across and g->along from what the accumulator says, once rows are found in place. */
-void gemm_find_edges(CpuGemm *g);
+/* Finds g->across and g->along from what the accumulator says, once rows are found in place;
+ * `image`: they are several lines. */
+void gemm_find_edges(CpuGemm *g, bool image);
 int64_t gemm_panels_of_line(const CpuGemm *g); /* of a line that is not known: INT64_MAX */
 /* The rows of a tile for which column `k` of the window counts; bit r: row r. */
 uint32_t gemm_rows_counted(const CpuGemm *g, const GemmTile *t, int64_t k);

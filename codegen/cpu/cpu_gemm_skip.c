@@ -5,9 +5,9 @@
  * Behind an edge lies a frame of zeros (passes/halo.c), and what the accumulator says of products
  * that count (Acc.where) tells where. Across lines: the loop over the window's rows begins and ends
  * where the panel's lines need it, which are several where columns without a frame join the lines
- * to one. Along a line of few panels: for the first and the last of them
- * the loop over the window's columns falls into parts, each for the rows of the tile that it counts
- * for. */
+ * to one; and so it does along a line where the window is long, as those of one axis are. Along a
+ * line of few panels: for the first and the last of them the loop over the window's columns falls
+ * into parts, each for the rows of the tile that it counts for. */
 #include "codegen/cpu/cpu_gemm_impl.h"
 
 enum { MOST_PARTS = 8 }; /* columns of a window that are told apart */
@@ -140,19 +140,27 @@ static bool is_joined(const CpuGemm *g, int i)
     return false;
 }
 
-void gemm_find_edges(CpuGemm *g)
+/* The window is long along the line itself: each tile begins and ends where its rows need it. */
+static void line_to_across(CpuGemm *g)
+{
+    if (g->across.k < 0 && g->along.loop == 0 && g->along.unit == 1) {
+        g->across = g->along;
+        g->across.joined = true;
+    }
+    g->along.k = -1;
+}
+
+void gemm_find_edges(CpuGemm *g, bool image)
 {
     if (!g->where || g->bytes) return;
     note_guard(g, g->where);
-    if (g->across.k >= 0) {
-        g->across.joined = is_joined(g, g->across.m);
-        nest_need(g->nest, g->across.end);
-    }
+    if (g->across.k >= 0) g->across.joined = is_joined(g, g->across.m);
     if (g->along.k >= 0 && is_joined(g, g->along.m)) g->along.k = -1;
+    if (g->along.k >= 0 && g->extent[g->along.k]->value > MOST_PARTS) line_to_across(g);
     if (g->along.k >= 0 &&
-        (!dim_is_const(g->line) || (g->along.end && !dim_is_const(g->along.end)) ||
-         g->extent[g->along.k]->value > MOST_PARTS))
+        (!image || !dim_is_const(g->line) || (g->along.end && !dim_is_const(g->along.end))))
         g->along.k = -1;
+    if (g->across.k >= 0) nest_need(g->nest, g->across.end);
 }
 
 /* ---- for tiles ---- */

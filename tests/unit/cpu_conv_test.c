@@ -105,6 +105,13 @@ static void convolutions(Run *r)
     add_conv(r, "groups", "2,12,6,7", "8,3,3,3", "group=4, pads=ints [1,1,1,1]");
     add_conv(r, "one feature a group", "1,12,6,17", "4,3,3,3", "group=4");
     add_conv(r, "1d", "2,4,40", "9,4,5", "pads=ints [2,2]");
+    add_conv(r, "1d, window as long as the line", "1,40,37", "40,20,36",
+             "group=2, pads=ints [18,18]");
+    add_conv(r, "1d, long window, open", "b,24,n", "20,24,17", "pads=ints [8,8]");
+    add_conv(r, "1d, long window, by 3", "2,17,50", "33,17,24",
+             "pads=ints [30,12], strides=ints [3]");
+    add_conv(r, "1d, long window, dilated", "1,17,33", "20,17,11",
+             "pads=ints [15,20], dilations=ints [3]");
     add_conv(r, "1d of one channel by 5", "2,1,300", "40,1,10", "strides=ints [5]");
     add_conv(r, "patches of two channels", "1,2,24,40", "33,2,8,8", "strides=ints [8,8]");
     add_conv(r, "1d by 3", "2,4,40", "9,4,5", "pads=ints [2,2], strides=ints [3]");
@@ -229,6 +236,20 @@ static void transposed(Run *r)
                    "pads=ints [1,0,0,1], output_padding=ints [0,0]");
     add_transposed(r, "transposed of a line, padded output", "1,6,1,5", "6,5,3,3",
                    "strides=ints [2,2], output_padding=ints [1,1]");
+    add_transposed(r, "transposed depthwise", "2,20,9,13", "20,1,4,4",
+                   "group=20, strides=ints [2,2], pads=ints [1,1,1,1]");
+    add_transposed(r, "transposed depthwise, odd window, open", "b,18,m,n", "18,1,3,5",
+                   "group=18, strides=ints [2,3], pads=ints [0,2,1,1]");
+    add_transposed(r, "transposed depthwise, gaps", "1,7,6,5", "7,1,2,2",
+                   "group=7, strides=ints [3,3]");
+    add_transposed(r, "transposed depthwise, 1d", "1,21,40", "21,1,8",
+                   "group=21, strides=ints [4], pads=ints [2,2]");
+    GRAPH("transposed depthwise, rows of channels",
+          "input %%x : f32[1,9,7,11]\nconst %%v : f32[20,9,1,1] {0 ...}\n"
+          "const %%w : f32[20,1,4,4] {0 ...}\nconst %%b : f32[20] {0 ...}\n"
+          "const %%u : f32[8,20,1,1] {0 ...}\n%%h = Conv(%%x, %%v)\n"
+          "%%i = ConvTranspose(%%h, %%w, %%b) {group=20, strides=ints [2,2], pads=ints [1,1,1,1]}\n"
+          "%%j = Relu(%%i)\n%%y = Conv(%%j, %%u)\noutput %%y");
     add_transposed(r, "transposed 2x2", "1,5,6,7", "5,9,2,2", "strides=ints [2,2]");
     add_transposed(r, "transposed 3x3", "2,5,6,7", "5,9,3,3",
                    "strides=ints [2,2], pads=ints [1,1,1,1], output_padding=ints [1,1]");
