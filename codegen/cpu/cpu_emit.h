@@ -67,6 +67,7 @@ typedef struct CpuFn {
     LLVMValueRef *local; /* [n_stage] LOCAL_REGISTER */
     unsigned stamp;
     Map vals;
+    Map slow; /* functions of slow arms, by what they compute and lanes (cpu_seldom.c) */
 } CpuFn;
 
 /* ---- cpu_value.c: expressions */

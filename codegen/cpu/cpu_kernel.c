@@ -599,6 +599,7 @@ void cpu_fn_open(CpuFn *f, CpuModule *m, const Nest *n, const char *name)
     f->local = ARENA_ARRAY(f->arena, LLVMValueRef, n->kernel->n_stage);
     f->stamp = 1;
     map_init(&f->vals, f->arena, false);
+    map_init(&f->slow, f->arena, true);
     f->entry = cpu_block(f);
     f->start = f->tail[0] = cpu_block(f);
 }

@@ -112,22 +112,24 @@ static LLVMValueRef arm_value(Arm *x, const Sx *e)
     return v;
 }
 
-/* The function of e's slow arm, made when it is first asked for. */
+/* The function of e's slow arm, made when the kernel first asks for it. */
 static LLVMValueRef arm_function(Arm *x, const Sx *e)
 {
     CpuFn *f = x->f;
     CpuModule *m = f->m;
     LLVMTypeRef types[MOST_SHARED], type;
     LLVMBasicBlockRef back = LLVMGetInsertBlock(f->b);
-    const char *name = arena_printf(f->arena, "slow_%u_%d", (unsigned)e->id, x->lanes);
+    const char *key = arena_printf(f->arena, "%u of %d", (unsigned)e->id, x->lanes);
     const char *const attributes[] = {"noinline", "cold"};
-    LLVMValueRef fn = LLVMGetNamedFunction(m->module, name), v;
+    LLVMValueRef fn = map_get(&f->slow, key), v;
 
     if (fn) return fn;
     for (int i = 0; i < x->n; i++)
         types[i] = cpu_lanes_type(cpu_type(m, x->shared[i]->dtype), x->lanes);
     type = cpu_lanes_type(cpu_type(m, e->dtype), x->lanes);
-    fn = cpu_function(m, name, LLVMFunctionType(type, types, (unsigned)x->n, 0), false);
+    fn = cpu_function(m, "", LLVMFunctionType(type, types, (unsigned)x->n, 0), false);
+    LLVMSetLinkage(fn, LLVMPrivateLinkage);
+    map_set(&f->slow, key, fn);
     for (size_t i = 0; i < sizeof attributes / sizeof *attributes; i++) {
         unsigned kind = LLVMGetEnumAttributeKindForName(attributes[i], strlen(attributes[i]));
         LLVMAddAttributeAtIndex(fn, (LLVMAttributeIndex)LLVMAttributeFunctionIndex,
