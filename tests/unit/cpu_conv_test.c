@@ -239,7 +239,7 @@ static void transposed(Run *r)
     add_transposed(r, "transposed depthwise", "2,20,9,13", "20,1,4,4",
                    "group=20, strides=ints [2,2], pads=ints [1,1,1,1]");
     add_transposed(r, "transposed depthwise, odd window, open", "b,18,m,n", "18,1,3,5",
-                   "group=18, strides=ints [2,3], pads=ints [0,2,1,1]");
+                   "group=18, strides=ints [2,3], pads=ints [0,1,1,1]");
     add_transposed(r, "transposed depthwise, gaps", "1,7,6,5", "7,1,2,2",
                    "group=7, strides=ints [3,3]");
     add_transposed(r, "transposed depthwise, 1d", "1,21,40", "21,1,8",
