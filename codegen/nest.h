@@ -163,8 +163,8 @@ NestLace nest_lace(const Nest *n, int index, const Sx *load, const Affine *x);
 bool nest_goes_by_rows(Nest *n, const NestStage *s, int operand, int n_loop, const int *loop,
                        Dim columns);
 bool nest_reads(const NestStage *s, int operand);
-/* Whether a load can be read along loop w and transposed in tiles, where lanes run along loop v.
- * Where terms depend on v, each row has a place of its own. */
+/* Whether a load can be read along loop w and transposed in tiles, where lanes run along loop v. It
+ * may have terms, of which none depends on w. */
 bool nest_transposes(const Nest *n, const NestStage *s, const Sx *load, int v, int w);
 
 #endif

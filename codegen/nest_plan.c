@@ -28,11 +28,17 @@ enum {
 /* ---- Tiles: a load that is contiguous along another loop is read in that direction and transposed
  * in registers, instead of element by element. */
 
-static bool terms_use(const Nest *n, const Affine *x, const NestLoop *l)
+static bool term_varies(const Nest *n, const Affine *x, int index)
 {
     for (int i = 0; i < x->n_term; i++)
-        for (int k = l->first; k <= l->last; k++)
-            if (sx_uses_index(&n->module->sx, x->term[i].e, k)) return true;
+        if (sx_uses_index(&n->module->sx, x->term[i].e, index)) return true;
+    return false;
+}
+
+static bool terms_use(const Nest *n, const Affine *x, const NestLoop *l)
+{
+    for (int k = l->first; k <= l->last; k++)
+        if (term_varies(n, x, k)) return true;
     return false;
 }
 
@@ -80,14 +86,6 @@ static int tile_loop(const Nest *n, const NestStage *s)
 }
 
 /* ---- Lanes ---- */
-
-static bool term_varies(Nest *n, const Affine *x, int index)
-{
-    for (int i = 0; i < x->n_term; i++) {
-        if (sx_uses_index(&n->module->sx, x->term[i].e, index)) return true;
-    }
-    return false;
-}
 
 /* Operations in units of 1/16 of a vector's, an element. */
 static int64_t access_cost(Nest *n, const Affine *x, int index, bool store)

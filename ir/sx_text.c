@@ -10,6 +10,7 @@
  *     check(0,index,extent)
  *     cast:f8e5m2(x)                   saturating; cast:f8e5m2(x,nosat) is not
  *     bitcast:u32(x)
+ *     mostly(c,x,y)                    a select whose c is nearly always true
  *     add(x,y)                         any other row of sx.def
  *     $0=mul(x,y) ... $0               an operation that is used again
  *
@@ -19,6 +20,8 @@
 #include "ir/sx_impl.h"
 
 #include "support/vec.h"
+
+static const char mostly[] = "mostly";
 
 /* Printing. */
 
@@ -89,7 +92,7 @@ static void print_head(Text *out, const Sx *e)
         text_f(out, "%s:%s(", name, type);
         break;
     default:
-        text_f(out, "%s(", name);
+        text_f(out, "%s(", e->op == SX_SELECT && e->index ? mostly : name);
     }
 }
 
@@ -349,10 +352,14 @@ static bool parse_head(Parser *p, const char *word, int name)
 {
     Frame f = {.name = name};
 
-    if (!parse_op(word, &f.op) || !parse_dtype(p, &f.dtype) || !eat(p, "(")) return false;
+    bool often = strcmp(word, mostly) == 0;
+
+    if (!parse_op(often ? sx_op_text(SX_SELECT) : word, &f.op) || !parse_dtype(p, &f.dtype) ||
+        !eat(p, "("))
+        return false;
     bool typed = f.op == SX_LOAD || f.op == SX_CAST || f.op == SX_BITCAST;
     if (typed != (f.dtype != DT_NONE)) return false;
-    f.index = f.op == SX_CAST;
+    f.index = f.op == SX_CAST || often;
     if (f.op == SX_LOAD || f.op == SX_CHECK) {
         if (!parse_source(p, &f.src) || !eat(p, ",")) return false;
     }

@@ -104,10 +104,10 @@ LLVMValueRef cpu_call2(CpuFn *f, const char *intrinsic, LLVMValueRef a, LLVMValu
 LLVMValueRef cpu_divide(CpuFn *f, const Sx *e, LLVMValueRef a, LLVMValueRef b);
 /* ---- cpu_seldom.c: branches around what is seldom needed */
 typedef struct CpuSeldom {
-    LLVMBasicBlockRef from, slow, join;
+    LLVMBasicBlockRef from, join;
 } CpuSeldom;
-/* Where the builder stands, the code goes on at `slow` if any lane (i1, or lanes of it) is true;
- * close leads back, and gives `slow` or `usual`. */
+/* Where the builder stands, the code goes on with the slow arm if any lane (i1, or lanes of it) is
+ * true; close leads back, and gives `slow` or `usual`. */
 CpuSeldom cpu_seldom_open(CpuFn *f, LLVMValueRef lanes);
 LLVMValueRef cpu_seldom_close(CpuFn *f, const CpuSeldom *s, LLVMValueRef slow, LLVMValueRef usual);
 /* SELECT whose first argument is nearly always true; NULL: no branch is worth it. */
@@ -161,6 +161,8 @@ LLVMValueRef cpu_take(CpuFn *f, LLVMValueRef *number, Dim count);
 LLVMBasicBlockRef cpu_block(CpuFn *f);
 /* Code of a level goes on in another block. */
 void cpu_move(CpuFn *f, int level, LLVMBasicBlockRef to);
+void cpu_move_from(CpuFn *f, LLVMBasicBlockRef from,
+                   LLVMBasicBlockRef to); /* all whose tail it is */
 
 /* ---- cpu_reduce.c: accumulators. They travel through loops as `carry`, an array of values. */
 int cpu_carry_count(const CpuFn *f);

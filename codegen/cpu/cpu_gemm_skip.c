@@ -5,9 +5,10 @@
  * Behind an edge lies a frame of zeros (passes/halo.c), and what the accumulator says of products
  * that count (Acc.where) tells where. Across lines: the loop over the window's rows begins and ends
  * where the panel's lines need it, which are several where columns without a frame join the lines
- * to one; and so it does along a line where the window is long, as those of one axis are. Along a
- * line of few panels: for the first and the last of them the loop over the window's columns falls
- * into parts, each for the rows of the tile that it counts for. */
+ * to one; and so it does along a line where the window is long and taps are steps of their own (of
+ * groups, or with gaps: else taps and channels are one loop). Along a line of few panels: for the
+ * first and the last of them the loop over the window's columns falls into parts, each for the rows
+ * of the tile that it counts for. */
 #include "codegen/cpu/cpu_gemm_impl.h"
 
 enum { MOST_PARTS = 8 }; /* columns of a window that are told apart */
@@ -211,7 +212,7 @@ void gemm_lines_counted(CpuFn *f, const CpuGemm *g, GemmTile *t, LLVMValueRef m)
     LLVMValueRef first, last, end, k = t->k_extent[0];
 
     if (e->k < 0) return;
-    first = line_at(f, g, m);
+    first = line_at(f, g, m); /* rows begin and end runs: the least and the greatest of all rows */
     last = g->run || e->joined ? line_at(f, g, gemm_add(f, m, cpu_i64(f->m, t->rows - 1))) : first;
     cpu_at(f, f->level);
     t->k_from = steps(f, LLVMBuildNeg(f->b, last, ""), e->k_step, k);

@@ -15,13 +15,16 @@ LLVMBasicBlockRef cpu_block(CpuFn *f)
     return LLVMAppendBasicBlockInContext(f->m->cx, f->fn, "");
 }
 
-void cpu_move(CpuFn *f, int level, LLVMBasicBlockRef to)
+void cpu_move_from(CpuFn *f, LLVMBasicBlockRef from, LLVMBasicBlockRef to)
 {
-    LLVMBasicBlockRef from = f->tail[level];
-
     for (int i = 0; i <= f->level; i++) {
         if (f->tail[i] == from) f->tail[i] = to;
     }
+}
+
+void cpu_move(CpuFn *f, int level, LLVMBasicBlockRef to)
+{
+    cpu_move_from(f, f->tail[level], to);
 }
 
 static void push(CpuFn *f, LLVMBasicBlockRef tail)

@@ -6,7 +6,8 @@
  *
  * Every lane takes what its own condition says, so that a value depends on its arguments alone and
  * never on its neighbours. The slow arm of an expression is a function of its own, out of line:
- * what the two arms share is computed in front of the branch and passed. */
+ * what the two arms share is computed in front of the branch and passed. Lanes that are off ask for
+ * nothing; what lies in them may be anything. */
 #include "codegen/cpu/cpu_emit.h"
 
 #include <string.h>
@@ -19,23 +20,24 @@ CpuSeldom cpu_seldom_open(CpuFn *f, LLVMValueRef lanes)
     CpuModule *m = f->m;
     LLVMTypeRef t = LLVMTypeOf(lanes), whole;
     CpuSeldom s = {.from = LLVMGetInsertBlock(f->b)};
-    LLVMValueRef fn = LLVMGetBasicBlockParent(s.from), some = lanes, jump;
+    LLVMValueRef fn = LLVMGetBasicBlockParent(s.from), some, jump;
+    LLVMBasicBlockRef slow = LLVMAppendBasicBlockInContext(m->cx, fn, "");
     LLVMMetadataRef weight[3];
 
-    s.slow = LLVMAppendBasicBlockInContext(m->cx, fn, "");
+    some = lanes = LLVMBuildFreeze(f->b, lanes, "");
     s.join = LLVMAppendBasicBlockInContext(m->cx, fn, "");
     if (LLVMGetTypeKind(t) == LLVMVectorTypeKind) {
         whole = LLVMIntTypeInContext(m->cx, LLVMGetVectorSize(t));
         some = LLVMBuildBitCast(f->b, lanes, whole, "");
         some = LLVMBuildICmp(f->b, LLVMIntNE, some, LLVMConstNull(whole), "");
     }
-    jump = LLVMBuildCondBr(f->b, some, s.slow, s.join);
+    jump = LLVMBuildCondBr(f->b, some, slow, s.join);
     weight[0] = LLVMMDStringInContext2(m->cx, "branch_weights", strlen("branch_weights"));
     weight[1] = LLVMValueAsMetadata(cpu_i32(m, 1));
     weight[2] = LLVMValueAsMetadata(cpu_i32(m, OFTEN));
     LLVMSetMetadata(jump, LLVMGetMDKindIDInContext(m->cx, "prof", strlen("prof")),
                     LLVMMetadataAsValue(m->cx, LLVMMDNodeInContext2(m->cx, weight, 3)));
-    LLVMPositionBuilderAtEnd(f->b, s.slow);
+    LLVMPositionBuilderAtEnd(f->b, slow);
     return s;
 }
 
@@ -45,8 +47,7 @@ LLVMValueRef cpu_seldom_close(CpuFn *f, const CpuSeldom *s, LLVMValueRef slow, L
     LLVMValueRef r;
 
     LLVMBuildBr(f->b, s->join);
-    for (int i = 0; i <= f->level; i++)
-        if (f->tail[i] == from) f->tail[i] = s->join;
+    cpu_move_from(f, from, s->join);
     LLVMPositionBuilderAtEnd(f->b, s->join);
     r = LLVMBuildPhi(f->b, LLVMTypeOf(usual), "");
     LLVMAddIncoming(r, &usual, &from, 1);
@@ -145,6 +146,15 @@ static LLVMValueRef arm_function(Arm *x, const Sx *e)
     return fn;
 }
 
+/* The lanes where e's first argument is not true, of those that are on. */
+static LLVMValueRef lanes_asking(CpuFn *f, const CpuVal *info, LLVMValueRef usual, int u)
+{
+    LLVMValueRef slow = LLVMBuildNot(f->b, usual, ""), on = f->mask[u];
+
+    if (!on || !info->varies || (!info->parts && on != f->mask[0])) return slow;
+    return LLVMTypeOf(on) == LLVMTypeOf(slow) ? LLVMBuildAnd(f->b, slow, on, "") : slow;
+}
+
 LLVMValueRef cpu_mostly(CpuFn *f, const Sx *e, int u)
 {
     const CpuVal *info = cpu_info(f, e);
@@ -168,7 +178,7 @@ LLVMValueRef cpu_mostly(CpuFn *f, const Sx *e, int u)
             cpu_value(f, e->arg[i], k);
     cpu_at(f, info->depth);
     fn = arm_function(&x, e);
-    s = cpu_seldom_open(f, LLVMBuildNot(f->b, a[0], ""));
+    s = cpu_seldom_open(f, lanes_asking(f, info, a[0], u));
     a[2] = LLVMBuildCall2(f->b, LLVMGlobalGetValueType(fn), fn, shared, (unsigned)x.n, "");
     a[2] = cpu_apply(f, e, a);
     return cpu_seldom_close(f, &s, a[2], a[1]);

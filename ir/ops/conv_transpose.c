@@ -138,9 +138,10 @@ static const Sx *transposed_input(Build *b, const Conv *c, const ConvLayout *y, 
  *
  * and the output is y rearranged: stride^axes times fewer products than with guards. Where phases
  * have different numbers of taps, each is a convolution of its own, and y[n, phase, ...] joins
- * them. Few features fill no vector: (phase..., c) is one index then, and w is rearranged, too. The
- * order of each sum is the same. */
-enum { MOST_APART = 8 };    /* phases that are convolutions of their own */
+ * them; where these are many, or have none, the taps that a phase lacks read no x, for one that is
+ * infinite times 0 is no number. Few features fill no vector: (phase..., c) is one index then, and
+ * w is rearranged, too. The order of each sum is the same. */
+enum { MOST_APART = 16 };   /* phases that are convolutions of their own */
 enum { FEW_FEATURES = 15 }; /* of a group */
 
 typedef struct Phases {
@@ -153,6 +154,11 @@ typedef struct Phases {
     int rank, n_reduce, group, feature, spatial; /* numbers of indices */
     Dim dims[MAX_RANK + 1], reduce[MAX_RANK], extents[2 * MAX_RANK + 1];
 } Phases;
+
+static bool is_deep(const Conv *c)
+{
+    return c->group > 1 && dim_is(c->depth, 1) && dim_is(c->each, 1);
+}
 
 static int64_t phases_of(const Conv *c)
 {
@@ -169,7 +175,7 @@ static void phases_layout(Build *b, const Conv *c, Phases *p)
     int n = c->w.n, k = 0;
 
     p->c = c;
-    p->deep = c->group > 1 && dim_is(c->depth, 1) && dim_is(c->each, 1);
+    p->deep = is_deep(c);
     p->split = c->group > 1 && !p->deep;
     p->dims[k++] = c->batch;
     for (int i = 0; i < n && !p->apart && !p->laced; i++)
@@ -275,7 +281,7 @@ static Value *phases_sum(Build *b, const Node *n, const Phases *p)
         in_x = both_guards(b, in_x, sx_inside(b, x[2 + i], c->w.in[i], total, p->extents));
         in_w = both_guards(b, in_w, sx_inside(b, w[2 + i], c->w.kernel[i], total, p->extents));
     }
-    d.a = sx_at_guarded(b, 0, in[0], x, in_x);
+    d.a = sx_at_guarded(b, 0, in[0], x, both_guards(b, in_x, in_w));
     if (p->laced) {
         in[1] = build_tensor(b, laced_weights(b->module->arena, c, in[1]->data));
         if (in[2]) in[2] = build_tensor(b, laced_bias(b->module->arena, c, in[2]->data));
@@ -284,7 +290,6 @@ static Value *phases_sum(Build *b, const Node *n, const Phases *p)
         w[1] = channel;
         for (int i = 0; i < k; i++)
             w[2 + i] = sx_index(t, p->rank + 1 + i);
-        in_w = NULL;
     }
     d.b = sx_at_guarded(b, 1, in[1], w, in_w);
     if (in[2]) {
@@ -337,34 +342,47 @@ static Value *phases_in_order(Build *b, const Node *n, const Phases *p, Value *y
     return build_map(b, "phases", 1, &y, o->dtype, o->rank, o->dim, sx_at(b, 0, y, idx));
 }
 
+/* All phases have as many taps. */
+static bool are_even(const Conv *c)
+{
+    for (int i = 0; i < c->w.n; i++)
+        if (!dim_is_const(c->w.kernel[i]) || c->w.kernel[i]->value % c->w.stride[i]) return false;
+    return true;
+}
+
+/* Phases that are powers of two are laced by shuffles; of depthwise ones, that is most of the work.
+ */
+static bool are_laced_fast(const Conv *c)
+{
+    for (int i = 0; i < c->w.n; i++)
+        if (c->w.stride[i] & (c->w.stride[i] - 1)) return false;
+    return true;
+}
+
 static bool has_phases(const Conv *c)
 {
     for (int i = 0; i < c->w.n; i++) {
         if (c->w.dilation[i] != 1 || c->w.before[i]->lo < 0) return false;
     }
     if (c->group > 1 && dim_is(c->depth, 1) != dim_is(c->each, 1)) return false;
+    if (is_deep(c) && !(are_even(c) && are_laced_fast(c))) return false;
     return phases_of(c) > 1 && 4 + 2 * c->w.n <= MAX_RANK;
 }
 
 /* Some phases have more taps than others, and all have one. */
 static bool are_apart(const Conv *c)
 {
-    bool even = true;
-
-    for (int i = 0; i < c->w.n; i++) {
+    for (int i = 0; i < c->w.n; i++)
         if (!dim_is_const(c->w.kernel[i]) || c->w.kernel[i]->value < c->w.stride[i]) return false;
-        even = even && c->w.kernel[i]->value % c->w.stride[i] == 0;
-    }
-    return !even && phases_of(c) <= MOST_APART;
+    return !are_even(c) && phases_of(c) <= MOST_APART;
 }
 
 static bool is_laced(const Node *n, const Conv *c)
 {
     const Tensor *w = n->in[1]->data;
 
-    for (int i = 0; w && i < c->w.n; i++) /* else most of what is rearranged would be zeros */
-        if (w->dim[2 + i] < c->w.stride[i]) return false;
-    return w && w->dim[1] <= FEW_FEATURES && c->group == 1 && (!has_in(n, 2) || n->in[2]->data);
+    return w && are_even(c) && w->dim[1] <= FEW_FEATURES && c->group == 1 &&
+           (!has_in(n, 2) || n->in[2]->data);
 }
 
 static Status lower_transposed(Build *b, const Node *n, Value **out)

@@ -66,6 +66,7 @@ static void test_forms(void)
     round_trip("add(load:f32(0,[i0,i1]),f32:1.5)");
     round_trip("cast:f8e5m2(load:f32(0,[i0]))");
     round_trip("cast:f8e5m2(load:f32(0,[i0]),nosat)");
+    round_trip("mostly(lt(i0,i64:3),i0,mul(i0,i64:5))");
     round_trip("cast:i32(bitcast:u32(acc:f32(0)))");
     round_trip("select(lt(i0,i1),acc:f32(0),acc:f32(1))");
     round_trip("mul($0=exp(acc:f32(0)),add($1=tanh($0),log($1)))");
