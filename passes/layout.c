@@ -37,8 +37,8 @@ typedef struct Layouts {
     Map order; /* Value * -> Order *, only where it is not plain */
     Copy *copy;
     int n_copy, cap_copy;
-    Map wanted;  /* by layout_wants */
-    Map waiting; /* result of a reshape that nobody has read yet -> its node */
+    Map wanted, windows; /* by layout_wants */
+    Map waiting;         /* result of a reshape that nobody has read yet -> its node */
     bool changed;
 } Layouts;
 
@@ -421,6 +421,62 @@ static void order_sums(Node *n, bool is_plain)
     s->order = layout_sums_along(n) ? ORDER_LANES64 : ORDER_CHAIN;
 }
 
+/* Channels last, of n axes. */
+static Order last_order(int n)
+{
+    Order o = plain_order(n);
+
+    for (int i = 1; i < n; i++)
+        o.axis[i] = i + 1 < n ? i + 1 : 1;
+    return o;
+}
+
+/* A transposition and nothing else: *axis[i] is the axis of the result that is axis i of n's
+ * operand. */
+static bool transposes(const Node *n, int *axis)
+{
+    const Stage *s = &n->kernel->stage[0];
+    const Sx *e = s->n_out == 1 ? s->out[0].value : NULL;
+    unsigned seen = 0;
+
+    if (!is_free(n->kernel) || s->n_reduce || s->n_acc || !e || e->op != SX_LOAD || e->src < 0)
+        return false;
+    if (e->flat || e->guarded || e->n != s->rank) return false;
+    for (int i = 0; i < e->n; i++) {
+        if (e->arg[i]->op != SX_INDEX) return false;
+        axis[i] = e->arg[i]->index;
+        seen |= 1u << axis[i];
+    }
+    for (int i = 0; i < e->n; i++)
+        if (!dim_equal(s->extent[axis[i]], n->in[e->src]->type.dim[i])) return false;
+    return seen == (1u << s->rank) - 1;
+}
+
+/* A transposition to channels first whose readers want them last, where they stand: its result is
+ * its operand as it lies. Of what convolutions and samplers read: they go by the order of an
+ * operand, where a product of matrices would take it for another product. */
+static bool stands(Layouts *x, Node *n)
+{
+    const Value *v = n->in[0], *y = n->out[0];
+    int axis[MAX_RANK], place[MAX_RANK], perm[MAX_RANK];
+    Order o;
+
+    if (n->n_in != 1 || v->data || order_of(x, v) || !map_get(&x->windows, y)) return false;
+    if (!transposes(n, axis)) return false;
+    o = last_order(y->type.rank);
+    for (int i = 0; i < o.n; i++)
+        place[axis[i]] = i;
+    for (int i = 0; i < o.n; i++)
+        perm[i] = place[o.axis[i]];
+    if (!moves_ones_only(v, perm) || !pass_accept(x->cx)) return false;
+    n->kind = NODE_RESHAPE;
+    n->kernel = NULL;
+    n->out[0]->type.dim = permuted(x->m->arena, y->type.dim, &o);
+    set_order(x, y, &o);
+    x->changed = true;
+    return true;
+}
+
 static Status kernel(Layouts *x, Node *n)
 {
     Kernel *k = n->kernel;
@@ -430,8 +486,9 @@ static Status kernel(Layouts *x, Node *n)
     Order domain, reduce;
 
     TRY(settle_operands(x, n));
+    if (stands(x, n)) return OK;
     if (layout_convolution(n, &c)) return convolution(x, n, &c);
-    if (is_free(k) && layout_samples(n, &sampled) && pass_accept(x->cx))
+    if (is_free(k) && layout_samples(n, order_of, x, &sampled) && pass_accept(x->cx))
         return samples(x, n, &sampled);
     if (!any_ordered(x, n)) return OK;
     if (!is_free(k)) return operands_plain(x, n);
@@ -583,7 +640,7 @@ Status pass_layout(PassContext *cx, Module *m, bool *changed)
 {
     Layouts x = {.cx = cx, .m = m};
 
-    TRY(layout_wants(cx, m, &x.wanted));
+    TRY(layout_wants(cx, m, &x.wanted, &x.windows));
     map_init(&x.order, cx->scratch, false);
     map_init(&x.waiting, cx->scratch, false);
     TRY(module_visit(m, layout_node, &x));

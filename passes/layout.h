@@ -44,10 +44,12 @@ typedef struct SampleOrder {
     Order out, data;
     int src;
 } SampleOrder;
-bool layout_samples(const Node *n, SampleOrder *c);
+/* order: of n's operands as they stand; NULL: not known yet. */
+bool layout_samples(const Node *n, OrderOf order, void *context, SampleOrder *c);
 /* layout_wants.c: the values whose readers gain by channels that are innermost: *wanted, a Value to
- * itself. */
-Status layout_wants(PassContext *cx, Module *m, Map *wanted) MUST_USE;
+ * itself; and those that are read through windows or at places, or become such by maps: *windows.
+ */
+Status layout_wants(PassContext *cx, Module *m, Map *wanted, Map *windows) MUST_USE;
 /* Order of the domain that follows from the orders of n's operands; plain when nothing does. */
 Order layout_following(const Node *n, OrderOf order, void *context);
 /* Order of n's reduction in which it goes through an operand as that lies in memory; false: where

@@ -3,7 +3,8 @@
  *     x[n, c, y(p), x(p)] of domain [n, c, p]     ->     x[n, y(p), x(p), c] of domain [n, p, c]
  *
  * Found by their form: an operand is read at several places a point, which come from data, and one
- * axis of it by a loop index that is in no place. Of few channels the lanes would stay empty. */
+ * axis of it by a loop index that is in no place. Of few channels the lanes would stay empty. Where
+ * several axes are such, the one that is innermost as the image stands. */
 #include "passes/layout.h"
 
 enum {
@@ -16,6 +17,8 @@ typedef struct Samples {
     SxTable *t;
     const Node *n;
     const Stage *s;
+    OrderOf order;
+    void *context;
     int src;   /* -1: not yet found */
     int axis;  /* of the operand: that of the channels */
     int index; /* of the domain: that of the channels */
@@ -38,7 +41,8 @@ static const Sx *loop_index(const Sx *e)
 /* The axis of `load` that a loop index names which no place has; -1: there is none. */
 static int channel_axis(Samples *x, const Sx *load, int rank)
 {
-    int found = -1;
+    const Order *o = x->order ? x->order(x->context, x->n->in[load->src]) : NULL;
+    int found = -1, innermost = o ? o->axis[rank - 1] : rank - 1;
 
     for (int a = 0; a < rank; a++) {
         const Sx *e = loop_index(load->arg[a]);
@@ -46,7 +50,7 @@ static int channel_axis(Samples *x, const Sx *load, int rank)
 
         for (int i = 0; alone && i < rank; i++)
             alone = i == a || !sx_uses_index(x->t, load->arg[i], e->index);
-        if (alone && !dim_is(x->s->extent[e->index], 1)) found = a;
+        if (alone && !dim_is(x->s->extent[e->index], 1) && found != innermost) found = a;
     }
     return found;
 }
@@ -98,10 +102,11 @@ static void put_last(Order *o, int n, int axis)
     o->axis[o->n++] = axis;
 }
 
-bool layout_samples(const Node *n, SampleOrder *c)
+bool layout_samples(const Node *n, OrderOf order, void *context, SampleOrder *c)
 {
     const Stage *s = &n->kernel->stage[0];
-    Samples x = {.t = &n->parent->module->sx, .n = n, .s = s, .src = -1};
+    Samples x = {
+        .t = &n->parent->module->sx, .n = n, .s = s, .order = order, .context = context, .src = -1};
     Dim channels;
 
     if (n->kernel->n_stage != 1 || s->scan_axis >= 0) return false;
@@ -121,5 +126,7 @@ bool layout_samples(const Node *n, SampleOrder *c)
     c->src = x.src;
     put_last(&c->out, s->rank, x.index);
     put_last(&c->data, n->in[x.src]->type.rank, x.axis);
+    const Order *have = order ? order(context, n->in[x.src]) : NULL;
+    if (have && have->axis[have->n - 1] == x.axis) c->data = *have;
     return !order_is_plain(&c->out) || !order_is_plain(&c->data);
 }

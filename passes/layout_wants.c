@@ -9,8 +9,8 @@
 #include "passes/layout.h"
 
 typedef struct Wants {
-    Map *wanted; /* Value * -> itself */
-    Map last;    /* values that will have channels last */
+    Map *wanted, *windows; /* Value * -> itself */
+    Map last;              /* values that will have channels last */
     SxTable *t;
 } Wants;
 
@@ -49,7 +49,8 @@ static Status note_last(void *context, Node *n)
     SampleOrder at;
 
     if (!follows(n)) return OK;
-    if (n->kind == NODE_KERNEL && layout_samples(n, &at)) add_all(&w->last, n->out, n->n_out);
+    if (n->kind == NODE_KERNEL && layout_samples(n, NULL, NULL, &at))
+        add_all(&w->last, n->out, n->n_out);
     if (n->kind == NODE_KERNEL && layout_convolution(n, &c) && !c.depthwise) {
         if (!c.thin) add_all(&w->last, n->out, n->n_out);
     } else if (any_in(&w->last, n->in, n->n_in)) {
@@ -90,6 +91,12 @@ static void note_transposition(Wants *w, const Node *n)
 
 /* ---- from the last reader to the first ---- */
 
+/* Elements are what they were, or each is made of few. */
+static bool is_map(const Node *n)
+{
+    return n->kind != NODE_KERNEL || (n->kernel->n_stage == 1 && !n->kernel->stage[0].n_acc);
+}
+
 static void note_wanted(Wants *w, const Node *n)
 {
     ConvOrder c;
@@ -98,11 +105,17 @@ static void note_wanted(Wants *w, const Node *n)
     if (!follows(n)) return;
     if (n->kind == NODE_KERNEL && layout_convolution(n, &c)) {
         bool planes = c.depthwise ? c.planes && !is_in(w->wanted, n->out[0]) : c.few || c.thin;
-        if (!planes) add(w->wanted, n->in[c.src]);
+        if (planes) return;
+        add(w->wanted, n->in[c.src]);
+        add(w->windows, n->in[c.src]);
         return;
     }
-    if (n->kind == NODE_KERNEL && layout_samples(n, &at)) add(w->wanted, n->in[at.src]);
+    if (n->kind == NODE_KERNEL && layout_samples(n, NULL, NULL, &at)) {
+        add(w->wanted, n->in[at.src]);
+        add(w->windows, n->in[at.src]);
+    }
     if (n->kind == NODE_KERNEL) note_transposition(w, n);
+    if (is_map(n) && any_in(w->windows, n->out, n->n_out)) add_all(w->windows, n->in, n->n_in);
     if (any_in(w->wanted, n->out, n->n_out)) add_all(w->wanted, n->in, n->n_in);
     for (int i = 0; i < n->n_in; i++)
         for (int k = 0; k < n->n_in && is_in(&w->last, n->in[i]); k++)
@@ -118,11 +131,12 @@ static void walk(Wants *w, const Region *r)
     }
 }
 
-Status layout_wants(PassContext *cx, Module *m, Map *wanted)
+Status layout_wants(PassContext *cx, Module *m, Map *wanted, Map *windows)
 {
-    Wants w = {.wanted = wanted, .t = &m->sx};
+    Wants w = {.wanted = wanted, .windows = windows, .t = &m->sx};
 
     map_init(wanted, cx->scratch, false);
+    map_init(windows, cx->scratch, false);
     map_init(&w.last, cx->scratch, false);
     TRY(module_visit(m, note_last, &w));
     walk(&w, m->main);
