@@ -279,6 +279,7 @@ static Value *phases_sum(Build *b, const Node *n, const Phases *p)
         x[2 + i] = sx_sub(t, sx_index(t, p->spatial + i), tap);
         w[2 + i] = sx_add(t, sx_mul(t, tap, sx_i64(b, c->w.stride[i])), phase);
         in_x = both_guards(b, in_x, sx_inside(b, x[2 + i], c->w.in[i], total, p->extents));
+        if (p->laced) continue; /* all phases have all taps */
         in_w = both_guards(b, in_w, sx_inside(b, w[2 + i], c->w.kernel[i], total, p->extents));
     }
     d.a = sx_at_guarded(b, 0, in[0], x, both_guards(b, in_x, in_w));

@@ -183,6 +183,8 @@ def conv_transpose(g):
         g.wrong = ["onnx"]  # mixes up the groups
     strides = attrs.get("strides") or [1] * len(kernel)
     dil = attrs.get("dilations") or [1] * len(kernel)
+    if g.chance(.4):  # windows of whole strides, as nets have them
+        kernel = [-(-k // s) * s for k, s in zip(kernel, strides)]
     if g.chance(.3):
         attrs["output_padding"] = [g.int(0, max(s, d) - 1) for s, d in zip(strides, dil)]
     if g.chance(.15):
