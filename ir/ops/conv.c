@@ -163,22 +163,95 @@ Value *conv_join_groups(Build *b, const Node *n, const ConvLayout *y, Value *v)
     return y->split && v ? build_reshape(b, v, t->rank, t->dim) : v;
 }
 
+/* ---- taps that no output has: a window wider than the image, of few positions or with gaps ----
+ */
+
+/* Whether element r of the window lies in the image for any output along axis i. */
+static bool tap_counts(const Window *w, int i, int64_t r)
+{
+    int64_t at = r * w->dilation[i] - w->before[i]->value, s = w->stride[i];
+    int64_t first = at < 0 ? (-at + s - 1) / s : 0; /* output whose position is not before it */
+
+    return first < w->out[i]->value && first * s + at < w->in[i]->value;
+}
+
+/* The elements along axis i that count: [*first, *end); false: which is not known, or all do. */
+static bool counting_taps(const Window *w, int i, int64_t *first, int64_t *end)
+{
+    enum { LONGEST = INT32_MAX };
+
+    *first = 0;
+    if (!dim_is_const(w->in[i]) || !dim_is_const(w->out[i]) || !dim_is_const(w->before[i]))
+        return false;
+    if (w->in[i]->value > LONGEST || w->out[i]->value > LONGEST) return false;
+    *end = w->kernel[i]->value;
+    while (*first < *end && !tap_counts(w, i, *first))
+        ++*first;
+    while (*end > *first && !tap_counts(w, i, *end - 1))
+        --*end;
+    return *first < *end && *end - *first < w->kernel[i]->value &&
+           *first * w->dilation[i] <= w->before[i]->value;
+}
+
+/* Elements [from, from + to->dim) of x. */
+static void copy_block(const Tensor *x, const int64_t *from, Tensor *to)
+{
+    int64_t index[MAX_RANK] = {0}, at;
+    size_t size = (size_t)dtype_bytes(x->dtype);
+
+    for (int64_t e = 0; e < to->count; e++) {
+        at = 0;
+        for (int i = 0; i < x->rank; i++)
+            at = at * x->dim[i] + index[i] + from[i];
+        memcpy(tensor_at(to, e), tensor_at(x, at), size);
+        eval_next(to->rank, to->dim, index);
+    }
+}
+
+/* Weights without the elements that never count, the window as it is then. */
+static Value *trimmed(Build *b, Conv *c, Value *weights)
+{
+    const Tensor *x = weights->data;
+    Window *w = &c->w;
+    int64_t dims[MAX_RANK], from[MAX_RANK] = {0}, first, end;
+    bool trims = false;
+    Tensor *t;
+
+    if (!x || dtype_bits(x->dtype) < 8) return weights;
+    memcpy(dims, x->dim, sizeof *dims * (size_t)x->rank);
+    for (int i = 0; i < w->n; i++) {
+        if (!counting_taps(w, i, &first, &end)) continue;
+        trims = true;
+        from[2 + i] = first;
+        dims[2 + i] = end - first;
+        w->kernel[i] = dim_const(b->dims, end - first);
+        w->before[i] = dim_add_c(b->dims, w->before[i], -first * w->dilation[i]);
+    }
+    if (!trims) return weights;
+    t = tensor_new(b->module->arena, x->dtype, x->rank, dims);
+    if (t) copy_block(x, from, t);
+    return build_tensor(b, t);
+}
+
 static Status lower_conv(Build *b, const Node *n, Value **out)
 {
     Conv c;
     ConvLayout y;
     DType type = n->out[0]->type.dtype;
-    Dot d = {.label = "conv", .n_in = has_in(n, 2) ? 3 : 2, .in = n->in, .out = type};
+    Value *in[3] = {n->in[0], n->in[1], has_in(n, 2) ? n->in[2] : NULL};
+    Dot d = {.label = "conv", .n_in = in[2] ? 3 : 2, .in = in, .out = type};
 
     TRY(conv_read(b->module, n, 0, 1, b->diag, &c));
     conv_require(b, &c, n->in[1]);
+    in[1] = trimmed(b, &c, n->in[1]);
+    TRY(b->status);
     conv_layout(b, &c, &y);
     d.rank = y.rank;
     d.dims = y.dims;
     d.n_reduce = c.w.n + 1;
     d.reduce = y.reduce;
-    d.a = conv_input(b, &c, &y, 0, n->in[0]);
-    d.b = conv_weight(b, &c, &y, 1, n->in[1]);
+    d.a = conv_input(b, &c, &y, 0, in[0]);
+    d.b = conv_weight(b, &c, &y, 1, in[1]);
     if (has_in(n, 2)) {
         const Sx *bias = sx_at(b, 2, n->in[2], &y.out_channel);
         const Sx *acc = sx_acc(b->sx, 0, dot_dtype(type));
@@ -231,6 +304,8 @@ static Status lower_conv_integer(Build *b, const Node *n, Value **out)
 
     TRY(conv_read(b->module, n, 0, 1, b->diag, &c));
     conv_require(b, &c, n->in[1]);
+    in[1] = trimmed(b, &c, n->in[1]);
+    TRY(b->status);
     conv_layout(b, &c, &y);
     if (has_in(n, 2)) {
         zx = sx_scalar(b, d.n_in, n->in[2]);
@@ -245,7 +320,7 @@ static Status lower_conv_integer(Build *b, const Node *n, Value **out)
     d.n_reduce = c.w.n + 1;
     d.reduce = y.reduce;
     d.a = centred(b, conv_input(b, &c, &y, 0, n->in[0]), zx);
-    d.b = centred(b, conv_weight(b, &c, &y, 1, n->in[1]), zw);
+    d.b = centred(b, conv_weight(b, &c, &y, 1, in[1]), zw);
     out[0] = conv_join_groups(b, n, &y, build_dot(b, &d));
     return b->status;
 }
