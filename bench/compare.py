@@ -28,6 +28,7 @@ import subprocess
 import sys
 import time
 
+import ml_dtypes
 import numpy as np
 
 import peers
@@ -80,7 +81,7 @@ def farthest(ours, theirs):
         a, b = np.asarray(a), np.asarray(b)
         if a.shape != b.shape:
             raise peers.Missing(f"its result has the shape {a.shape}, not {b.shape}")
-        if a.size and b.dtype.kind in "fiub":
+        if a.size and (b.dtype.kind in "fiub" or b.dtype == ml_dtypes.bfloat16):
             a, b = a.astype(np.float64), b.astype(np.float64)
             scale = np.max(np.abs(b), where=np.isfinite(b), initial=0) or 1.0
             with np.errstate(invalid="ignore"):

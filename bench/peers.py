@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 
+import ml_dtypes
 import numpy as np
 from onnx import helper
 
@@ -129,7 +130,9 @@ class OpenVino:
         self.request.wait()
 
     def results(self):
-        return [np.array(self.request.get_tensor(port).data) for port in self.ports]
+        """bf16, which numpy does not have, comes as f16 of the same bits."""
+        found = [(np.array(self.request.get_tensor(p).data), p.element_type.get_type_name()) for p in self.ports]
+        return [a.view(ml_dtypes.bfloat16) if t == "bf16" else a for a, t in found]
 
 
 class Ncnn:
