@@ -35,8 +35,6 @@ static const Format formats[DT_COUNT] = {
         {.mantissa = 2, .bias = 16, .sign = 7, .max = 0x7f, .uz = true, .saturates = true},
     [DT_F16] =
         {.mantissa = 10, .bias = 15, .sign = 15, .max = 0x7bff, .inf = 0x7c00, .nan = 0x7e00},
-    [DT_BF16] =
-        {.mantissa = 7, .bias = 127, .sign = 15, .max = 0x7f7f, .inf = 0x7f80, .nan = 0x7fc0},
 };
 
 static const Sx *k32(SxTable *t, uint32_t v)
@@ -126,6 +124,18 @@ static const Sx *encode_e8m0(SxTable *t, const Sx *v, bool saturate)
     return of_code(t, sx_select(t, valid, code, k32(t, 255)), DT_F8E8M0);
 }
 
+/* The upper half of f32: rounded up, a mantissa that is full counts into the exponent, up to
+ * infinity. */
+static const Sx *encode_bf16(SxTable *t, const Sx *v)
+{
+    const Sx *bits = sx_bitcast(t, v, DT_U32), *half = shr32(t, bits, 16);
+    const Sx *odd = sx_and(t, half, k32(t, 1));
+    const Sx *r = shr32(t, sx_add(t, bits, sx_add(t, odd, k32(t, 0x7fff))), 16);
+    const Sx *nan = sx_or(t, sx_and(t, half, k32(t, 0x8000)), k32(t, 0x7fc0));
+
+    return of_code(t, sx_select(t, sx_ne(t, v, v), nan, r), DT_BF16);
+}
+
 /* The magnitude bits of a finite |v|, rounded to nearest even in units of the format. */
 static const Sx *rounded_code(SxTable *t, const Format *f, const Sx *mag)
 {
@@ -135,7 +145,6 @@ static const Sx *rounded_code(SxTable *t, const Format *f, const Sx *mag)
         sx_add(t, mag, sx_add(t, odd, k32(t, (1u << (down - 1)) - 1 - ((127 - f->bias) << 23))));
     const Sx *normal = shr32(t, r, down);
 
-    if (f->bias == 127) return normal; /* the exponents are those of f32 */
     /* Adding a power of two whose last bit is the subnormals' unit makes the hardware round to it.
      */
     const Sx *unit = k32(t, (127 + 24 - f->bias - f->mantissa) << 23);
@@ -149,6 +158,7 @@ static const Sx *encode(SxTable *t, const Sx *v, DType d, bool saturate)
     const Format *f = &formats[d];
 
     if (d == DT_F8E8M0) return encode_e8m0(t, v, saturate);
+    if (d == DT_BF16) return encode_bf16(t, v);
     const Sx *bits = sx_bitcast(t, v, DT_U32), *mag = sx_and(t, bits, k32(t, 0x7fffffff));
     const Sx *sign = shl32(t, shr32(t, bits, 31), f->sign), *r = rounded_code(t, f, mag);
     const Sx *large = sx_lt(t, k32(t, f->max), r), *max = k32(t, f->max);
