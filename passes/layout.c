@@ -457,11 +457,11 @@ static bool transposes(const Node *n, int *axis)
  * operand, where a product of matrices would take it for another product. */
 static bool stands(Layouts *x, Node *n)
 {
-    const Value *v = n->in[0], *y = n->out[0];
+    const Value *v = n->n_in == 1 ? n->in[0] : NULL, *y = n->out[0];
     int axis[MAX_RANK], place[MAX_RANK], perm[MAX_RANK];
     Order o;
 
-    if (n->n_in != 1 || v->data || order_of(x, v) || !map_get(&x->windows, y)) return false;
+    if (!v || v->data || order_of(x, v) || !map_get(&x->windows, y)) return false;
     if (!transposes(n, axis)) return false;
     o = last_order(y->type.rank);
     for (int i = 0; i < o.n; i++)

@@ -161,8 +161,8 @@ LLVMValueRef cpu_take(CpuFn *f, LLVMValueRef *number, Dim count);
 LLVMBasicBlockRef cpu_block(CpuFn *f);
 /* Code of a level goes on in another block. */
 void cpu_move(CpuFn *f, int level, LLVMBasicBlockRef to);
-void cpu_move_from(CpuFn *f, LLVMBasicBlockRef from,
-                   LLVMBasicBlockRef to); /* all whose tail it is */
+/* Code of all levels that stand at the end of `from` does. */
+void cpu_move_from(CpuFn *f, LLVMBasicBlockRef from, LLVMBasicBlockRef to);
 
 /* ---- cpu_reduce.c: accumulators. They travel through loops as `carry`, an array of values. */
 int cpu_carry_count(const CpuFn *f);

@@ -20,15 +20,15 @@ CpuSeldom cpu_seldom_open(CpuFn *f, LLVMValueRef lanes)
     CpuModule *m = f->m;
     LLVMTypeRef t = LLVMTypeOf(lanes), whole;
     CpuSeldom s = {.from = LLVMGetInsertBlock(f->b)};
-    LLVMValueRef fn = LLVMGetBasicBlockParent(s.from), some, jump;
+    LLVMValueRef fn = LLVMGetBasicBlockParent(s.from), jump;
+    LLVMValueRef some = LLVMBuildFreeze(f->b, lanes, ""); /* lanes that are off may be poison */
     LLVMBasicBlockRef slow = LLVMAppendBasicBlockInContext(m->cx, fn, "");
     LLVMMetadataRef weight[3];
 
-    some = lanes = LLVMBuildFreeze(f->b, lanes, "");
     s.join = LLVMAppendBasicBlockInContext(m->cx, fn, "");
     if (LLVMGetTypeKind(t) == LLVMVectorTypeKind) {
         whole = LLVMIntTypeInContext(m->cx, LLVMGetVectorSize(t));
-        some = LLVMBuildBitCast(f->b, lanes, whole, "");
+        some = LLVMBuildBitCast(f->b, some, whole, "");
         some = LLVMBuildICmp(f->b, LLVMIntNE, some, LLVMConstNull(whole), "");
     }
     jump = LLVMBuildCondBr(f->b, some, slow, s.join);
@@ -146,7 +146,8 @@ static LLVMValueRef arm_function(Arm *x, const Sx *e)
     return fn;
 }
 
-/* The lanes where e's first argument is not true, of those that are on. */
+/* The lanes where e's first argument is not true, of those that are on: all, where the value is
+ * kept for parts with other masks than this one's, or has other lanes. */
 static LLVMValueRef lanes_asking(CpuFn *f, const CpuVal *info, LLVMValueRef usual, int u)
 {
     LLVMValueRef slow = LLVMBuildNot(f->b, usual, ""), on = f->mask[u];

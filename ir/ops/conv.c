@@ -175,7 +175,8 @@ static bool tap_counts(const Window *w, int i, int64_t r)
     return first < w->out[i]->value && first * s + at < w->in[i]->value;
 }
 
-/* The elements along axis i that count: [*first, *end); false: which is not known, or all do. */
+/* The elements along axis i that count: [*first, *end), where those are known and fewer than all.
+ * What is padded in front stays at least 0. */
 static bool counting_taps(const Window *w, int i, int64_t *first, int64_t *end)
 {
     enum { LONGEST = INT32_MAX };
@@ -208,7 +209,8 @@ static void copy_block(const Tensor *x, const int64_t *from, Tensor *to)
     }
 }
 
-/* Weights without the elements that never count, the window as it is then. */
+/* Weights without the elements that never count, the window as it is then: they only ever meet
+ * zeros, which is not the same where they are infinite. */
 static Value *trimmed(Build *b, Conv *c, Value *weights)
 {
     const Tensor *x = weights->data;
@@ -217,7 +219,7 @@ static Value *trimmed(Build *b, Conv *c, Value *weights)
     bool trims = false;
     Tensor *t;
 
-    if (!x || dtype_bits(x->dtype) < 8) return weights;
+    if (!x || !x->count || dtype_bits(x->dtype) < 8) return weights;
     memcpy(dims, x->dim, sizeof *dims * (size_t)x->rank);
     for (int i = 0; i < w->n; i++) {
         if (!counting_taps(w, i, &first, &end)) continue;
@@ -252,8 +254,8 @@ static Status lower_conv(Build *b, const Node *n, Value **out)
     d.reduce = y.reduce;
     d.a = conv_input(b, &c, &y, 0, in[0]);
     d.b = conv_weight(b, &c, &y, 1, in[1]);
-    if (has_in(n, 2)) {
-        const Sx *bias = sx_at(b, 2, n->in[2], &y.out_channel);
+    if (in[2]) {
+        const Sx *bias = sx_at(b, 2, in[2], &y.out_channel);
         const Sx *acc = sx_acc(b->sx, 0, dot_dtype(type));
         build_require_equal(b, in_type(n, 2)->dim[0], c.features);
         d.value = sx_cast(b->sx, sx_add(b->sx, acc, sx_cast(b->sx, bias, acc->dtype)), type);
@@ -319,7 +321,7 @@ static Status lower_conv_integer(Build *b, const Node *n, Value **out)
     d.dims = y.dims;
     d.n_reduce = c.w.n + 1;
     d.reduce = y.reduce;
-    d.a = centred(b, conv_input(b, &c, &y, 0, n->in[0]), zx);
+    d.a = centred(b, conv_input(b, &c, &y, 0, in[0]), zx);
     d.b = centred(b, conv_weight(b, &c, &y, 1, in[1]), zw);
     out[0] = conv_join_groups(b, n, &y, build_dot(b, &d));
     return b->status;

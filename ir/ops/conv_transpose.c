@@ -78,7 +78,8 @@ static Status transposed_read(Module *m, const Node *n, Diag *d, const Type *x, 
         TRY(transposed_axis(m, n, d, w, i, pads, extra, shape,
                             attr_string(n, "auto_pad", "NOTSET")));
         /* of one point, steps are any: as long as the window, for the fewest taps */
-        if (dim_is(w->in[i], 1) && w->dilation[i] == 1 && dim_is_const(kernel[i]))
+        if (dim_is(w->in[i], 1) && w->dilation[i] == 1 && dim_is_const(kernel[i]) &&
+            kernel[i]->value > 0)
             w->stride[i] = kernel[i]->value;
     }
     return OK;
@@ -215,7 +216,7 @@ static const Sx *of_group(Build *b, const Phases *p, Dim size, const Sx *at)
     return sx_add(b->sx, sx_mul(b->sx, sx_index(b->sx, p->group), sx_dim(b->sx, size)), at);
 }
 
-/* w'[(phase..., c), ci, t...] = w[ci, c, stride*t + phase], zero behind the last element */
+/* w'[(phase..., c), ci, t...] = w[ci, c, stride*t + phase], of windows of whole strides */
 static Tensor *laced_weights(Arena *a, const Conv *c, const Tensor *w)
 {
     size_t size = (size_t)dtype_bytes(w->dtype);
@@ -223,7 +224,7 @@ static Tensor *laced_weights(Arena *a, const Conv *c, const Tensor *w)
     Tensor *laced;
 
     for (int i = 0; i < c->w.n; i++)
-        dims[2 + i] = (w->dim[2 + i] + c->w.stride[i] - 1) / c->w.stride[i];
+        dims[2 + i] = w->dim[2 + i] / c->w.stride[i];
     laced = tensor_new(a, w->dtype, w->rank, dims);
     for (int64_t k = 0; laced && k < w->count; k++) {
         int64_t left = k, phase = 0, phases = 1, tap = 0, taps = 1;
@@ -351,9 +352,8 @@ static bool are_even(const Conv *c)
     return true;
 }
 
-/* Phases that are powers of two are laced by shuffles; of depthwise ones, that is most of the work.
- */
-static bool are_laced_fast(const Conv *c)
+/* Such phases are laced by shuffles; of depthwise ones, that is most of the work. */
+static bool are_powers_of_two(const Conv *c)
 {
     for (int i = 0; i < c->w.n; i++)
         if (c->w.stride[i] & (c->w.stride[i] - 1)) return false;
@@ -366,8 +366,8 @@ static bool has_phases(const Conv *c)
         if (c->w.dilation[i] != 1 || c->w.before[i]->lo < 0) return false;
     }
     if (c->group > 1 && dim_is(c->depth, 1) != dim_is(c->each, 1)) return false;
-    if (is_deep(c) && !(are_even(c) && are_laced_fast(c))) return false;
-    return phases_of(c) > 1 && 4 + 2 * c->w.n <= MAX_RANK;
+    if (phases_of(c) <= 1 || 4 + 2 * c->w.n > MAX_RANK) return false;
+    return !is_deep(c) || (are_even(c) && are_powers_of_two(c));
 }
 
 /* Some phases have more taps than others, and all have one. */
