@@ -421,16 +421,6 @@ static void order_sums(Node *n, bool is_plain)
     s->order = layout_sums_along(n) ? ORDER_LANES64 : ORDER_CHAIN;
 }
 
-/* Channels last, of n axes. */
-static Order last_order(int n)
-{
-    Order o = plain_order(n);
-
-    for (int i = 1; i < n; i++)
-        o.axis[i] = i + 1 < n ? i + 1 : 1;
-    return o;
-}
-
 /* A transposition and nothing else: *axis[i] is the axis of the result that is axis i of n's
  * operand. */
 static bool transposes(const Node *n, int *axis)
@@ -463,7 +453,7 @@ static bool stands(Layouts *x, Node *n)
 
     if (!v || v->data || order_of(x, v) || !map_get(&x->windows, y)) return false;
     if (!transposes(n, axis)) return false;
-    o = last_order(y->type.rank);
+    o = order_with_last(y->type.rank, 1);
     for (int i = 0; i < o.n; i++)
         place[axis[i]] = i;
     for (int i = 0; i < o.n; i++)

@@ -17,6 +17,17 @@ static inline bool order_is_plain(const Order *o)
     return true;
 }
 
+/* Of n axes, `axis` innermost and the others as they are. */
+static inline Order order_with_last(int n, int axis)
+{
+    Order o = {.n = 0};
+
+    for (int i = 0; i < n; i++)
+        if (i != axis) o.axis[o.n++] = i;
+    o.axis[o.n++] = axis;
+    return o;
+}
+
 /* layout_order.c: decisions, from the form of a kernel alone. Value.mark has no meaning here. */
 /* A kernel's operand `src` is read with its axes in `physical` order (NULL: as they stand). */
 typedef const Order *(*OrderOf)(void *context, const Value *v);

@@ -94,14 +94,6 @@ static bool reads_enough(const Samples *x)
     return !image || !points || points * x->loads >= image / WORTH_A_COPY;
 }
 
-static void put_last(Order *o, int n, int axis)
-{
-    o->n = 0;
-    for (int i = 0; i < n; i++)
-        if (i != axis) o->axis[o->n++] = i;
-    o->axis[o->n++] = axis;
-}
-
 bool layout_samples(const Node *n, OrderOf order, void *context, SampleOrder *c)
 {
     const Stage *s = &n->kernel->stage[0];
@@ -124,8 +116,8 @@ bool layout_samples(const Node *n, OrderOf order, void *context, SampleOrder *c)
     if (!dim_is_const(channels) || channels->value < (s->n_reduce ? MANY_OF_SUMS : MANY_CHANNELS))
         return false;
     c->src = x.src;
-    put_last(&c->out, s->rank, x.index);
-    put_last(&c->data, n->in[x.src]->type.rank, x.axis);
+    c->out = order_with_last(s->rank, x.index);
+    c->data = order_with_last(n->in[x.src]->type.rank, x.axis);
     const Order *have = order ? order(context, n->in[x.src]) : NULL;
     if (have && have->axis[have->n - 1] == x.axis) c->data = *have;
     return !order_is_plain(&c->out) || !order_is_plain(&c->data);
