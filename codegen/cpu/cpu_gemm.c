@@ -1,32 +1,22 @@
-/* cpu_gemm.c: contractions: what shapes are taken; tiles, blocks and tasks for them.
+/* cpu_gemm.c: contractions: what shapes are taken, and tiles for them.
  *
  * Tiles by an analytical model: `vectors` columns of vectors and `rows` rows so that accumulators,
  * vectors of B and a broadcast fill the registers; few rows take more columns. A static M is cut
  * into panels of two heights that differ by one, so that no row is computed in vain; an open M
- * takes tall panels and then ones of 8, 4, 2 and 1. A block of columns is as wide as half of L2
- * holds all of K. */
+ * takes tall panels and then ones of 8, 4, 2 and 1. */
 #include "codegen/cpu/cpu_gemm_impl.h"
 
 #include <string.h>
 
 enum {
-    L2_BYTES = 384 << 10,     /* for the block of B, */
-    L2_BYTES_AMX = 640 << 10, /* where there is AMX, and 2 MB */
-    TASKS_WANTED = 8,
-    ROWS_PER_PACK = 192,      /* rows that make packing a block of B again worth while */
-    COLUMNS_PER_PACK = 512,   /* columns, and a block of A */
-    SET_STRIDE = 4096,        /* rows so many bytes apart fall into one set of L1, */
-    SET_WAYS = 8,             /* which holds so many of them */
-    AHEAD_BYTES = 256 << 10,  /* packed weights larger than this are fetched ahead */
-    WEIGHT_BYTES = 768 << 10, /* weights that stay in L2 while rows are shared */
-    SOME_ROWS = 6,            /* enough for a tile */
-    MOST_PANELS = 3,          /* of a line whose ends are told apart */
+    SET_STRIDE = 4096, /* rows so many bytes apart fall into one set of L1, */
+    SET_WAYS = 8,      /* which holds so many of them */
+    SOME_ROWS = 6,     /* enough for a tile */
+    MOST_PANELS = 3,   /* of a line whose ends are told apart */
     MIN_COLUMNS = 8,
-    LONG_SUM = 256,        /* points: of fewer columns, rows hide each other's latency */
-    ROWS_IN_PLACE = 8,     /* at most, of a tile that reads B where it lies, */
-    COLUMNS_IN_LINE = 16,  /* and columns at least */
-    WEIGHT_COST = 4,       /* multiply-adds in the time that one weight takes to arrive from L2 */
-    WORTH_A_PART = 200000, /* multiply-adds: 2 us */
+    LONG_SUM = 256,       /* points: of fewer columns, rows hide each other's latency */
+    ROWS_IN_PLACE = 8,    /* at most, of a tile that reads B where it lies, */
+    COLUMNS_IN_LINE = 16, /* and columns at least */
     MOST_ROWS = 14
 };
 
@@ -194,126 +184,9 @@ static void choose_rows(CpuGemm *g)
         if (mr > rows) g->rows[g->n_rows++] = rows;
 }
 
-static int64_t round_up(int64_t v, int64_t step)
+int64_t gemm_round_up(int64_t v, int64_t step)
 {
     return (v + step - 1) / step * step;
-}
-
-static int64_t clamp(int64_t v, int64_t lo, int64_t hi)
-{
-    return v < lo ? lo : v > hi ? hi : v;
-}
-
-/* Panels, or lines, of a task. A line is never cut. */
-static void cut_rows(CpuGemm *g, int64_t cuts)
-{
-    DimTable *t = &g->nest->module->dims;
-    int64_t m = nest_guess(g->size_m), lines = nest_guess(g->lines);
-
-    if (!dim_is(g->lines, 1)) {
-        g->block_m = (lines + clamp(cuts, 1, lines) - 1) / clamp(cuts, 1, lines);
-        g->blocks_m = dim_ceil_div(t, g->lines, dim_const(t, g->block_m));
-        return;
-    }
-    if (g->tall >= 0) {
-        int64_t panels = g->tall + (m - g->tall * g->rows[0]) / g->rows[g->n_rows - 1];
-        cuts = clamp(cuts, 1, panels);
-        g->block_m = (panels + cuts - 1) / cuts;
-        g->blocks_m = dim_const(t, (panels + g->block_m - 1) / g->block_m);
-        return;
-    }
-    g->block_m = round_up((m + cuts - 1) / cuts, g->rows[0]);
-    g->blocks_m = dim_ceil_div(t, g->size_m, dim_const(t, g->block_m));
-}
-
-static int64_t packed_depth(const CpuGemm *g)
-{
-    return g->bytes || g->amx ? g->depth : nest_guess(g->size_k);
-}
-
-/* Into how many parts the rows may be cut so that each is worth it. */
-static int64_t most_cuts(const CpuGemm *g)
-{
-    int64_t m = nest_guess(g->size_m);
-
-    if (!dim_is(g->lines, 1)) return nest_guess(g->lines);
-    if (g->b.pack < 0 && !g->b.in_place) return m / ROWS_PER_PACK;
-    return m / g->rows[0];
-}
-
-/* Equal blocks of columns, at most so wide. */
-static void cut_columns(CpuGemm *g, int64_t wide)
-{
-    DimTable *t = &g->nest->module->dims;
-    int64_t n = nest_guess(g->size_n), blocks;
-
-    wide = clamp(wide / g->nr * g->nr, g->nr, round_up(clamp(n, 1, 4096), g->nr));
-    blocks = (n + wide - 1) / wide;
-    g->block_n = round_up((n + blocks - 1) / blocks, g->nr);
-    g->blocks_n = dim_ceil_div(t, g->size_n, dim_const(t, g->block_n));
-}
-
-static bool is_in_loop(const Node *n)
-{
-    for (const Region *r = n->parent; r; r = r->holder ? r->holder->parent : NULL)
-        if (r->holder && r->holder->kind == NODE_LOOP) return true;
-    return false;
-}
-
-/* The product of a recurrent state, of few rows or of an open batch, with known weights. */
-static bool is_state_product(const CpuGemm *g)
-{
-    bool in_place = g->a.pack >= 0 || g->a.in_place;
-    bool few = !dim_is_const(g->size_m) || most_cuts(g) < TASKS_WANTED;
-
-    return g->b.pack >= 0 && in_place && few && dim_is(g->lines, 1) && is_in_loop(g->nest->node);
-}
-
-static void choose_pitch(CpuGemm *g)
-{
-    g->pitch = g->block_n;
-    if (g->b.pack < 0 && g->pitch % (SET_STRIDE / 32) == 0 && gemm_columns_are_turned(g))
-        g->pitch += 16; /* a column's tile is written to many k at once */
-}
-
-/* Weights that fit L2 are read by every thread: threads then share the rows, as they did in the
- * layer before, and find them in their own cache. Larger ones are shared by columns, unless each
- * block of columns would pack the rows again. Those of a state are shared by columns, so that turns
- * can alternate: its rows are often one, of an open batch. */
-static void choose_blocks(CpuGemm *g)
-{
-    DimTable *t = &g->nest->module->dims;
-    int64_t n = nest_guess(g->size_n), k = packed_depth(g), tasks, wide;
-    int64_t o = clamp(nest_guess(g->size_o), 1, INT64_MAX); /* a product of nothing is one, too */
-    bool packs_rows = g->a.pack < 0 && !g->a.in_place;
-
-    g->block_m = 0;
-    g->blocks_m = dim_const(t, 1);
-    g->alternates = !g->band && is_state_product(g);
-    g->rows_first = g->b.pack >= 0 && !g->alternates && (packs_rows || k * n <= WEIGHT_BYTES / 4) &&
-                    most_cuts(g) >= TASKS_WANTED;
-    wide = (g->amx ? L2_BYTES_AMX : L2_BYTES) / g->unit / clamp(k, 1, INT32_MAX) *
-           (g->tile->block ? g->tile->block : 4) / 4;
-    if (g->b.in_place) wide = INT32_MAX;
-    cut_columns(g, packs_rows && wide < COLUMNS_PER_PACK ? COLUMNS_PER_PACK : wide);
-    if (g->band) {
-        g->rows_first = true;
-        g->block_m = g->band;
-        g->blocks_m = dim_ceil_div(t, g->size_m, dim_const(t, g->band));
-        choose_pitch(g);
-        return;
-    }
-    tasks = o * ((n + g->block_n - 1) / g->block_n);
-    if (tasks < TASKS_WANTED && !g->rows_first && dim_is(g->lines, 1)) {
-        wide = (n * o + TASKS_WANTED - 1) / TASKS_WANTED;
-        if (g->alternates && wide < PANELS_OF_ROW * g->nr) wide = PANELS_OF_ROW * g->nr;
-        cut_columns(g, wide);
-        tasks = o * ((n + g->block_n - 1) / g->block_n);
-    }
-    if (g->rows_first && o < TASKS_WANTED) tasks = o;
-    if (tasks < TASKS_WANTED && most_cuts(g) > 1)
-        cut_rows(g, clamp((TASKS_WANTED + tasks - 1) / tasks, 1, most_cuts(g)));
-    choose_pitch(g);
 }
 
 /* Loops of a side that belong to `set`, in the order of their indices, outermost first; the nest
@@ -491,7 +364,7 @@ static void choose_a_pitch(CpuGemm *g)
     if (last < g->rank || s->loop_of[last] < 0 || !dim_is_const(g->size_k)) return;
     x = e->op == SX_LOAD ? map_get(&s->address, e) : NULL;
     if (x && !affine_is_coef(x, last, 1)) return;
-    g->a_pitch = round_up(g->size_k->value, 16) + 16;
+    g->a_pitch = gemm_round_up(g->size_k->value, 16) + 16;
     if (g->a_pitch * g->unit % SET_STRIDE == 0) g->a_pitch += 16;
 }
 
@@ -531,13 +404,6 @@ static void mark_unread(CpuGemm *g)
     g->nest->abi.unread = u.unread;
 }
 
-/* Large weights, and several panels of rows among which to share the fetching. */
-static bool is_fetched_ahead(const CpuGemm *g)
-{
-    return g->b.pack >= 0 && g->nest->abi.pack[g->b.pack].size > AHEAD_BYTES &&
-           nest_guess(g->size_m) > 2 * g->rows[0];
-}
-
 /* Dims that the emitted code reads. */
 static void need_dims(CpuGemm *g)
 {
@@ -573,45 +439,18 @@ static Dim a_row_size(const CpuGemm *g)
     return g->a_pitch ? dim_const(&g->nest->module->dims, g->a_pitch) : g->size_k;
 }
 
-/* Rows of a task, at most. */
-static Dim rows_of_task(const CpuGemm *g)
-{
-    DimTable *t = &g->nest->module->dims;
-
-    if (!g->block_m) return g->size_m;
-    if (!dim_is(g->lines, 1)) return dim_mul_c(t, g->line, g->block_m);
-    return dim_const(t, g->block_m * (g->tall >= 0 ? g->rows[0] : 1));
-}
-
-/* How many tasks are worth a thread; of a state's product with as many rows as the run has. */
-static Dim worth_a_thread(const CpuGemm *g)
-{
-    DimTable *t = &g->nest->module->dims;
-    Dim rows = rows_of_task(g);
-    double column = (double)packed_depth(g) * (double)g->block_n; /* of one row */
-
-    if (column >= WORTH_A_PART) return dim_const(t, 1);
-    if (g->alternates)
-        rows = dim_min(t, rows, dim_min(t, g->size_m, dim_const(t, WORTH_A_PART)));
-    else
-        rows = dim_const(t, nest_guess(rows));
-    rows = dim_max(t, rows, dim_const(t, WEIGHT_COST));
-    rows = dim_mul_c(t, rows, column < 1 ? 1 : (int64_t)column);
-    return dim_add_c(t, dim_div(t, dim_const(t, WORTH_A_PART), rows), 1);
-}
-
 static void set_abi(CpuGemm *g)
 {
     DimTable *t = &g->nest->module->dims;
     KernelAbi *abi = &g->nest->abi;
     Dim tasks = dim_mul(t, g->size_o, dim_mul(t, g->blocks_m, g->blocks_n));
-    Dim rows = rows_of_task(g);
+    Dim rows = gemm_rows_of_task(g);
 
     if (g->size_m->lo < 1) tasks = dim_mul(t, tasks, dim_min(t, g->size_m, dim_const(t, 1)));
     abi->alternates = g->alternates;
     if (g->band) abi->of_band = g->blocks_n;
     abi->tasks = nest_tasks(g->nest, &g->nest->stage[STAGE_OUT], tasks);
-    abi->grain = worth_a_thread(g);
+    abi->grain = gemm_worth_a_thread(g);
     g->a_at = dim_const(t, 0);
     g->block_size = dim_const(t, 0);
     if (g->band && g->b.pack < 0 && !g->b.in_place) {
@@ -623,7 +462,7 @@ static void set_abi(CpuGemm *g)
     else if (g->b.pack < 0 && !g->b.in_place)
         g->a_at = align64(t, dim_mul_c(t, g->size_k, g->unit * g->pitch));
     nest_need(g->nest, g->a_at);
-    abi->scratch = g->a_at;
+    abi->scratch = g->sums ? g->sums : g->a_at;
     if (g->a.pack < 0 && !g->a.in_place)
         abi->scratch =
             dim_add(t, g->a_at, align64(t, dim_mul(t, a_row_size(g), dim_mul_c(t, rows, g->unit))));
@@ -675,6 +514,7 @@ static void follow(CpuGemm *g, const CpuGemm *lead, const CpuIsa *isa)
     g->alternates = lead->alternates;
     g->pitch = lead->pitch;
     g->ahead = lead->ahead;
+    g->sums = lead->sums;
 }
 
 /* Bands are runs of rows of one line; what is multiplied is floats. */
@@ -740,6 +580,7 @@ Status cpu_gemm_prepare(Arena *arena, Nest *n, const CpuIsa *isa, const TileChoi
     if (!shape_taken(g, constant_b, last)) return OK;
     g->lanes = isa->vector_bytes / g->unit;
     g->tiles = isa->tiles != CPU_TILES_NONE;
+    g->tiles_l2 = isa->tiles_l2;
     constant_a = constant_a && dim_is_const(g->size_m) && !g->bytes;
     g->pairs = isa->bf16 && s->order == ORDER_PAIRS && gemm_pairs_fit(g);
     find_in_place(g, constant_a);
@@ -760,8 +601,7 @@ Status cpu_gemm_prepare(Arena *arena, Nest *n, const CpuIsa *isa, const TileChoi
     } else {
         choose_tiles(g, isa);
         TRY(pack_constants(g, constant_a, constant_b, d));
-        choose_blocks(g);
-        g->ahead = is_fetched_ahead(g);
+        gemm_choose_blocks(g);
     }
     if (!g->run && gemm_panels_of_line(g) > MOST_PANELS) g->along.k = -1;
     if (g->a.pack < 0 && !g->a.in_place) choose_a_pitch(g);

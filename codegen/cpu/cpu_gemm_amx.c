@@ -19,8 +19,8 @@
  * machines without AMX. */
 #include "codegen/cpu/cpu_gemm_impl.h"
 
-enum { ROWS = 16, BYTES = 64, GROUP = 4, LEAST_K = 16, LEAST_RUN = 8, LEAST_ROWS = 8 };
-enum { TILE_A = 4, TILE_B = 5, TILE_A_LOW = 7 };
+enum { ROWS = 16, BYTES = AMX_BYTES, GROUP = 4, LEAST_K = 16, LEAST_RUN = 8, LEAST_ROWS = 8 };
+enum { TILE_A = 4, TILE_B = 5, TILE_A_LOW = 7, LINE = 64 };
 
 /* Elements of a group: LEAST_K and LEAST_RUN count those. */
 static int group_of(const CpuGemm *g)
@@ -34,6 +34,23 @@ bool gemm_amx_fits(const CpuGemm *g)
 
     return g->tiles && g->size_k->value >= LEAST_K * group && g->k_run >= LEAST_RUN * group &&
            nest_guess(g->size_m) >= LEAST_ROWS;
+}
+
+int64_t gemm_run_bytes(const CpuGemm *g)
+{
+    return g->k_run * GROUP / group_of(g);
+}
+
+int64_t gemm_k_blocks(const CpuGemm *g)
+{
+    int64_t steps = gemm_run_bytes(g) / BYTES;
+
+    return g->k_steps ? (steps + g->k_steps - 1) / g->k_steps : 1;
+}
+
+bool gemm_one_height(const CpuGemm *g)
+{
+    return g->streams && g->tall == 0;
 }
 
 /* ---- operations ---- */
@@ -122,6 +139,9 @@ typedef struct Amx {
     LLVMValueRef beside; /* [rows][BYTES] */
     bool even;           /* rows of A are evenly apart */
     const char *product;
+    LLVMValueRef row; /* of B, from the first one of its block of K: at the step at hand */
+    int fetched;      /* lines, in this step */
+    int products, made;
 } Amx;
 
 /* Where a tile stands within its operands. */
@@ -202,13 +222,39 @@ static void load_b(const Amx *x, LLVMValueRef b, int j, int part)
     load(x->f, TILE_B + j, gemm_float_at(x->f, b, cpu_i64(x->f->m, at)), 4 * g->nr);
 }
 
-static void multiply(const Amx *x, int low, int j, int tile)
+/* Into L2. */
+static void fetch_line(CpuFn *f, LLVMValueRef p)
 {
+    enum { READ = 0, SECOND_LEVEL = 2, DATA = 1 };
+    LLVMValueRef args[] = {p, cpu_i32(f->m, READ), cpu_i32(f->m, SECOND_LEVEL),
+                           cpu_i32(f->m, DATA)};
+
+    cpu_intrinsic(f->m, "llvm.prefetch", 1, &f->m->ptr, 4, args);
+}
+
+/* Lines of the panel that comes next, an equal share of a step's before each product. */
+static void fetch_share(Amx *x)
+{
+    CpuFn *f = x->f;
+    int to;
+
+    if (!x->t->fetch_row) return;
+    to = x->g->fetch_lines * ++x->made / x->products;
+    for (; x->fetched < to; x->fetched++) {
+        LLVMValueRef p = x->t->fetch[x->fetched % FETCH_STREAMS];
+        p = byte_at(f, p, gemm_mul(f, x->row, x->t->fetch_row));
+        fetch_line(f, byte_at(f, p, cpu_i64(f->m, x->fetched / FETCH_STREAMS * LINE)));
+    }
+}
+
+static void multiply(Amx *x, int low, int j, int tile)
+{
+    fetch_share(x);
     operate(x->f, x->product, 3, (int[]){2 * low + j, tile, TILE_B + j}, NULL, NULL);
 }
 
 /* All products of what is in the tiles of B with one part of A. */
-static void multiply_rows(const Amx *x, LLVMValueRef a, int64_t stride)
+static void multiply_rows(Amx *x, LLVMValueRef a, int64_t stride)
 {
     for (int low = 0; low < 2 && tile_rows(x->t->rows, low) > 0; low++) {
         int tile = load_a(x, a, low, stride);
@@ -220,7 +266,7 @@ static void multiply_rows(const Amx *x, LLVMValueRef a, int64_t stride)
 /* The weights of the block that comes next, as many lines as fall to 16 rows of B. */
 static void fetch_ahead(const Amx *x, LLVMValueRef row, int parts)
 {
-    enum { LINE = 64, READ = 0, SECOND_LEVEL = 2, DATA = 1, MOST = 16 };
+    enum { MOST = 16 };
     CpuFn *f = x->f;
     int64_t share, lines;
 
@@ -228,18 +274,14 @@ static void fetch_ahead(const Amx *x, LLVMValueRef row, int parts)
     share = LLVMConstIntGetSExtValue(x->t->ahead_step);
     lines = (share * AMX_GROUPS * parts + LINE - 1) / LINE;
     for (int64_t i = 0; i < lines && i < MOST; i++) {
-        LLVMValueRef at = gemm_mul(f, row, x->t->ahead_step), args[4];
+        LLVMValueRef at = gemm_mul(f, row, x->t->ahead_step);
         at = gemm_add(f, at, cpu_i64(f->m, i * LINE));
-        args[0] = byte_at(f, x->t->ahead, at);
-        args[1] = cpu_i32(f->m, READ);
-        args[2] = cpu_i32(f->m, SECOND_LEVEL);
-        args[3] = cpu_i32(f->m, DATA);
-        cpu_intrinsic(f->m, "llvm.prefetch", 1, &f->m->ptr, 4, args);
+        fetch_line(f, byte_at(f, x->t->ahead, at));
     }
 }
 
 /* `bytes` of k, at most 64. */
-static void one_step(const Amx *x, const Stand *at, int64_t bytes)
+static void one_step(Amx *x, const Stand *at, int64_t bytes)
 {
     CpuFn *f = x->f;
     const CpuGemm *g = x->g;
@@ -255,6 +297,9 @@ static void one_step(const Amx *x, const Stand *at, int64_t bytes)
         copy_rows(x, at->a[p], bytes, a[p]);
     }
     fetch_ahead(x, at->row, g->parts);
+    x->row = at->row;
+    x->fetched = x->made = 0;
+    x->products = g->vectors * (tile_rows(x->t->rows, 1) > 0 ? 2 : 1) * (g->parts > 1 ? 3 : 1);
     for (int j = 0; j < g->vectors; j++)
         load_b(x, at->b, j, 0);
     for (int p = g->parts - 1; p >= 0; p--) /* the high part is left in the tiles */
@@ -287,7 +332,7 @@ static Stand further(const Amx *x, const Stand *at, LLVMValueRef a, LLVMValueRef
 }
 
 /* The loops of k from i on; `b` goes on by whole groups. */
-static void loops(const Amx *x, int i, const Stand *at)
+static void loops(Amx *x, int i, const Stand *at)
 {
     CpuFn *f = x->f;
     const CpuGemm *g = x->g;
@@ -302,8 +347,13 @@ static void loops(const Amx *x, int i, const Stand *at)
     if (last) inner = AMX_GROUPS * g->parts;
     steps = last ? bytes / BYTES : g->a.k_extent[i]->value;
     if (steps) {
+        LLVMValueRef from = cpu_i64(f->m, 0), to = cpu_i64(f->m, steps);
         cpu_at(f, f->level);
-        l = cpu_loop_open(f, cpu_i64(f->m, 0), cpu_i64(f->m, steps), 1, 0, NULL);
+        if (last && x->t->k_block) {
+            from = gemm_mul(f, x->t->k_block, cpu_i64(f->m, g->k_steps));
+            to = gemm_smin(f, gemm_add(f, from, cpu_i64(f->m, g->k_steps)), to);
+        }
+        l = cpu_loop_open(f, from, to, 1, 0, NULL);
         cpu_at(f, f->level);
         a_step =
             last ? cpu_i64(f->m, BYTES) : gemm_mul(f, x->t->k_step[i], cpu_i64(f->m, unit_of(g)));
@@ -319,6 +369,17 @@ static void loops(const Amx *x, int i, const Stand *at)
     if (!last || bytes % BYTES == 0) return;
     next = further(x, at, cpu_i64(f->m, steps * BYTES), cpu_i64(f->m, steps * inner));
     one_step(x, &next, bytes % BYTES);
+}
+
+/* Sums go on where the block of K before this one left them. */
+static void kept_sums(const Amx *x, LLVMValueRef from)
+{
+    for (int low = 0; low < 2 && tile_rows(x->t->rows, low) > 0; low++)
+        for (int j = 0; j < x->g->vectors; j++) {
+            int64_t at = low * ROWS * x->g->width + j * x->g->lanes;
+            load(x->f, 2 * low + j, gemm_float_at(x->f, from, cpu_i64(x->f->m, at)),
+                 4 * x->g->width);
+        }
 }
 
 /* Every row starts with -zero times the sums of the columns, which are row 0 of the panel. */
@@ -349,16 +410,44 @@ static void first_sums(const Amx *x)
     }
 }
 
+static void start(const Amx *x, LLVMValueRef to)
+{
+    CpuFn *f = x->f;
+    LLVMValueRef first;
+    CpuIf c;
+
+    if (!x->t->k_block) {
+        first_sums(x);
+        return;
+    }
+    first = LLVMBuildICmp(f->b, LLVMIntEQ, x->t->k_block, cpu_i64(f->m, 0), "");
+    c = cpu_if_open(f, first);
+    cpu_at(f, f->level);
+    first_sums(x);
+    cpu_if_close(f, &c);
+    cpu_at(f, f->level);
+    c = cpu_if_open(f, LLVMBuildNot(f->b, first, ""));
+    cpu_at(f, f->level);
+    kept_sums(x, to);
+    cpu_if_close(f, &c);
+    cpu_at(f, f->level);
+}
+
 void gemm_emit_amx(CpuFn *f, const CpuGemm *g, const GemmTile *t, LLVMValueRef beside,
                    LLVMValueRef to)
 {
-    Amx x = {f, g, t, beside, rows_even(t), "tdpbf16ps"};
+    Amx x = {
+        .f = f, .g = g, .t = t, .beside = beside, .even = rows_even(t), .product = "tdpbf16ps"};
     Stand at = {{t->a, t->a_low}, t->b, cpu_i64(f->m, 0)};
 
     if (g->bytes) x.product = g->a_load->dtype == DT_I8 ? "tdpbssd" : "tdpbusd";
     cpu_at(f, f->level);
-    first_sums(&x);
+    start(&x, to);
     if (g->bytes) at.b = gemm_float_at(f, t->b, cpu_i64(f->m, g->nr));
+    if (t->k_block) {
+        int64_t rows = g->k_steps * AMX_GROUPS * g->parts;
+        at.row = LLVMBuildNeg(f->b, gemm_mul(f, t->k_block, cpu_i64(f->m, rows)), "");
+    }
     loops(&x, 0, &at);
     cpu_at(f, f->level);
     for (int low = 0; low < 2 && tile_rows(t->rows, low) > 0; low++)

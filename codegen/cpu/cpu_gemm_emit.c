@@ -1,13 +1,6 @@
-/* cpu_gemm_emit.c: the code of a contraction around its tiles: tasks, packing, panels. The layout
- * is drawn in cpu_gemm_impl.h. */
+/* cpu_gemm_emit.c: the code of a contraction around its panels: tasks, and packing of columns. The
+ * layout is drawn in cpu_gemm_impl.h. */
 #include "codegen/cpu/cpu_gemm_impl.h"
-
-enum {
-    SHORT_EPILOGUE = 16, /* operations */
-    SHORT_FOR_BYTES = 24,
-    STREAMED_WEIGHTS =
-        256 << 10 /* one row takes several panels at once where they have more bytes */
-};
 
 LLVMValueRef gemm_mul(CpuFn *f, LLVMValueRef a, LLVMValueRef b)
 {
@@ -74,7 +67,7 @@ void gemm_place(CpuFn *f, const CpuGemm *g, int stage, int set, LLVMValueRef fla
     cpu_restamp(f);
 }
 
-static LLVMValueRef smin(CpuFn *f, LLVMValueRef a, LLVMValueRef b)
+LLVMValueRef gemm_smin(CpuFn *f, LLVMValueRef a, LLVMValueRef b)
 {
     return cpu_call2(f, "llvm.smin", a, b);
 }
@@ -96,7 +89,7 @@ static LLVMValueRef outer_number(GemmTask *t, uint32_t uses)
     return v;
 }
 
-static LLVMValueRef packed(GemmTask *t, const GemmSide *s)
+LLVMValueRef gemm_packed(GemmTask *t, const GemmSide *s)
 {
     CpuFn *f = t->f;
     const KernelAbi *abi = &t->g->nest->abi;
@@ -109,506 +102,6 @@ static LLVMValueRef packed(GemmTask *t, const GemmSide *s)
     return gemm_float_at(f, p, gemm_mul(f, at, cpu_i64(f->m, s->size->value)));
 }
 
-/* Where row m of A packed at run time begins. */
-static LLVMValueRef panel_at(GemmTask *t, LLVMValueRef m)
-{
-    CpuFn *f = t->f;
-    LLVMValueRef size = t->g->a_pitch ? cpu_i64(f->m, t->g->a_pitch) : t->k;
-
-    cpu_at(f, f->level);
-    return gemm_float_at(f, t->scratch_a, gemm_mul(f, LLVMBuildSub(f->b, m, t->m0, ""), size));
-}
-
-/* k as one loop. */
-static void plain_k(GemmTask *t, GemmTile *x, int64_t step, int64_t row)
-{
-    x->n_k = 1;
-    x->k_extent[0] = t->k;
-    x->k_step[0] = cpu_i64(t->f->m, step);
-    for (int r = 0; r < x->rows; r++)
-        x->row_at[r] = r * row;
-}
-
-static void rows_in_place(GemmTask *t, GemmTile *x, LLVMValueRef m)
-{
-    CpuFn *f = t->f;
-    const CpuGemm *g = t->g;
-    const NestStage *s = &g->nest->stage[STAGE_A];
-    const Sx *load = g->a_load ? g->a_load : s->value[0];
-    LLVMTypeRef one = g->bytes ? f->m->i8 : g->pairs ? f->m->i16 : f->element;
-    LLVMValueRef base = cpu_ptr(f, load->src), at;
-
-    gemm_stage(f, g, STAGE_A);
-    gemm_place(f, g, STAGE_A, SET_O, t->o);
-    gemm_place(f, g, STAGE_A, SET_M, m);
-    gemm_place(f, g, STAGE_A, SET_K, cpu_i64(f->m, 0));
-    gemm_place(f, g, STAGE_A, SET_N, cpu_i64(f->m, 0));
-    at = cpu_offset(f, map_get(&s->address, load), 0);
-    if (g->a_zero) x->zero = cpu_value(f, g->a_zero, 0);
-    x->n_k = g->a.n_k;
-    for (int i = 0; i < g->a.n_k; i++) {
-        x->k_extent[i] = cpu_dim(f, g->a.k_extent[i]);
-        x->k_step[i] = cpu_dim(f, g->a.k_step[i]);
-    }
-    gemm_lines_counted(f, g, x, m);
-    for (int r = 0; r < x->rows; r++)
-        x->row_at[r] = g->run ? r / g->run * g->run_step + r % g->run * g->a.row : r * g->a.row;
-    cpu_at(f, f->level);
-    x->a = LLVMBuildGEP2(f->b, one, base, &at, 1, "");
-    if (g->parts < 2) return;
-    base = cpu_ptr(f, g->a_low->src);
-    cpu_at(f, f->level);
-    x->a_low = LLVMBuildGEP2(f->b, one, base, &at, 1, "");
-}
-
-/* A(m, 0) and its steps. */
-static void rows_pointer(GemmTask *t, GemmTile *x, LLVMValueRef m)
-{
-    CpuFn *f = t->f;
-    const CpuGemm *g = t->g;
-
-    if (t->pack_a) {
-        plain_k(t, x, x->rows, 1);
-        cpu_at(f, f->level);
-        x->a = gemm_float_at(f, t->pack_a, gemm_mul(f, m, t->k));
-    } else if (!g->a.in_place) {
-        x->a = panel_at(t, m);
-        plain_k(t, x, g->a_pitch ? 1 : x->rows, g->a_pitch ? g->a_pitch : 1);
-    } else {
-        rows_in_place(t, x, m);
-    }
-}
-
-/* k is the loops of B; A, which had one, goes on by its step. */
-static void columns_in_place(GemmTask *t, GemmTile *x, LLVMValueRef n)
-{
-    CpuFn *f = t->f;
-    const CpuGemm *g = t->g;
-    const NestStage *s = &g->nest->stage[STAGE_B];
-    LLVMValueRef base = cpu_ptr(f, s->value[0]->src), at, step;
-
-    cpu_at(f, f->level);
-    step = x->n_k ? x->k_step[0] : cpu_i64(f->m, 0);
-    gemm_stage(f, g, STAGE_B);
-    gemm_place(f, g, STAGE_B, SET_O, t->o);
-    gemm_place(f, g, STAGE_B, SET_N, n);
-    gemm_place(f, g, STAGE_B, SET_K, cpu_i64(f->m, 0));
-    gemm_place(f, g, STAGE_B, SET_M, cpu_i64(f->m, 0));
-    at = cpu_offset(f, map_get(&s->address, s->value[0]), 0);
-    x->n_k = g->b.n_k;
-    x->b_steps = g->b.k_step;
-    for (int i = g->b.n_k - 1; i >= 0; i--) {
-        x->k_extent[i] = cpu_dim(f, g->b.k_extent[i]);
-        cpu_at(f, f->level);
-        x->k_step[i] = step;
-        step = gemm_mul(f, step, x->k_extent[i]);
-    }
-    cpu_at(f, f->level);
-    x->b = gemm_float_at(f, base, at);
-}
-
-static void columns_pointer(GemmTask *t, GemmTile *x, LLVMValueRef n)
-{
-    CpuFn *f = t->f;
-    const CpuGemm *g = t->g;
-
-    if (g->b.in_place) {
-        columns_in_place(t, x, n);
-        return;
-    }
-    cpu_at(f, f->level);
-    if (g->open) {
-        x->b = LLVMBuildSub(f->b, n, t->n0, "");
-        x->b = gemm_float_at(f, t->scratch_b, gemm_mul(f, x->b, t->k));
-    } else if (t->pack_b) {
-        x->b = gemm_float_at(f, t->pack_b, gemm_mul(f, n, t->k));
-        x->b_step = cpu_i64(f->m, g->nr);
-    } else {
-        x->b = gemm_float_at(f, t->scratch_b, LLVMBuildSub(f->b, n, t->n0, ""));
-        x->b_step = cpu_i64(f->m, g->pitch);
-    }
-}
-
-/* ---- panels ---- */
-
-/* Weights come from far away. While a block of columns is multiplied, the next one, which lies
- * behind it, is fetched: each panel of rows fetches its share of each panel of columns. Behind the
- * last block lie the weights of another kernel, as a rule the next one. */
-static void fetch_ahead(GemmTask *t, GemmTile *x, LLVMValueRef m, LLVMValueRef n)
-{
-    CpuFn *f = t->f;
-    const CpuGemm *g = t->g;
-    LLVMValueRef first = t->m0, rows, at, share;
-    LLVMValueRef k_bytes = cpu_i64(f->m, (int64_t)4 * g->width);
-
-    if (!t->pack_b || !g->ahead) return;
-    cpu_at(f, f->level);
-    rows = LLVMBuildSub(f->b, t->m1, t->m0, "");
-    if (!dim_is(g->lines, 1)) {
-        LLVMValueRef line = cpu_dim(f, g->line);
-        cpu_at(f, f->level);
-        first = gemm_mul(f, first, line);
-        rows = gemm_mul(f, rows, line);
-    }
-    share = LLVMBuildUDiv(f->b, gemm_mul(f, cpu_i64(f->m, x->rows), k_bytes), rows, "");
-    if (!LLVMIsAConstantInt(share) || LLVMConstIntGetZExtValue(share) == 0)
-        share = cpu_call2(f, "llvm.umax", share, cpu_i64(f->m, 1));
-    x->ahead_step = share;
-    at = gemm_mul(f, LLVMBuildSub(f->b, m, first, ""), gemm_mul(f, k_bytes, t->k));
-    at = LLVMBuildUDiv(f->b, at, rows, "");
-    x->ahead =
-        gemm_float_at(f, t->pack_b, gemm_mul(f, gemm_add(f, n, cpu_i64(f->m, g->block_n)), t->k));
-    x->ahead = LLVMBuildGEP2(f->b, f->m->i8, x->ahead, &at, 1, "");
-}
-
-/* Whether the epilogue is so short that rows are written out. */
-static bool is_short(GemmTask *t)
-{
-    int most = t->g->bytes ? SHORT_FOR_BYTES : SHORT_EPILOGUE;
-
-    return t->g->lanes > 1 && t->g->nest->stage[STAGE_OUT].n_node <= most;
-}
-
-/* The tile's sums to the results. */
-static void finish(GemmTask *t, const GemmTile *x, const LLVMValueRef *acc, LLVMValueRef m,
-                   LLVMValueRef n)
-{
-    if (is_short(t)) {
-        gemm_rows_written_out(t, x, acc, m, n, 0);
-        return;
-    }
-    gemm_spill_tile(t->f, t->g, x, acc, t->tile);
-    gemm_rows_loop(t, m, x->rows, n, true);
-}
-
-static void full_tile(GemmTask *t, GemmTile *x, LLVMValueRef m, LLVMValueRef n)
-{
-    LLVMValueRef acc[GEMM_ROWS * GEMM_VECTORS];
-
-    x->vectors = t->g->vectors;
-    if (t->g->amx) {
-        gemm_emit_amx(t->f, t->g, x, t->beside, t->tile);
-        gemm_rows_loop(t, m, x->rows, n, true);
-        return;
-    }
-    gemm_emit_tile(t->f, t->g, x, acc);
-    finish(t, x, acc, m, n);
-}
-
-/* The last columns, `left` of them where that is known: as few vectors as they need. */
-static void part_tile(GemmTask *t, GemmTile *x, LLVMValueRef m, LLVMValueRef n, int64_t left)
-{
-    CpuFn *f = t->f;
-    const CpuGemm *g = t->g;
-    LLVMValueRef acc[GEMM_ROWS * GEMM_VECTORS];
-    bool known = dim_is_const(g->size_n);
-
-    if (g->amx) {
-        gemm_emit_amx(t->f, g, x, t->beside, t->tile);
-        gemm_rows_loop(t, m, x->rows, n, false);
-        return;
-    }
-    x->vectors = known ? (int)((left + g->lanes - 1) / g->lanes) : g->vectors;
-    cpu_at(f, f->level);
-    if (g->b.in_place) x->columns = known ? cpu_i64(f->m, left) : LLVMBuildSub(f->b, t->N, n, "");
-    gemm_emit_tile(t->f, t->g, x, acc);
-    if (known && is_short(t) && (left % g->lanes == 0 || cpu_can_mask(t->f))) {
-        gemm_rows_written_out(t, x, acc, m, n, left % g->lanes);
-        return;
-    }
-    gemm_spill_tile(t->f, t->g, x, acc, t->tile);
-    gemm_rows_loop(t, m, x->rows, n, false);
-}
-
-/* One tile after the other down the rows of a panel, at `column` of it. `left`: 0 for whole tiles,
- * else columns that there are (any number when N is not known). */
-static void column_of_tiles(GemmTask *t, const GemmTile *panel, LLVMValueRef m, LLVMValueRef n,
-                            LLVMValueRef column, int64_t left)
-{
-    CpuFn *f = t->f;
-    int rows = panel->rows, tiles = (rows + t->g->tile_rows - 1) / t->g->tile_rows, row = 0;
-
-    for (int i = 0; i < tiles; i++) {
-        GemmTile x = *panel;
-        LLVMValueRef first = m;
-        x.rows = rows / tiles + (i < rows % tiles);
-        if (x.in_line >= 0) x.in_line += row;
-        for (int r = 0; r < x.rows; r++)
-            x.row_at[r] = panel->row_at[row + r];
-        cpu_at(f, f->level);
-        x.b = gemm_float_at(f, x.b, column);
-        if (x.terms) x.terms = gemm_float_at(f, x.terms, cpu_i64(f->m, row));
-        if (row) first = gemm_add(f, m, cpu_i64(f->m, row));
-        fetch_ahead(t, &x, first, gemm_add(f, n, column));
-        cpu_at(f, f->level);
-        if (left)
-            part_tile(t, &x, first, gemm_add(f, n, column), left);
-        else
-            full_tile(t, &x, first, gemm_add(f, n, column));
-        row += x.rows;
-    }
-}
-
-/* All columns of a panel. */
-static void whole_panel(GemmTask *t, GemmTile *x, LLVMValueRef m, LLVMValueRef n)
-{
-    CpuFn *f = t->f;
-    const CpuGemm *g = t->g;
-    CpuLoop l;
-
-    if (g->width == g->nr) {
-        column_of_tiles(t, x, m, n, cpu_i64(f->m, 0), 0);
-        return;
-    }
-    l = cpu_loop_open(f, cpu_i64(f->m, 0), cpu_i64(f->m, g->nr), g->width, 0, NULL);
-    column_of_tiles(t, x, m, n, l.index, 0);
-    cpu_loop_close(f, &l, NULL);
-}
-
-/* The last panel, of a number of columns that is known. */
-static void last_panel(GemmTask *t, GemmTile *x, LLVMValueRef m, LLVMValueRef n)
-{
-    CpuFn *f = t->f;
-    const CpuGemm *g = t->g;
-    int64_t left = g->size_n->value % g->nr, whole = left / g->width * g->width;
-    CpuLoop l;
-
-    if (t->pack_b && !g->bytes && !g->amx) x->b_step = cpu_i64(f->m, gemm_last_width(g));
-    if (whole) {
-        l = cpu_loop_open(f, cpu_i64(f->m, 0), cpu_i64(f->m, whole), g->width, 0, NULL);
-        column_of_tiles(t, x, m, n, l.index, 0);
-        cpu_loop_close(f, &l, NULL);
-    }
-    if (left > whole) column_of_tiles(t, x, m, n, cpu_i64(f->m, whole), left - whole);
-}
-
-/* The last panel, when only the run knows N. */
-static void open_panel(GemmTask *t, GemmTile *x, LLVMValueRef m, LLVMValueRef n)
-{
-    CpuFn *f = t->f;
-    const CpuGemm *g = t->g;
-    LLVMValueRef left, whole;
-    CpuLoop l;
-
-    if (g->width == g->nr) {
-        column_of_tiles(t, x, m, n, cpu_i64(f->m, 0), g->width);
-        return;
-    }
-    cpu_at(f, f->level);
-    left = LLVMBuildSub(f->b, t->N, n, "");
-    whole = LLVMBuildUDiv(f->b, left, cpu_i64(f->m, g->width), "");
-    whole = gemm_mul(f, whole, cpu_i64(f->m, g->width));
-    l = cpu_loop_open(f, cpu_i64(f->m, 0), whole, g->width, 0, NULL);
-    column_of_tiles(t, x, m, n, l.index, 0);
-    cpu_loop_close(f, &l, NULL);
-    l = cpu_loop_open(f, whole, left, g->width, 0, NULL); /* one turn or none */
-    column_of_tiles(t, x, m, n, l.index, g->width);
-    cpu_loop_close(f, &l, NULL);
-}
-
-static void one_panel(GemmTask *t, GemmTile *x, LLVMValueRef m, LLVMValueRef n)
-{
-    CpuFn *f = t->f;
-    const CpuGemm *g = t->g;
-    bool known = dim_is_const(g->size_n);
-    LLVMValueRef full, part;
-    CpuIf c;
-
-    columns_pointer(t, x, n);
-    cpu_at(f, f->level);
-    full = LLVMBuildICmp(f->b, LLVMIntSLE, gemm_add(f, n, cpu_i64(f->m, g->nr)), t->N, "");
-    part = LLVMBuildNot(f->b, full, "");
-    if (!known || g->size_n->value >= g->nr) {
-        c = cpu_if_open(f, full);
-        whole_panel(t, x, m, n);
-        cpu_if_close(f, &c);
-    }
-    if (known && g->size_n->value % g->nr == 0) return;
-    c = cpu_if_open(f, part);
-    (known ? last_panel : open_panel)(t, x, m, n);
-    cpu_if_close(f, &c);
-}
-
-/* The panels of one height that begin before `end`, into the scratch. */
-static void pack_panels(GemmTask *t, LLVMValueRef m, LLVMValueRef end, int rows)
-{
-    LLVMValueRef to = panel_at(t, m);
-
-    gemm_stage(t->f, t->g, STAGE_A);
-    gemm_place(t->f, t->g, STAGE_A, SET_O, t->o);
-    gemm_emit_pack_a(t->f, t->g, to, m, end, rows);
-}
-
-/* How many panels of columns a row takes at once: a sum waits for its last product, and a stream of
- * weights for memory. Weights that are near come fastest in one stream, but for those of a loop,
- * which are nearer still. */
-static int columns_at_once(const CpuGemm *g, int rows)
-{
-    bool known = dim_is_const(g->size_n);
-    int64_t n = known && g->size_n->value < g->block_n ? g->size_n->value : g->block_n;
-
-    if (rows > 1 || g->bytes || g->pairs || g->where || g->width != g->nr) return 1;
-    if (!g->alternates && 4 * nest_guess(g->size_k) * nest_guess(g->size_n) <= STREAMED_WEIGHTS)
-        return 1;
-    return PANELS_OF_ROW * g->vectors <= GEMM_VECTORS && PANELS_OF_ROW * g->nr <= n ? PANELS_OF_ROW
-                                                                                    : 1;
-}
-
-/* `count` whole panels of columns next to each other. */
-static void wide_tile(GemmTask *t, const GemmTile *panel, LLVMValueRef m, LLVMValueRef n, int count)
-{
-    CpuFn *f = t->f;
-    const CpuGemm *g = t->g;
-    GemmTile x = *panel;
-    LLVMValueRef acc[GEMM_ROWS * GEMM_VECTORS], part[GEMM_ROWS * GEMM_VECTORS];
-    int v = g->vectors;
-
-    columns_pointer(t, &x, n);
-    x.vectors = count * v;
-    x.in_panel = t->pack_b ? v : 0;
-    cpu_at(f, f->level);
-    x.b_panel = t->pack_b ? gemm_mul(f, t->k, cpu_i64(f->m, g->nr)) : NULL;
-    gemm_emit_tile(f, g, &x, acc);
-    x.vectors = v;
-    for (int p = 0; p < count; p++) {
-        for (int i = 0; i < x.rows * v; i++)
-            part[i] = acc[i / v * count * v + p * v + i % v];
-        cpu_at(f, f->level);
-        finish(t, &x, part, m, gemm_add(f, n, cpu_i64(f->m, (int64_t)p * g->nr)));
-        cpu_at(f, f->level);
-    }
-}
-
-static LLVMValueRef wide_tiles(GemmTask *t, const GemmTile *x, LLVMValueRef m, int count)
-{
-    CpuFn *f = t->f;
-    LLVMValueRef next = t->n0, last;
-    int64_t step = (int64_t)count * t->g->nr;
-    CpuLoop l;
-
-    cpu_at(f, f->level);
-    last = LLVMBuildSub(f->b, t->n1, cpu_i64(f->m, step - 1), "");
-    l = cpu_loop_open(f, t->n0, last, step, 1, &next);
-    wide_tile(t, x, m, l.index, count);
-    cpu_at(f, f->level);
-    next = gemm_add(f, l.index, cpu_i64(f->m, step));
-    cpu_loop_close(f, &l, &next);
-    return l.carry[0];
-}
-
-static void panel(GemmTask *t, LLVMValueRef m, int rows, int64_t in_line)
-{
-    CpuFn *f = t->f;
-    GemmTile x = {.rows = rows, .in_line = in_line};
-    int count = columns_at_once(t->g, rows);
-    LLVMValueRef n = t->n0;
-    CpuLoop l;
-
-    rows_pointer(t, &x, m);
-    if (t->terms) gemm_row_terms(f, t->g, &x, t->terms);
-    if (t->g->amx) gemm_amx_shape(f, rows);
-    if (count > 1) n = wide_tiles(t, &x, m, count);
-    l = cpu_loop_open(f, n, t->n1, t->g->nr, 0, NULL);
-    one_panel(t, &x, m, l.index);
-    cpu_loop_close(f, &l, NULL);
-}
-
-/* Panels of one height that begin before `end`. Gives the next row. */
-static LLVMValueRef panels_before(GemmTask *t, LLVMValueRef m, LLVMValueRef end, int rows)
-{
-    CpuFn *f = t->f;
-    LLVMValueRef next = m;
-    CpuLoop l = cpu_loop_open(f, m, end, rows, 1, &next);
-
-    panel(t, l.index, rows, t->g->run && t->g->along.k >= 0 ? 0 : -1);
-    cpu_at(f, f->level);
-    next = gemm_add(f, l.index, cpu_i64(f->m, rows));
-    cpu_loop_close(f, &l, &next);
-    return l.carry[0];
-}
-
-/* Panels of one height, from m as long as `to` is not passed; packed several at once. */
-static LLVMValueRef panels(GemmTask *t, LLVMValueRef m, LLVMValueRef to, int rows)
-{
-    CpuFn *f = t->f;
-    LLVMValueRef next = m, last, end;
-    CpuLoop l;
-
-    cpu_at(f, f->level);
-    last = LLVMBuildSub(f->b, to, cpu_i64(f->m, rows - 1), "");
-    if (t->pack_a || t->g->a.in_place) return panels_before(t, m, last, rows);
-    l = cpu_loop_open(f, m, last, rows * gemm_panels_at_once(t->g, rows), 1, &next);
-    cpu_at(f, f->level);
-    end = gemm_add(f, l.index, cpu_i64(f->m, rows * gemm_panels_at_once(t->g, rows)));
-    end = smin(f, end, last);
-    pack_panels(t, l.index, end, rows);
-    next = panels_before(t, l.index, end, rows);
-    cpu_loop_close(f, &l, &next);
-    return l.carry[0];
-}
-
-static LLVMValueRef row_of_line(CpuFn *f, LLVMValueRef m0, int64_t row)
-{
-    cpu_at(f, f->level);
-    return gemm_add(f, m0, cpu_i64(f->m, row));
-}
-
-/* A whole known line, the first and the last panel apart from those between. */
-static void panels_with_ends(GemmTask *t, LLVMValueRef m0)
-{
-    CpuFn *f = t->f;
-    const CpuGemm *g = t->g;
-    int64_t row = 0, n = gemm_panels_of_line(g);
-
-    for (int64_t p = 0; p < n; p++) {
-        int rows = g->rows[p < g->tall ? 0 : g->n_rows - 1];
-        panel(t, row_of_line(f, m0, row), rows, p == 0 || p == n - 1 ? row : -1);
-        row += rows;
-    }
-}
-
-/* The rows [m0, m1), which belong to one line. */
-static void line_panels(GemmTask *t, LLVMValueRef m0, LLVMValueRef m1)
-{
-    CpuFn *f = t->f;
-    const CpuGemm *g = t->g;
-    LLVMValueRef m = m0, to, tall;
-
-    if (g->along.k >= 0 && !g->run) {
-        panels_with_ends(t, m0);
-        return;
-    }
-    for (int i = 0; i < g->n_rows; i++) {
-        to = m1;
-        if (g->tall > 0 && i == 0) {
-            cpu_at(f, f->level);
-            tall = cpu_i64(f->m, g->tall * g->rows[0]);
-            if (!dim_is(g->lines, 1)) tall = gemm_add(f, m0, tall);
-            to = smin(f, to, tall);
-        }
-        m = panels(t, m, to, g->rows[i]);
-    }
-}
-
-static void all_panels(GemmTask *t)
-{
-    CpuFn *f = t->f;
-    const CpuGemm *g = t->g;
-    LLVMValueRef line, m0;
-    CpuLoop l;
-
-    if (dim_is(g->lines, 1)) {
-        line_panels(t, t->m0, t->m1);
-        return;
-    }
-    line = cpu_dim(f, g->line);
-    l = cpu_loop_open(f, t->m0, t->m1, 1, 0, NULL);
-    cpu_at(f, f->level);
-    m0 = gemm_mul(f, l.index, line);
-    line_panels(t, m0, gemm_add(f, m0, line));
-    cpu_loop_close(f, &l, NULL);
-}
-
 /* The row at which panel p of a static M begins. */
 static LLVMValueRef panel_start(CpuFn *f, const CpuGemm *g, LLVMValueRef p)
 {
@@ -616,10 +109,11 @@ static LLVMValueRef panel_start(CpuFn *f, const CpuGemm *g, LLVMValueRef p)
     LLVMValueRef at = gemm_mul(f, p, cpu_i64(f->m, low));
 
     if (!g->tall || !more) return at;
-    return gemm_add(f, at, gemm_mul(f, smin(f, p, cpu_i64(f->m, g->tall)), cpu_i64(f->m, more)));
+    return gemm_add(f, at,
+                    gemm_mul(f, gemm_smin(f, p, cpu_i64(f->m, g->tall)), cpu_i64(f->m, more)));
 }
 
-static void rows_of_block(GemmTask *t, LLVMValueRef block)
+void gemm_rows_of_block(GemmTask *t, LLVMValueRef block)
 {
     CpuFn *f = t->f;
     const CpuGemm *g = t->g;
@@ -635,7 +129,7 @@ static void rows_of_block(GemmTask *t, LLVMValueRef block)
         t->m0 = panel_start(f, g, t->m0);
         t->m1 = panel_start(f, g, t->m1);
     }
-    t->m1 = smin(f, t->m1, M);
+    t->m1 = gemm_smin(f, t->m1, M);
 }
 
 static void decode(GemmTask *t, LLVMValueRef number)
@@ -648,10 +142,10 @@ static void decode(GemmTask *t, LLVMValueRef number)
     columns = cpu_take(f, &number, g->blocks_n);
     if (g->rows_first) rows = cpu_take(f, &number, g->blocks_m);
     t->o = number;
-    rows_of_block(t, rows);
+    gemm_rows_of_block(t, rows);
     cpu_at(f, f->level);
     t->n0 = gemm_mul(f, columns, cpu_i64(f->m, g->block_n));
-    t->n1 = smin(f, gemm_add(f, t->n0, cpu_i64(f->m, g->block_n)), t->N);
+    t->n1 = gemm_smin(f, gemm_add(f, t->n0, cpu_i64(f->m, g->block_n)), t->N);
 }
 
 static void pack_columns(GemmTask *t)
@@ -699,10 +193,10 @@ static void one_task(GemmTask *t, LLVMValueRef number)
     const CpuGemm *g = t->g;
 
     decode(t, number);
-    t->pack_a = packed(t, &g->a);
-    t->pack_b = packed(t, &g->b);
+    t->pack_a = gemm_packed(t, &g->a);
+    t->pack_b = gemm_packed(t, &g->b);
     if (g->b.pack < 0 && !g->b.in_place) (g->band ? pack_for_band : pack_columns)(t);
-    all_panels(t);
+    gemm_all_panels(t);
 }
 
 /* Task `number`, or the one as far from the end. */
@@ -720,12 +214,19 @@ static LLVMValueRef turned(GemmTask *t, LLVMValueRef number)
     return LLVMBuildSelect(f->b, flag, other, number, "");
 }
 
+static void each_task(GemmTask *t)
+{
+    CpuLoop l = cpu_loop_open(t->f, t->f->begin, t->f->end, 1, 0, NULL);
+
+    one_task(t, turned(t, l.index));
+    cpu_loop_close(t->f, &l, NULL);
+}
+
 Status cpu_gemm_emit(CpuModule *m, const CpuGemm *g, const char *name)
 {
     CpuFn *f = ARENA_NEW(m->arena, CpuFn);
     GemmTask t = {.f = f, .g = g};
     LLVMBasicBlockRef leave;
-    CpuLoop l;
 
     cpu_fn_open(f, m, g->nest, name);
     f->element = g->unit == 8 ? m->f64 : m->f32;
@@ -745,9 +246,10 @@ Status cpu_gemm_emit(CpuModule *m, const CpuGemm *g, const char *name)
     t.scratch_a = LLVMBuildGEP2(f->b, m->i8, f->scratch, &at, 1, "");
     cpu_fill_frames(f, f->s);
     cpu_leave_if_empty(f, f->s, f->s->n_domain, leave);
-    l = cpu_loop_open(f, f->begin, f->end, 1, 0, NULL);
-    one_task(&t, turned(&t, l.index));
-    cpu_loop_close(f, &l, NULL);
+    if (g->streams)
+        gemm_emit_stream(&t);
+    else
+        each_task(&t);
     if (g->amx) gemm_amx_release(f);
     cpu_leave(f, leave);
     return cpu_fn_close(f);

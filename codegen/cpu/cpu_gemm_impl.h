@@ -8,9 +8,10 @@
  *         pack the rows of A as panels [k][row], unless packed before or readable in place
  *         for each panel of up to `mr` rows, for each panel of `nr` columns
  *             tile: all of K in registers, one chain of FMA for each element (cpu_gemm_tile.c)
- *             epilogue: the stage's value for each row of the tile, stored         (cpu_gemm.c)
+ *             epilogue: the stage's value for each row of the tile, stored    (cpu_gemm_rows.c)
  *
- * K is never split, so the order of each sum is k = 0, 1, 2, ... whatever the tiles are.
+ * K is in one piece, or cut where sums go on from memory (cpu_gemm_stream.c): the order of each sum
+ * is k = 0, 1, 2, ... whatever the tiles are.
  *
  * Levels that share an artifact share tasks, panels and packed operands, which the widest one (the
  * lead) chooses for itself. The others cut its panels into tiles of their own, of `width` columns,
@@ -29,6 +30,14 @@
 enum { STAGE_A, STAGE_B, STAGE_OUT, GEMM_STAGES };
 enum { SET_O = 1, SET_M, SET_N, SET_K };
 enum { MAX_VARIANTS = 6, GEMM_ROWS = 32, GEMM_VECTORS = 8, GEMM_K_LOOPS = 4 };
+enum {
+    AMX_ROWS = 32,
+    AMX_VECTORS = 2,
+    AMX_GROUPS = 16,
+    AMX_BYTES = 64,
+    AMX_PARTS = 2
+}; /* of tiles */
+enum { FETCH_STREAMS = 4 };
 enum { PANELS_OF_ROW = 2 }; /* of columns, that one row takes at once */
 
 typedef struct GemmSide {
@@ -105,7 +114,22 @@ struct CpuGemm {
     int64_t depth; /* rows of a packed panel of B */
     bool tiles;    /* there are tiles of AMX */
     bool amx;      /* and are taken (cpu_gemm_amx.c): sums come out in memory */
+    /* Panels of columns are the outer loop (cpu_gemm_stream.c): */
+    bool streams;
+    int64_t k_steps;  /* steps of AMX_BYTES along K at once, 0: all; the sums of */
+    int64_t sums_n;   /* so many columns then are kept in scratch */
+    int fetch_lines;  /* that each step fetches of the next panel, */
+    int fetch_panels; /* while the first so many panels of rows pass */
+    Dim sums;         /* bytes of scratch for kept sums; NULL: no level streams */
+    int64_t tiles_l2; /* CpuIsa's */
 };
+
+/* ---- cpu_gemm_blocks.c ---- */
+/* Blocks of rows and of columns, which tasks are; once tiles are chosen and weights packed. */
+void gemm_choose_blocks(CpuGemm *g);
+/* Rows of a task, at most; how many tasks are worth a thread. */
+Dim gemm_rows_of_task(const CpuGemm *g);
+Dim gemm_worth_a_thread(const CpuGemm *g);
 
 static inline bool gemm_in(const CpuGemm *g, int set, int index)
 {
@@ -158,7 +182,11 @@ typedef struct GemmTile {
     LLVMValueRef ahead, ahead_step; /* each k fetches the line at ahead[k * ahead_step], in bytes;
                                      * NULL: none */
     LLVMValueRef zero;              /* bytes: the zero point of A, or NULL */
-    LLVMValueRef terms;             /* i32 for each row, where its sums start; NULL: 0 */
+    LLVMValueRef k_block;           /* of AMX, when K is cut: its number; NULL: all of K */
+    LLVMValueRef fetch[FETCH_STREAMS],
+        fetch_row;      /* lines of the next panel of columns: each row of
+                         * B fetches fetch_row bytes further; NULL: none */
+    LLVMValueRef terms; /* i32 for each row, where its sums start; NULL: 0 */
 } GemmTile;
 void gemm_emit_tile(CpuFn *f, const CpuGemm *g, const GemmTile *t, LLVMValueRef *acc);
 /* Into memory, as [row][width]. */
@@ -172,7 +200,26 @@ typedef struct GemmTask {
     LLVMValueRef o, m0, m1, n0, n1, k, M, N;
     LLVMValueRef scratch_a, scratch_b, tile, beside, terms;
     LLVMValueRef pack_a, pack_b; /* of this outer point */
+    /* when columns stream: the panel at hand, the one that comes next, the block of K */
+    LLVMValueRef column, next, k_block;
 } GemmTask;
+/* cpu_gemm_emit.c */
+/* The packed operand at the task's outer point, or NULL. */
+LLVMValueRef gemm_packed(GemmTask *t, const GemmSide *s);
+/* t->m0, t->m1. */
+void gemm_rows_of_block(GemmTask *t, LLVMValueRef block);
+
+/* cpu_gemm_panels.c */
+/* All panels of rows of the task, with its columns; when columns stream, with the panel at hand. */
+void gemm_all_panels(GemmTask *t);
+
+/* cpu_gemm_stream.c */
+void gemm_emit_stream(GemmTask *t);
+/* x->fetch: what the panel of rows at m fetches. */
+void gemm_stream_fetches(GemmTask *t, GemmTile *x, LLVMValueRef m);
+/* Where the sums of a tile are kept, when K is cut; and whether this block of K is the last. */
+LLVMValueRef gemm_sums_at(GemmTask *t, LLVMValueRef m, LLVMValueRef n);
+LLVMValueRef gemm_is_last_block(GemmTask *t);
 /* From t->tile: all columns of the panel, or (not `full`) as many as there are. */
 void gemm_rows_loop(GemmTask *t, LLVMValueRef m, int rows, LLVMValueRef n, bool full);
 /* One row after the other, from registers. `last` lanes of the last vector count; 0: all. */
@@ -228,7 +275,12 @@ Status gemm_pack_groups(CpuGemm *g, void (*fill)(const void *context, void *to),
                         Diag *d) MUST_USE;
 
 /* cpu_gemm_amx.c: the same, and pairs, on the tiles of AMX. */
-enum { AMX_ROWS = 32, AMX_VECTORS = 2, AMX_GROUPS = 16, AMX_PARTS = 2 }; /* of a tile here */
+/* Bytes of a run of A, which tiles go through in steps of AMX_BYTES. */
+int64_t gemm_run_bytes(const CpuGemm *g);
+/* Blocks that K is cut into. */
+int64_t gemm_k_blocks(const CpuGemm *g);
+/* Whether all panels of a stream have as many rows: their shape is set once. */
+bool gemm_one_height(const CpuGemm *g);
 /* Whether tiles are there, and worth it; k_run is known. */
 bool gemm_amx_fits(const CpuGemm *g);
 /* Tiles of so many rows follow; no more tiles. */
@@ -264,6 +316,9 @@ LLVMValueRef gemm_dot_pair(CpuFn *f, const CpuGemm *g, LLVMValueRef a, LLVMValue
                            LLVMValueRef acc);
 
 /* cpu_gemm.c */
+int64_t gemm_round_up(int64_t v, int64_t step);
+
+/* cpu_gemm_emit.c */
 /* Index `index` at the point of `set` whose row-major number is flat. */
 LLVMValueRef gemm_index(CpuFn *f, const CpuGemm *g, int set, int index, LLVMValueRef flat);
 /* Loops of stage s that belong to `set` stand at the point whose row-major number within the set is
@@ -272,6 +327,7 @@ void gemm_place(CpuFn *f, const CpuGemm *g, int s, int set, LLVMValueRef flat);
 void gemm_stage(CpuFn *f, const CpuGemm *g, int s);
 /* Row-major number within the outer indices of `mask` (a bit set), from the outer loops' values. */
 LLVMValueRef gemm_mul(CpuFn *f, LLVMValueRef a, LLVMValueRef b);
+LLVMValueRef gemm_smin(CpuFn *f, LLVMValueRef a, LLVMValueRef b);
 LLVMValueRef gemm_add(CpuFn *f, LLVMValueRef a, LLVMValueRef b);
 LLVMValueRef gemm_float_at(CpuFn *f, LLVMValueRef base, LLVMValueRef offset);
 

@@ -15,7 +15,8 @@
 static const CpuIsa rows[] = {
 #define ISA(NAME, text, cpu, more, bytes, regs, fma, f16, scale, mask32, mask_any, vnni, bf16,     \
             tiles, features)                                                                       \
-    {text, cpu, more, bytes, regs, fma, f16, scale, mask32, mask_any, vnni, bf16, tiles, features},
+    {text,   cpu,      more, bytes, regs,  fma,      f16, scale,                                   \
+     mask32, mask_any, vnni, bf16,  tiles, features, 0},
 #include "codegen/cpu/cpu_isa.def"
 #undef ISA
 };

@@ -98,6 +98,37 @@ static void floats(Run *r, MathKind how)
                sides[i][1], sides[i][0], sides[i][0], sides[i][2], sides[i][1]);
 }
 
+/* Weights that stream past rows of which a small L2 holds a part: K is cut, and the sums of some of
+ * the columns are kept; panels of one height and of two, columns with a rest; rows known, and open
+ * ones. */
+static void streamed(Run *r)
+{
+    static const char *const shapes[][3] = {
+        {"9", "70", "1024"}, {"33", "40", "130"}, {"m", "33", "1088"}, {"32", "40", "64"}};
+
+    r->tiles_l2 = 4 << 10;
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+        GRAPH(arena_printf(r->arena, "streamed %s %s %s", shapes[i][0], shapes[i][1], shapes[i][2]),
+              "input %%a : u8[%s,%s]\nconst %%b : i8[%s,%s] {0 ...}\ninput %%z : u8[]\n"
+              "%%y = MatMulInteger(%%a, %%b, %%z)\noutput %%y",
+              shapes[i][0], shapes[i][2], shapes[i][2], shapes[i][1]);
+}
+
+static void streamed_floats(Run *r, MathKind how)
+{
+    static const char *const shapes[][3] = {{"9", "40", "512"}, {"m", "33", "544"}};
+    double by = how == MATH_BF16X3 ? 257 : 1;
+
+    r->pairs = true;
+    r->tiles_l2 = 4 << 10;
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+        FLOATS(arena_printf(r->arena, "streamed %s %s %s %s", math_text(how), shapes[i][0],
+                            shapes[i][1], shapes[i][2]),
+               "input %%x : f32[%s,%s]\nconst %%w : f32[%s,%s] {0 ...}\n"
+               "%%y = MatMul(%%x, %%w)\noutput %%y",
+               shapes[i][0], shapes[i][2], shapes[i][2], shapes[i][1]);
+}
+
 static void rounded(Run *r)
 {
     floats(r, MATH_BF16);
@@ -108,16 +139,28 @@ static void split(Run *r)
     floats(r, MATH_BF16X3);
 }
 
+static void rounded_streamed(Run *r)
+{
+    streamed_floats(r, MATH_BF16);
+}
+
+static void split_streamed(Run *r)
+{
+    streamed_floats(r, MATH_BF16X3);
+}
+
 int main(void)
 {
-    static void (*const groups[])(Run *) = {products, windows, rounded, split};
+    static void (*const groups[])(Run *) = {products, windows,          rounded,       split,
+                                            streamed, rounded_streamed, split_streamed};
+    static const int amx[] = {26, 8, 11, 11, 4, 2, 2};
 
-    for (int g = 0; g < 4; g++) {
-        static const int amx[] = {26, 8, 11, 11};
-        static const int64_t edges[] = {37, 1, 8, 0};
+    for (int g = 0; g < 7; g++) {
+        static const int64_t edges[] = {37, 1, 8, 0}, few[] = {17, 1, 0};
+        bool long_sums = g >= 4;
         Run *r = run_new();
-        r->values = edges;
-        r->n_values = 4;
+        r->values = long_sums ? few : edges;
+        r->n_values = long_sums ? 3 : 4;
         r->whole = true;
         groups[g](r);
         int times = graph_run_tiles(r);

@@ -87,16 +87,18 @@ static inline void graph_add(Run *r, const char *name, const char *text)
 static inline int graph_run_tiles(Run *r)
 {
     CpuIsa tiles = *cpu_isa_find(r->pairs ? "x86-64-v4-bf16" : "x86-64-v4-vnni");
+    CpuIsa amx = *cpu_isa_find("x86-64-amx");
 
     tiles.name = "AMX by functions";
     tiles.tiles = CPU_TILES_CALLED;
+    tiles.tiles_l2 = amx.tiles_l2 = r->tiles_l2;
     run_isas(r, &tiles, NULL);
     if (!r->pairs) run_isas(r, cpu_isa_find("x86-64-v3"), &tiles);
-    if (cpu_isa_find("x86-64-amx")->features & ~cpu_isa_here()) {
+    if (amx.features & ~cpu_isa_here()) {
         fprintf(stderr, "skipped: AMX itself, which this processor has not\n");
         return 1;
     }
-    run_isas(r, cpu_isa_find("x86-64-amx"), NULL);
+    run_isas(r, &amx, NULL);
     return 2;
 }
 

@@ -48,6 +48,7 @@ typedef struct Run {
     int amx;    /* those on tiles of AMX */
     bool whole; /* small whole numbers where there is no FMA: no sum rounds, so all levels agree */
     bool pairs; /* of bf16 are added at once where the target can: an order of its own */
+    int64_t tiles_l2;  /* of AMX: CpuIsa's */
     Arena *turn_arena; /* of one turn */
 } Run;
 
