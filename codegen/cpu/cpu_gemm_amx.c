@@ -1,7 +1,7 @@
 /* cpu_gemm_amx.c: contractions of bytes and of bf16 on the tiles of AMX.
  *
  *     tile registers     0 1     C: up to 16 rows by 16 columns of i32 or f32 each; 2 3 lie below
- *                        2 3
+ *                        2 3     (of less than 32 rows, the same ones in part: with one shape)
  *                        4 7     A: 16 rows of 64 bytes along k, for the upper and lower rows
  *                        5 6     B: 16 groups along k, four bytes or two bf16, by 16 columns, as
  *                                cpu_gemm_bytes.c and cpu_gemm_pairs.c pack
@@ -48,11 +48,6 @@ int64_t gemm_k_blocks(const CpuGemm *g)
     return g->k_steps ? (steps + g->k_steps - 1) / g->k_steps : 1;
 }
 
-bool gemm_one_height(const CpuGemm *g)
-{
-    return g->streams && g->tall == 0;
-}
-
 /* ---- operations ---- */
 
 /* A tile instruction; the first `n_tile` arguments are numbers of tiles. */
@@ -87,9 +82,15 @@ static void load(CpuFn *f, int tile, LLVMValueRef p, int64_t stride)
 
 /* ---- shapes ---- */
 
+/* Rows of a tile; the lower one has the last rows, of which the upper one may have some as well. */
 static int tile_rows(int rows, int low)
 {
-    return low ? rows - ROWS : rows < ROWS ? rows : ROWS;
+    return low ? (rows > ROWS ? ROWS : 0) : rows < ROWS ? rows : ROWS;
+}
+
+static int first_row(int rows, int low)
+{
+    return low ? rows - ROWS : 0;
 }
 
 /* What LDTILECFG takes: palette 1; bytes in a row of each tile, from 16 on; rows, from 48 on. */
@@ -103,7 +104,7 @@ static LLVMValueRef shapes(CpuFn *f, int rows)
     for (int i = 0; i < CONFIG; i++)
         v[i] = LLVMConstInt(f->m->i8, i == 0, 0);
     for (int i = 0; i < TILES; i++) {
-        int n = low[i] < 0 ? ROWS : tile_rows(rows, low[i]);
+        int n = low[i] < 0 ? ROWS : tile_rows(rows, rows >= ROWS ? 0 : low[i]);
         if (n <= 0) continue;
         v[COLUMNS_AT + 2 * i] = LLVMConstInt(f->m->i8, BYTES, 0);
         v[ROWS_AT + i] = LLVMConstInt(f->m->i8, (unsigned long long)n, 0);
@@ -114,6 +115,11 @@ static LLVMValueRef shapes(CpuFn *f, int rows)
     LLVMSetLinkage(g, LLVMPrivateLinkage);
     LLVMSetAlignment(g, 64);
     return g;
+}
+
+bool gemm_amx_same_shape(int a, int b)
+{
+    return tile_rows(a, 0) == tile_rows(b, 0);
 }
 
 void gemm_amx_shape(CpuFn *f, int rows)
@@ -209,7 +215,8 @@ static int load_a(const Amx *x, LLVMValueRef p, int low, int64_t stride)
 {
     int tile = low ? TILE_A_LOW : TILE_A;
 
-    load(x->f, tile, byte_at(x->f, p, cpu_i64(x->f->m, low * ROWS * stride)), stride);
+    p = byte_at(x->f, p, cpu_i64(x->f->m, first_row(x->t->rows, low) * stride));
+    load(x->f, tile, p, stride);
     return tile;
 }
 
@@ -376,7 +383,7 @@ static void kept_sums(const Amx *x, LLVMValueRef from)
 {
     for (int low = 0; low < 2 && tile_rows(x->t->rows, low) > 0; low++)
         for (int j = 0; j < x->g->vectors; j++) {
-            int64_t at = low * ROWS * x->g->width + j * x->g->lanes;
+            int64_t at = first_row(x->t->rows, low) * x->g->width + j * x->g->lanes;
             load(x->f, 2 * low + j, gemm_float_at(x->f, from, cpu_i64(x->f->m, at)),
                  4 * x->g->width);
         }
@@ -453,7 +460,7 @@ void gemm_emit_amx(CpuFn *f, const CpuGemm *g, const GemmTile *t, LLVMValueRef b
     for (int low = 0; low < 2 && tile_rows(t->rows, low) > 0; low++)
         for (int j = 0; j < g->vectors; j++) {
             int tile = 2 * low + j;
-            int64_t row = (int64_t)low * ROWS * g->width + (int64_t)j * g->lanes;
+            int64_t row = (int64_t)first_row(t->rows, low) * g->width + (int64_t)j * g->lanes;
             operate(f, "tilestored64", 1, &tile, gemm_float_at(f, to, cpu_i64(f->m, row)),
                     cpu_i64(f->m, 4 * g->width));
         }

@@ -279,12 +279,11 @@ Status gemm_pack_groups(CpuGemm *g, void (*fill)(const void *context, void *to),
 int64_t gemm_run_bytes(const CpuGemm *g);
 /* Blocks that K is cut into. */
 int64_t gemm_k_blocks(const CpuGemm *g);
-/* Whether all panels of a stream have as many rows: their shape is set once. */
-bool gemm_one_height(const CpuGemm *g);
 /* Whether tiles are there, and worth it; k_run is known. */
 bool gemm_amx_fits(const CpuGemm *g);
-/* Tiles of so many rows follow; no more tiles. */
+/* Tiles of panels of so many rows follow; whether other panels have the same; no more tiles. */
 void gemm_amx_shape(CpuFn *f, int rows);
+bool gemm_amx_same_shape(int a, int b);
 void gemm_amx_release(CpuFn *f);
 /* Sums to `to`, as [row][width]; `beside` has room for AMX_ROWS times 64 bytes, for each part. */
 void gemm_emit_amx(CpuFn *f, const CpuGemm *g, const GemmTile *t, LLVMValueRef beside,

@@ -414,27 +414,36 @@ static LLVMValueRef wide_tiles(GemmTask *t, const GemmTile *x, LLVMValueRef m, i
     return l.carry[0];
 }
 
-static void panel(GemmTask *t, LLVMValueRef m, int rows, int64_t in_line)
+static void columns_of_panel(GemmTask *t, GemmTile *x, LLVMValueRef m)
 {
     CpuFn *f = t->f;
-    GemmTile x = {.rows = rows, .in_line = in_line};
-    int count = columns_at_once(t->g, rows);
+    int count = columns_at_once(t->g, x->rows);
     LLVMValueRef n = t->n0;
     CpuLoop l;
 
+    if (count > 1) n = wide_tiles(t, x, m, count);
+    l = cpu_loop_open(f, n, t->n1, t->g->nr, 0, NULL);
+    one_panel(t, x, m, l.index);
+    cpu_loop_close(f, &l, NULL);
+}
+
+/* A panel against all columns of the task, or the panel of them at hand. */
+static void panel(GemmTask *t, LLVMValueRef m, int rows, int64_t in_line)
+{
+    CpuFn *f = t->f;
+    GemmTile x = {.rows = rows, .in_line = in_line, .k_block = t->k_block};
+    bool reshapes = t->g->amx && !gemm_amx_same_shape(rows, t->g->rows[0]); /* takes its time */
+
     rows_pointer(t, &x, m);
     if (t->terms) gemm_row_terms(f, t->g, &x, t->terms);
-    if (t->g->amx && !gemm_one_height(t->g)) gemm_amx_shape(f, rows);
+    if (reshapes) gemm_amx_shape(f, rows);
     if (t->g->streams) {
         gemm_stream_fetches(t, &x, m);
-        x.k_block = t->k_block;
         one_panel(t, &x, m, t->column);
-        return;
+    } else {
+        columns_of_panel(t, &x, m);
     }
-    if (count > 1) n = wide_tiles(t, &x, m, count);
-    l = cpu_loop_open(f, n, t->n1, t->g->nr, 0, NULL);
-    one_panel(t, &x, m, l.index);
-    cpu_loop_close(f, &l, NULL);
+    if (reshapes) gemm_amx_shape(f, t->g->rows[0]);
 }
 
 /* Panels of one height that begin before `end`. Gives the next row. */

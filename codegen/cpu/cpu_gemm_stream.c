@@ -75,11 +75,11 @@ void gemm_stream_fetches(GemmTask *t, GemmTile *x, LLVMValueRef m)
     int64_t steps = g->k_steps ? g->k_steps : gemm_run_bytes(g) / AMX_BYTES + 1;
     int64_t of_stream = g->fetch_lines / FETCH_STREAMS * LINE; /* bytes, each step */
     int64_t quarter = steps * AMX_GROUPS * g->parts * 4 * g->nr / FETCH_STREAMS;
-    int64_t low = g->rows[g->tall >= 0 ? g->n_rows - 1 : 0];
     LLVMValueRef panel, at, fetches, row = cpu_i64(f->m, of_stream / AMX_GROUPS / g->parts);
 
     cpu_at(f, f->level);
-    panel = LLVMBuildUDiv(f->b, LLVMBuildSub(f->b, m, t->m0, ""), cpu_i64(f->m, low), "");
+    panel = gemm_add(f, LLVMBuildSub(f->b, m, t->m0, ""), cpu_i64(f->m, g->rows[0] / 2));
+    panel = LLVMBuildUDiv(f->b, panel, cpu_i64(f->m, g->rows[0]), ""); /* heights differ by one */
     fetches = LLVMBuildICmp(f->b, LLVMIntULT, panel, cpu_i64(f->m, g->fetch_panels), "");
     /* or the same lines again */
     x->fetch_row = LLVMBuildSelect(f->b, fetches, row, cpu_i64(f->m, 0), "");
@@ -152,7 +152,6 @@ void gemm_emit_stream(GemmTask *t)
     LLVMValueRef blocks = cpu_dim(f, g->blocks_n), first, last;
     CpuLoop l;
 
-    if (gemm_one_height(g)) gemm_amx_shape(f, g->rows[0]);
     cpu_at(f, f->level);
     first = LLVMBuildUDiv(f->b, f->begin, blocks, "");
     last = LLVMBuildSub(f->b, gemm_add(f, f->end, blocks), cpu_i64(f->m, 1), "");
