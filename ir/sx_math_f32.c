@@ -40,6 +40,10 @@ typedef const Sx *V;
 static const float f_exp[] = {0x1.fffffcp-2f, 0x1.55549p-3f, 0x1.5558acp-5f, 0x1.123b1p-7f,
                               0x1.6a5424p-10f};
 
+/* twice that */
+static const float f_exp_twice[] = {0x1.fffffcp-1f, 0x1.55549p-2f, 0x1.5558acp-4f, 0x1.123b1p-6f,
+                                    0x1.6a5424p-9f};
+
 /* (exp(r) - 1 - r) / r^2, weighed for what is relative to exp(r) - 1 */
 static const float f_expm1[] = {0x1p-1f, 0x1.5554aep-3f, 0x1.5554e2p-5f, 0x1.122944p-7f,
                                 0x1.6d5482p-10f};
@@ -83,13 +87,17 @@ typedef struct Reduced {
     V k, shifted, r;
 } Reduced;
 
-/* k times the 15 bits of the first part is exact, fused or not. */
+/* x - k ln(2): k times the 15 bits of the first part is exact, fused or not. */
+static V reduced(SxTable *t, V x, V k)
+{
+    return MAD(k, K(-0x1.7f7d1cp-20), MAD(k, K(-0x1.62e4p-1), x));
+}
+
 static Reduced reduce(SxTable *t, V x)
 {
     V shifted = MAD(x, K(0x1.715476p+0), MAGIC), k = SUB(shifted, MAGIC);
-    V r = MAD(k, K(-0x1.7f7d1cp-20), MAD(k, K(-0x1.62e4p-1), x));
 
-    return (Reduced){k, BITS(shifted), r};
+    return (Reduced){k, BITS(shifted), reduced(t, x, k)};
 }
 
 /* e^r */
@@ -145,12 +153,18 @@ static V f32_expm1(SxTable *t, V x, bool has_scale)
 
 /* With e = e^-|x| and t = e / (1 + e): 1 - t, or e - e t where x is negative. So the roundings of
  * 1 + e and of the quotient come in with a factor below one half; e / (1 + e) alone would show both
- * in the last bits just below a power of two. */
-static V f32_sigmoid(SxTable *t, V x, bool has_scale)
+ * in the last bits just below a power of two.
+ *
+ * Below 2^-125.5 it is 0: a subnormal number costs some processors 150 cycles in each product that
+ * reads it, and nets that gate by sigmoids (SiLU, squeeze and excite) make many of them. So e is
+ * 2 e^r times 2^(k - 1), whose exponent field is 0 for k = -126, the least one. */
+static V f32_sigmoid(SxTable *t, V x)
 {
-    Reduced k = reduce(t, MAX(NEG(ABS(x)), K(-104.5)));
-    V e = scale(t, exp_of(t, k.r), k, has_scale), q = DIV(e, ADD(K(1.0), e));
-    V n = SEL(LT(x, K(0.0)), e, K(1.0));
+    V magic = K(0x1.8p23 + 126), a = MAX(NEG(ABS(x)), K(-87.6));
+    V shifted = MAD(a, K(0x1.715476p+0), magic), k = SUB(shifted, magic);
+    V r = reduced(t, a, k), power = OF_BITS(SHL(BITS(shifted), 23));
+    V e = MUL(MAD(MAD(POLY(r, f_exp_twice), r, K(2.0)), r, K(2.0)), power);
+    V q = DIV(e, ADD(K(1.0), e)), n = SEL(LT(x, K(0.0)), e, K(1.0));
 
     return MAD(NEG(n), q, n);
 }
@@ -375,7 +389,7 @@ const Sx *sx_math_f32(SxTable *t, SxOp op, const Sx *a, const Sx *b, SxHas has)
     case SX_EXPM1:
         return f32_expm1(t, a, has.scale);
     case SX_SIGMOID:
-        return f32_sigmoid(t, a, has.scale);
+        return f32_sigmoid(t, a);
     case SX_TANH:
         return f32_tanh(t, a);
     case SX_ERF:
