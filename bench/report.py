@@ -5,6 +5,7 @@
 
 Files of the same suite and number of threads are brought together; of a model measured twice the last counts. Losses
 come first, with the reason from --why (lines `NAME: reason`; NAME of a model, in any suite).
+docs/PERFORMANCE-AMX.md is made with --why bench/why_amx.txt.
 """
 import argparse
 import json
