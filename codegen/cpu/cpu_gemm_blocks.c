@@ -140,7 +140,8 @@ static void choose_stream(CpuGemm *g)
     g->streams = g->rows_first = true;
     g->k_steps = steps_at_once(g, rows);
     g->sums_n = tiles_l2(g) * SUMS_OF_L2 / 4 / (g->tall >= 0 ? rows : STREAM_ROWS);
-    g->sums_n = clamp(g->sums_n, g->block_n, n) / g->block_n * g->block_n;
+    g->sums_n =
+        clamp(g->sums_n, g->block_n, gemm_round_up(n, g->block_n)) / g->block_n * g->block_n;
     g->sums = dim_mul_c(t, gemm_rows_of_task(g), g->k_steps ? 4 * g->sums_n : 0);
     panels = clamp(g->tall >= 0 ? g->block_m : rows / AMX_ROWS, 1, INT32_MAX);
     lines = AMX_GROUPS * 2 * g->parts;

@@ -103,8 +103,11 @@ static void floats(Run *r, MathKind how)
  * ones. */
 static void streamed(Run *r)
 {
-    static const char *const shapes[][3] = {
-        {"9", "70", "1024"}, {"33", "40", "130"}, {"m", "33", "1088"}, {"32", "40", "64"}};
+    static const char *const shapes[][3] = {{"9", "70", "1024"},
+                                            {"9", "20", "1024"},
+                                            {"33", "40", "130"},
+                                            {"m", "33", "1088"},
+                                            {"32", "40", "64"}};
 
     r->tiles_l2 = 4 << 10;
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
@@ -112,6 +115,8 @@ static void streamed(Run *r)
               "input %%a : u8[%s,%s]\nconst %%b : i8[%s,%s] {0 ...}\ninput %%z : u8[]\n"
               "%%y = MatMulInteger(%%a, %%b, %%z)\noutput %%y",
               shapes[i][0], shapes[i][2], shapes[i][2], shapes[i][1]);
+    GRAPH("streamed batch", "input %%a : i8[b,3,17,80]\nconst %%b : i8[3,80,40] {0 ...}\n"
+                            "%%y = MatMulInteger(%%a, %%b)\noutput %%y");
 }
 
 static void streamed_floats(Run *r, MathKind how)
@@ -153,7 +158,7 @@ int main(void)
 {
     static void (*const groups[])(Run *) = {products, windows,          rounded,       split,
                                             streamed, rounded_streamed, split_streamed};
-    static const int amx[] = {26, 8, 11, 11, 4, 2, 2};
+    static const int amx[] = {26, 8, 11, 11, 6, 2, 2};
 
     for (int g = 0; g < 7; g++) {
         static const int64_t edges[] = {37, 1, 8, 0}, few[] = {17, 1, 0};
