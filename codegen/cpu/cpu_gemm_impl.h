@@ -124,7 +124,7 @@ struct CpuGemm {
     int64_t tiles_l2; /* CpuIsa's */
 };
 
-/* ---- cpu_gemm_blocks.c ---- */
+/* cpu_gemm_blocks.c */
 /* Blocks of rows and of columns, which tasks are; once tiles are chosen and weights packed. */
 void gemm_choose_blocks(CpuGemm *g);
 /* Rows of a task, at most; how many tasks are worth a thread. */
@@ -183,10 +183,10 @@ typedef struct GemmTile {
                                      * NULL: none */
     LLVMValueRef zero;              /* bytes: the zero point of A, or NULL */
     LLVMValueRef k_block;           /* of AMX, when K is cut: its number; NULL: all of K */
-    LLVMValueRef fetch[FETCH_STREAMS],
-        fetch_row;      /* lines of the next panel of columns: each row of
-                         * B fetches fetch_row bytes further; NULL: none */
-    LLVMValueRef terms; /* i32 for each row, where its sums start; NULL: 0 */
+    LLVMValueRef
+        fetch[FETCH_STREAMS]; /* lines of the next panel of columns; each row of B fetches */
+    LLVMValueRef fetch_row;   /* so many bytes further; NULL: none */
+    LLVMValueRef terms;       /* i32 for each row, where its sums start; NULL: 0 */
 } GemmTile;
 void gemm_emit_tile(CpuFn *f, const CpuGemm *g, const GemmTile *t, LLVMValueRef *acc);
 /* Into memory, as [row][width]. */
@@ -214,6 +214,7 @@ void gemm_rows_of_block(GemmTask *t, LLVMValueRef block);
 void gemm_all_panels(GemmTask *t);
 
 /* cpu_gemm_stream.c */
+/* The tasks from f->begin to f->end. */
 void gemm_emit_stream(GemmTask *t);
 /* x->fetch: what the panel of rows at m fetches. */
 void gemm_stream_fetches(GemmTask *t, GemmTile *x, LLVMValueRef m);

@@ -240,7 +240,7 @@ static double ulp_of_row(const UlpRow *row, float x, float y)
     double wanted = row->reference((double)x);
 
     if (row->zero_below > 0 && fpclassify(y) == FP_SUBNORMAL) return INFINITY;
-    if (fabs(wanted) < row->zero_below && y == 0) return 0;
+    if (fabs(wanted) < row->zero_below && y == 0 && !signbit(y)) return 0;
     return ulp_distance32(y, wanted);
 }
 
