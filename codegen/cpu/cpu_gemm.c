@@ -461,8 +461,10 @@ static void set_abi(CpuGemm *g)
         g->a_at = align64(t, dim_mul_c(t, dim_const(t, g->depth), 4 * g->block_n));
     else if (g->b.pack < 0 && !g->b.in_place)
         g->a_at = align64(t, dim_mul_c(t, g->size_k, g->unit * g->pitch));
+    else if (g->sums)
+        g->a_at = align64(t, g->sums);
     nest_need(g->nest, g->a_at);
-    abi->scratch = g->sums ? g->sums : g->a_at;
+    abi->scratch = g->tiles_of_rows ? dim_add(t, g->a_at, g->tiles_of_rows) : g->a_at;
     if (g->a.pack < 0 && !g->a.in_place)
         abi->scratch =
             dim_add(t, g->a_at, align64(t, dim_mul(t, a_row_size(g), dim_mul_c(t, rows, g->unit))));
@@ -515,6 +517,7 @@ static void follow(CpuGemm *g, const CpuGemm *lead, const CpuIsa *isa)
     g->pitch = lead->pitch;
     g->ahead = lead->ahead;
     g->sums = lead->sums;
+    g->tiles_of_rows = lead->tiles_of_rows;
 }
 
 /* Bands are runs of rows of one line; what is multiplied is floats. */
@@ -614,9 +617,12 @@ Status cpu_gemm_prepare(Arena *arena, Nest *n, const CpuIsa *isa, const TileChoi
     return OK;
 }
 
-bool cpu_gemm_is_amx(const CpuGemm *g)
+CpuAmxForm cpu_gemm_amx_form(const CpuGemm *g)
 {
-    return g->amx;
+    if (!g->amx) return CPU_AMX_NONE;
+    if (!g->streams) return CPU_AMX_TILES;
+    if (!g->k_steps) return CPU_AMX_STREAMS;
+    return g->tiles_of_rows ? CPU_AMX_COPIES_A : CPU_AMX_CUTS_K;
 }
 
 /* Rows as they are numbered: by the outer indices, then by those of M. */

@@ -75,9 +75,9 @@ static void operate(CpuFn *f, const char *name, int n_tile, const int *tile, LLV
     LLVMBuildCall2(f->b, type, fn, args, (unsigned)n, "");
 }
 
-static void load(CpuFn *f, int tile, LLVMValueRef p, int64_t stride)
+static void load(CpuFn *f, int tile, LLVMValueRef p, LLVMValueRef stride)
 {
-    operate(f, "tileloadd64", 1, &tile, p, cpu_i64(f->m, stride));
+    operate(f, "tileloadd64", 1, &tile, p, stride);
 }
 
 /* ---- shapes ---- */
@@ -211,12 +211,12 @@ static void copy_rows(const Amx *x, LLVMValueRef a, int64_t bytes, LLVMValueRef 
 }
 
 /* The upper or lower rows of A at p into their tile. */
-static int load_a(const Amx *x, LLVMValueRef p, int low, int64_t stride)
+static int load_a(const Amx *x, LLVMValueRef p, int low, LLVMValueRef stride)
 {
     int tile = low ? TILE_A_LOW : TILE_A;
+    LLVMValueRef row = cpu_i64(x->f->m, first_row(x->t->rows, low));
 
-    p = byte_at(x->f, p, cpu_i64(x->f->m, first_row(x->t->rows, low) * stride));
-    load(x->f, tile, p, stride);
+    load(x->f, tile, byte_at(x->f, p, gemm_mul(x->f, row, stride)), stride);
     return tile;
 }
 
@@ -226,7 +226,8 @@ static void load_b(const Amx *x, LLVMValueRef b, int j, int part)
     const CpuGemm *g = x->g;
     int64_t at = (int64_t)part * AMX_GROUPS * g->nr + (int64_t)j * g->lanes;
 
-    load(x->f, TILE_B + j, gemm_float_at(x->f, b, cpu_i64(x->f->m, at)), 4 * g->nr);
+    load(x->f, TILE_B + j, gemm_float_at(x->f, b, cpu_i64(x->f->m, at)),
+         cpu_i64(x->f->m, 4 * g->nr));
 }
 
 /* Into L2. */
@@ -261,7 +262,7 @@ static void multiply(Amx *x, int low, int j, int tile)
 }
 
 /* All products of what is in the tiles of B with one part of A. */
-static void multiply_rows(Amx *x, LLVMValueRef a, int64_t stride)
+static void multiply_rows(Amx *x, LLVMValueRef a, LLVMValueRef stride)
 {
     for (int low = 0; low < 2 && tile_rows(x->t->rows, low) > 0; low++) {
         int tile = load_a(x, a, low, stride);
@@ -292,11 +293,11 @@ static void one_step(Amx *x, const Stand *at, int64_t bytes)
 {
     CpuFn *f = x->f;
     const CpuGemm *g = x->g;
-    bool copied = bytes < BYTES || !x->even;
+    bool copied = bytes < BYTES || (!x->even && !x->t->a_row);
     int64_t apart = x->t->rows > 1 ? x->t->row_at[1] - x->t->row_at[0] : 0;
-    int64_t stride = copied ? BYTES : apart * unit_of(g);
-    LLVMValueRef a[AMX_PARTS];
+    LLVMValueRef stride = cpu_i64(f->m, copied ? BYTES : apart * unit_of(g)), a[AMX_PARTS];
 
+    if (x->t->a_row && !copied) stride = x->t->a_row;
     for (int p = 0; p < g->parts; p++) {
         a[p] = row_of(x, at->a[p], 0);
         if (!copied) continue;
@@ -362,8 +363,10 @@ static void loops(Amx *x, int i, const Stand *at)
         }
         l = cpu_loop_open(f, from, to, 1, 0, NULL);
         cpu_at(f, f->level);
-        a_step =
-            last ? cpu_i64(f->m, BYTES) : gemm_mul(f, x->t->k_step[i], cpu_i64(f->m, unit_of(g)));
+        if (last)
+            a_step = x->t->a_step ? x->t->a_step : cpu_i64(f->m, BYTES);
+        else
+            a_step = gemm_mul(f, x->t->k_step[i], cpu_i64(f->m, unit_of(g)));
         next = further(x, at, gemm_mul(f, l.index, a_step),
                        gemm_mul(f, l.index, cpu_i64(f->m, inner)));
         if (last)
@@ -385,7 +388,7 @@ static void kept_sums(const Amx *x, LLVMValueRef from)
         for (int j = 0; j < x->g->vectors; j++) {
             int64_t at = first_row(x->t->rows, low) * x->g->width + j * x->g->lanes;
             load(x->f, 2 * low + j, gemm_float_at(x->f, from, cpu_i64(x->f->m, at)),
-                 4 * x->g->width);
+                 cpu_i64(x->f->m, 4 * x->g->width));
         }
 }
 
@@ -410,7 +413,7 @@ static void first_sums(const Amx *x)
         for (int low = 0; low < 2 && tile_rows(x->t->rows, low) > 0; low++) {
             int tile = 2 * low + j;
             if (p)
-                load(f, tile, p, 0);
+                load(f, tile, p, cpu_i64(f->m, 0));
             else
                 operate(f, "tilezero", 1, &tile, NULL, NULL);
         }
@@ -438,6 +441,28 @@ static void start(const Amx *x, LLVMValueRef to)
     kept_sums(x, to);
     cpu_if_close(f, &c);
     cpu_at(f, f->level);
+}
+
+int64_t gemm_amx_pitch(const CpuGemm *g)
+{
+    return g->a.row * unit_of(g);
+}
+
+void gemm_amx_copy_steps(CpuFn *f, const CpuGemm *g, const GemmTile *t, LLVMValueRef from,
+                         LLVMValueRef end, LLVMValueRef to)
+{
+    Amx x = {.f = f, .g = g, .t = t};
+    LLVMValueRef a[AMX_PARTS] = {t->a, t->a_low}, at;
+    int64_t tile = (int64_t)t->rows * BYTES;
+    CpuLoop l = cpu_loop_open(f, from, end, 1, 0, NULL);
+
+    cpu_at(f, f->level);
+    at = gemm_mul(f, LLVMBuildSub(f->b, l.index, from, ""), cpu_i64(f->m, tile * g->parts));
+    to = byte_at(f, to, at);
+    at = gemm_mul(f, l.index, cpu_i64(f->m, BYTES));
+    for (int p = 0; p < g->parts; p++)
+        copy_rows(&x, byte_at(f, a[p], at), BYTES, byte_at(f, to, cpu_i64(f->m, p * tile)));
+    cpu_loop_close(f, &l, NULL);
 }
 
 void gemm_emit_amx(CpuFn *f, const CpuGemm *g, const GemmTile *t, LLVMValueRef beside,

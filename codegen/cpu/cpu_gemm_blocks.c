@@ -20,7 +20,8 @@ enum {
     STREAM_ROWS = 256, /* of a task, at most */
     STREAM_TASKS = 24,
     LEAST_STEPS = 8,
-    SUMS_OF_L2 = 2 /* times what L2 holds of operands: sums of a K that is cut */
+    FAR_APART = 4096, /* bytes, of rows that come faster as tiles: a page, and all in a few sets */
+    SUMS_OF_L2 = 2    /* times what L2 holds of operands: sums of a K that is cut */
 };
 
 static int64_t clamp(int64_t v, int64_t lo, int64_t hi)
@@ -143,6 +144,8 @@ static void choose_stream(CpuGemm *g)
     g->sums_n =
         clamp(g->sums_n, g->block_n, gemm_round_up(n, g->block_n)) / g->block_n * g->block_n;
     g->sums = dim_mul_c(t, gemm_rows_of_task(g), g->k_steps ? 4 * g->sums_n : 0);
+    if (g->k_steps && gemm_amx_pitch(g) >= FAR_APART)
+        g->tiles_of_rows = dim_mul_c(t, gemm_rows_of_task(g), g->k_steps * AMX_BYTES * g->parts);
     panels = clamp(g->tall >= 0 ? g->block_m : rows / AMX_ROWS, 1, INT32_MAX);
     lines = AMX_GROUPS * 2 * g->parts;
     g->fetch_lines = (int)gemm_round_up((lines + panels - 1) / panels, FETCH_STREAMS);

@@ -116,12 +116,13 @@ struct CpuGemm {
     bool amx;      /* and are taken (cpu_gemm_amx.c): sums come out in memory */
     /* Panels of columns are the outer loop (cpu_gemm_stream.c): */
     bool streams;
-    int64_t k_steps;  /* steps of AMX_BYTES along K at once, 0: all; the sums of */
-    int64_t sums_n;   /* so many columns then are kept in scratch */
-    int fetch_lines;  /* that each step fetches of the next panel, */
-    int fetch_panels; /* while the first so many panels of rows pass */
-    Dim sums;         /* bytes of scratch for kept sums; NULL: no level streams */
-    int64_t tiles_l2; /* CpuIsa's */
+    int64_t k_steps;   /* steps of AMX_BYTES along K at once, 0: all; the sums of */
+    int64_t sums_n;    /* so many columns then are kept in scratch */
+    int fetch_lines;   /* that each step fetches of the next panel, */
+    int fetch_panels;  /* while the first so many panels of rows pass */
+    Dim sums;          /* bytes of scratch for kept sums, NULL: no level streams; */
+    Dim tiles_of_rows; /* behind those, for a block of K of A as tiles; NULL: it stays in place */
+    int64_t tiles_l2;  /* CpuIsa's */
 };
 
 /* cpu_gemm_blocks.c */
@@ -183,6 +184,8 @@ typedef struct GemmTile {
                                      * NULL: none */
     LLVMValueRef zero;              /* bytes: the zero point of A, or NULL */
     LLVMValueRef k_block;           /* of AMX, when K is cut: its number; NULL: all of K */
+    LLVMValueRef a_row, a_step;     /* and where A may have been packed: bytes from row to row and
+                                     * from step to step; NULL: it is in place */
     LLVMValueRef
         fetch[FETCH_STREAMS]; /* lines of the next panel of columns; each row of B fetches */
     LLVMValueRef fetch_row;   /* so many bytes further; NULL: none */
@@ -216,6 +219,9 @@ void gemm_all_panels(GemmTask *t);
 /* cpu_gemm_stream.c */
 /* The tasks from f->begin to f->end. */
 void gemm_emit_stream(GemmTask *t);
+/* x->a: tiles of the panel of rows at m, if there are; they are made on the way to the first panel
+ * of columns. */
+void gemm_stream_rows(GemmTask *t, GemmTile *x, LLVMValueRef m);
 /* x->fetch: what the panel of rows at m fetches. */
 void gemm_stream_fetches(GemmTask *t, GemmTile *x, LLVMValueRef m);
 /* Where the sums of a tile are kept, when K is cut; and whether this block of K is the last. */
@@ -286,6 +292,11 @@ bool gemm_amx_fits(const CpuGemm *g);
 void gemm_amx_shape(CpuFn *f, int rows);
 bool gemm_amx_same_shape(int a, int b);
 void gemm_amx_release(CpuFn *f);
+/* Copies the steps [from, end) of A's rows to `to`: [step][part][row][AMX_BYTES]. */
+void gemm_amx_copy_steps(CpuFn *f, const CpuGemm *g, const GemmTile *t, LLVMValueRef from,
+                         LLVMValueRef end, LLVMValueRef to);
+/* Bytes between rows of A in place. */
+int64_t gemm_amx_pitch(const CpuGemm *g);
 /* Sums to `to`, as [row][width]; `beside` has room for AMX_ROWS times 64 bytes, for each part. */
 void gemm_emit_amx(CpuFn *f, const CpuGemm *g, const GemmTile *t, LLVMValueRef beside,
                    LLVMValueRef to);

@@ -438,6 +438,7 @@ static void panel(GemmTask *t, LLVMValueRef m, int rows, int64_t in_line)
     if (t->terms) gemm_row_terms(f, t->g, &x, t->terms);
     if (reshapes) gemm_amx_shape(f, rows);
     if (t->g->streams) {
+        gemm_stream_rows(t, &x, m);
         gemm_stream_fetches(t, &x, m);
         one_panel(t, &x, m, t->column);
     } else {

@@ -10,10 +10,12 @@
  * of rows, for lines on their way take the places of those that tiles wait for.
  *
  * If K is cut, sums are kept in scratch between its blocks. A sum goes on where it was left: it is
- * the same one. Neighbouring tasks have the same rows, and are gone through as one. */
+ * the same one. Neighbouring tasks have the same rows, and are gone through as one. Where rows are
+ * far apart, and enough panels of columns follow, the first one copies them as the tiles that they
+ * are loaded as: one line after the other, which caches fetch by themselves. */
 #include "codegen/cpu/cpu_gemm_impl.h"
 
-enum { LINE = 64 };
+enum { LINE = 64, PANELS_PER_COPY = 6 };
 
 static int64_t floats_of_block(const CpuGemm *g)
 {
@@ -89,6 +91,43 @@ void gemm_stream_fetches(GemmTask *t, GemmTile *x, LLVMValueRef m)
         LLVMValueRef from = gemm_add(f, at, cpu_i64(f->m, i * quarter));
         x->fetch[i] = LLVMBuildGEP2(f->b, f->m->i8, t->next, &from, 1, "");
     }
+}
+
+/* ---- rows ---- */
+
+void gemm_stream_rows(GemmTask *t, GemmTile *x, LLVMValueRef m)
+{
+    CpuFn *f = t->f;
+    const CpuGemm *g = t->g;
+    int64_t tile = (int64_t)x->rows * AMX_BYTES, steps = gemm_run_bytes(g) / AMX_BYTES;
+    LLVMValueRef from, end, to, copies, first, at, a, low;
+    CpuIf c;
+
+    if (!g->tiles_of_rows) return;
+    cpu_at(f, f->level);
+    from = gemm_mul(f, t->k_block, cpu_i64(f->m, g->k_steps));
+    end = gemm_smin(f, gemm_add(f, from, cpu_i64(f->m, g->k_steps)), cpu_i64(f->m, steps));
+    at = cpu_i64(f->m, g->k_steps * g->parts * AMX_BYTES);
+    at = gemm_mul(f, LLVMBuildSub(f->b, m, t->m0, ""), at);
+    to = LLVMBuildGEP2(f->b, f->m->i8, t->scratch_a, &at, 1, "");
+    copies = LLVMBuildICmp(f->b, LLVMIntSGE, LLVMBuildSub(f->b, t->n1, t->n0, ""),
+                           cpu_i64(f->m, PANELS_PER_COPY * g->nr), "");
+    first = LLVMBuildICmp(f->b, LLVMIntEQ, t->column, t->n0, "");
+    c = cpu_if_open(f, LLVMBuildAnd(f->b, copies, first, ""));
+    gemm_amx_copy_steps(f, g, x, from, end, to);
+    cpu_if_close(f, &c);
+    cpu_at(f, f->level);
+    at = gemm_mul(f, from, cpu_i64(f->m, -tile * g->parts));
+    a = LLVMBuildGEP2(f->b, f->m->i8, to, &at, 1, "");
+    x->a = LLVMBuildSelect(f->b, copies, a, x->a, "");
+    x->a_row = LLVMBuildSelect(f->b, copies, cpu_i64(f->m, AMX_BYTES),
+                               cpu_i64(f->m, gemm_amx_pitch(g)), "");
+    x->a_step =
+        LLVMBuildSelect(f->b, copies, cpu_i64(f->m, tile * g->parts), cpu_i64(f->m, AMX_BYTES), "");
+    if (g->parts < 2) return;
+    at = gemm_add(f, at, cpu_i64(f->m, tile));
+    low = LLVMBuildGEP2(f->b, f->m->i8, to, &at, 1, "");
+    x->a_low = LLVMBuildSelect(f->b, copies, low, x->a_low, "");
 }
 
 /* ---- loops ---- */

@@ -122,9 +122,9 @@ bool cpu_kernel_is_tiled(const CpuKernel *k)
     return k->gemm != NULL;
 }
 
-bool cpu_kernel_is_amx(const CpuKernel *k)
+CpuAmxForm cpu_kernel_amx_form(const CpuKernel *k)
 {
-    return k->gemm && cpu_gemm_is_amx(k->gemm);
+    return k->gemm ? cpu_gemm_amx_form(k->gemm) : CPU_AMX_NONE;
 }
 
 /* ---- Points: values and stores */

@@ -6,6 +6,7 @@
 #ifndef INGOT_CODEGEN_CPU_KERNEL_H
 #define INGOT_CODEGEN_CPU_KERNEL_H
 
+#include "codegen/cpu/cpu_gemm.h"
 #include "codegen/cpu/cpu_module.h"
 #include "codegen/kernel_abi.h"
 #include "codegen/tile_choice.h"
@@ -29,8 +30,8 @@ bool cpu_kernel_rows(const CpuKernel *k, int operand, KernelRows *out);
 const KernelAbi *cpu_kernel_abi(const CpuKernel *k);
 /* A contraction on register tiles (cpu_gemm.h), not the generic loops. */
 bool cpu_kernel_is_tiled(const CpuKernel *k);
-/* On tiles of AMX (cpu_gemm_amx.c). */
-bool cpu_kernel_is_amx(const CpuKernel *k);
+/* Whether, and how, on tiles of AMX. */
+CpuAmxForm cpu_kernel_amx_form(const CpuKernel *k);
 Status cpu_kernel_emit(CpuModule *m, const CpuKernel *k, const char *name) MUST_USE;
 
 #endif

@@ -100,14 +100,12 @@ static void floats(Run *r, MathKind how)
 
 /* Weights that stream past rows of which a small L2 holds a part: K is cut, and the sums of some of
  * the columns are kept; panels of one height and of two, columns with a rest; rows known, and open
- * ones. */
+ * ones; rows so far apart that they are copied. */
 static void streamed(Run *r)
 {
-    static const char *const shapes[][3] = {{"9", "70", "1024"},
-                                            {"9", "20", "1024"},
-                                            {"33", "40", "130"},
-                                            {"m", "33", "1088"},
-                                            {"32", "40", "64"}};
+    static const char *const shapes[][3] = {{"9", "70", "1024"}, {"9", "20", "1024"},
+                                            {"33", "40", "130"}, {"m", "33", "1088"},
+                                            {"32", "40", "64"},  {"9", "193", "4160"}};
 
     r->tiles_l2 = 4 << 10;
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
@@ -121,7 +119,8 @@ static void streamed(Run *r)
 
 static void streamed_floats(Run *r, MathKind how)
 {
-    static const char *const shapes[][3] = {{"9", "40", "512"}, {"m", "33", "544"}};
+    static const char *const shapes[][3] = {
+        {"9", "40", "512"}, {"m", "33", "544"}, {"17", "193", "2048"}};
     double by = how == MATH_BF16X3 ? 257 : 1;
 
     r->pairs = true;
@@ -158,7 +157,8 @@ int main(void)
 {
     static void (*const groups[])(Run *) = {products, windows,          rounded,       split,
                                             streamed, rounded_streamed, split_streamed};
-    static const int amx[] = {26, 8, 11, 11, 6, 2, 2};
+    static const int amx[][CPU_AMX_FORMS] = {
+        {0, 26}, {0, 8}, {0, 11}, {0, 11}, {0, 1, 2, 3, 1}, {0, 0, 0, 2, 1}, {0, 0, 0, 2, 1}};
 
     for (int g = 0; g < 7; g++) {
         static const int64_t edges[] = {37, 1, 8, 0}, few[] = {17, 1, 0};
@@ -169,7 +169,8 @@ int main(void)
         r->whole = true;
         groups[g](r);
         int times = graph_run_tiles(r);
-        CHECK_EQ(r->amx, times * amx[g]);
+        for (int form = CPU_AMX_TILES; form < CPU_AMX_FORMS; form++)
+            CHECK_EQ(r->amx[form], times * amx[g][form]);
         arena_free(r->arena);
     }
     return check_result();

@@ -44,8 +44,8 @@ typedef struct Run {
     /* values of symbols, another one in each turn: for all open sizes of a kernel */
     const int64_t *values;
     int n_values, turn;
-    int tiled;  /* kernels on register tiles so far */
-    int amx;    /* those on tiles of AMX */
+    int tiled;              /* kernels on register tiles so far */
+    int amx[CPU_AMX_FORMS]; /* those that go so on tiles of AMX */
     bool whole; /* small whole numbers where there is no FMA: no sum rounds, so all levels agree */
     bool pairs; /* of bf16 are added at once where the target can: an order of its own */
     int64_t tiles_l2;  /* of AMX: CpuIsa's */
@@ -477,7 +477,7 @@ static inline void run_isas(Run *r, const CpuIsa *isa, const CpuIsa *wide)
         CHECK_EQ(cpu_kernel_emit(m, k, name), OK);
         abi[i] = cpu_kernel_abi(k);
         r->tiled += cpu_kernel_is_tiled(k);
-        r->amx += cpu_kernel_is_amx(k);
+        r->amx[cpu_kernel_amx_form(k)]++;
     }
     if (getenv("KERNEL_RUN_LLVM")) {
         Text text;
