@@ -7,6 +7,7 @@ enum {
     L2_BYTES_AMX = 640 << 10, /* where there is AMX, and 2 MB */
     TASKS_WANTED = 8,
     ROWS_PER_PACK = 192,      /* rows that make packing a block of B again worth while */
+    THIN = 64,                /* K of results that are stored as fast as they are computed */
     COLUMNS_PER_PACK = 512,   /* columns, and a block of A */
     AHEAD_BYTES = 256 << 10,  /* packed weights larger than this are fetched ahead */
     WEIGHT_BYTES = 768 << 10, /* weights that stay in L2 while rows are shared */
@@ -64,6 +65,13 @@ static int64_t most_cuts(const CpuGemm *g)
     if (!dim_is(g->lines, 1)) return nest_guess(g->lines);
     if (g->b.pack < 0 && !g->b.in_place) return m / ROWS_PER_PACK;
     return m / g->rows[0];
+}
+
+/* Whole rows of the result go to memory one behind the other, which is faster than a part of each.
+ */
+static bool is_thin(const CpuGemm *g)
+{
+    return g->b.pack < 0 && nest_guess(g->size_k) <= THIN && most_cuts(g) > 1;
 }
 
 /* Equal blocks of columns, at most so wide. */
@@ -192,7 +200,7 @@ static void choose_blocks(CpuGemm *g)
         return;
     }
     tasks = o * ((n + g->block_n - 1) / g->block_n);
-    if (tasks < TASKS_WANTED && !g->rows_first && dim_is(g->lines, 1)) {
+    if (tasks < TASKS_WANTED && !g->rows_first && dim_is(g->lines, 1) && !is_thin(g)) {
         wide = (n * o + TASKS_WANTED - 1) / TASKS_WANTED;
         if (g->alternates && wide < PANELS_OF_ROW * g->nr) wide = PANELS_OF_ROW * g->nr;
         cut_columns(g, wide);

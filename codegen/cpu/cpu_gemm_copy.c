@@ -355,6 +355,7 @@ static void zero_rest(Packing *p)
 {
     CpuFn *f = p->f;
     int64_t nr = p->g->nr;
+    int lanes = f->m->isa->mask32 || f->m->isa->mask_any ? p->g->lanes : 1;
     LLVMValueRef n, end, k = cpu_dim(f, p->g->size_k), at;
     CpuLoop over, l;
 
@@ -366,10 +367,11 @@ static void zero_rest(Packing *p)
     over = cpu_loop_open(f, cpu_i64(f->m, 0), k, 1, 0, NULL);
     cpu_at(f, f->level);
     at = gemm_mul(f, over.index, cpu_i64(f->m, p->g->pitch));
-    l = cpu_loop_open(f, n, end, 1, 0, NULL);
+    l = cpu_loop_open(f, n, end, lanes, 0, NULL);
     cpu_at(f, f->level);
-    LLVMBuildStore(f->b, LLVMConstNull(f->element),
-                   gemm_float_at(f, p->to, gemm_add(f, at, l.index)));
+    store_lanes(f, gemm_float_at(f, p->to, gemm_add(f, at, l.index)),
+                LLVMConstNull(cpu_lanes_type(f->element, lanes)),
+                lanes > 1 ? cpu_first_lanes(f, LLVMBuildSub(f->b, end, l.index, ""), lanes) : NULL);
     cpu_loop_close(f, &l, NULL);
     cpu_loop_close(f, &over, NULL);
 }
