@@ -516,6 +516,7 @@ static void follow(CpuGemm *g, const CpuGemm *lead, const CpuIsa *isa)
     g->alternates = lead->alternates;
     g->pitch = lead->pitch;
     g->ahead = lead->ahead;
+    g->k_cut = lead->k_cut;
     g->sums = lead->sums;
     g->tiles_of_rows = lead->tiles_of_rows;
 }
@@ -583,7 +584,7 @@ Status cpu_gemm_prepare(Arena *arena, Nest *n, const CpuIsa *isa, const TileChoi
     if (!shape_taken(g, constant_b, last)) return OK;
     g->lanes = isa->vector_bytes / g->unit;
     g->tiles = isa->tiles != CPU_TILES_NONE;
-    g->tiles_l2 = isa->tiles_l2;
+    g->l2 = isa->l2;
     constant_a = constant_a && dim_is_const(g->size_m) && !g->bytes;
     g->pairs = isa->bf16 && s->order == ORDER_PAIRS && gemm_pairs_fit(g);
     find_in_place(g, constant_a);
@@ -617,12 +618,12 @@ Status cpu_gemm_prepare(Arena *arena, Nest *n, const CpuIsa *isa, const TileChoi
     return OK;
 }
 
-CpuAmxForm cpu_gemm_amx_form(const CpuGemm *g)
+CpuGemmForm cpu_gemm_form(const CpuGemm *g)
 {
-    if (!g->amx) return CPU_AMX_NONE;
-    if (!g->streams) return CPU_AMX_TILES;
-    if (!g->k_steps) return CPU_AMX_STREAMS;
-    return g->tiles_of_rows ? CPU_AMX_COPIES_A : CPU_AMX_CUTS_K;
+    if (!g->amx) return g->k_cut ? CPU_GEMM_CUTS_K : CPU_GEMM_TILES;
+    if (!g->streams) return CPU_GEMM_AMX;
+    if (!g->k_steps) return CPU_GEMM_AMX_STREAM;
+    return g->tiles_of_rows ? CPU_GEMM_AMX_COPY : CPU_GEMM_AMX_CUTS_K;
 }
 
 /* Rows as they are numbered: by the outer indices, then by those of M. */

@@ -17,16 +17,18 @@ Status cpu_gemm_prepare(Arena *arena, Nest *n, const CpuIsa *isa, const TileChoi
                         const CpuGemm *lead, int64_t band, Diag *d, CpuGemm **out) MUST_USE;
 /* In a band: how its rows go through operand `operand`, or through its result where that is -1. */
 bool cpu_gemm_rows(const CpuGemm *g, int operand, KernelRows *out);
-/* How tiles of AMX are gone through; each includes those before it. */
-typedef enum CpuAmxForm {
-    CPU_AMX_NONE,
-    CPU_AMX_TILES,
-    CPU_AMX_STREAMS,  /* weights come from memory (cpu_gemm_stream.c), */
-    CPU_AMX_CUTS_K,   /* past blocks of K of the rows, */
-    CPU_AMX_COPIES_A, /* of which tiles are copied */
-    CPU_AMX_FORMS
-} CpuAmxForm;
-CpuAmxForm cpu_gemm_amx_form(const CpuGemm *g);
+/* How a contraction goes through its operands. */
+typedef enum CpuGemmForm {
+    CPU_GEMM_NONE,
+    CPU_GEMM_TILES,      /* of registers; */
+    CPU_GEMM_CUTS_K,     /* one block of K after the other (cpu_gemm_cut.c) */
+    CPU_GEMM_AMX,        /* tiles of AMX; */
+    CPU_GEMM_AMX_STREAM, /* weights come from memory (cpu_gemm_stream.c), */
+    CPU_GEMM_AMX_CUTS_K, /* past blocks of K of the rows, */
+    CPU_GEMM_AMX_COPY,   /* which are copied as tiles */
+    CPU_GEMM_FORMS
+} CpuGemmForm;
+CpuGemmForm cpu_gemm_form(const CpuGemm *g);
 Status cpu_gemm_emit(CpuModule *m, const CpuGemm *g, const char *name) MUST_USE;
 
 #endif

@@ -41,13 +41,6 @@ int64_t gemm_run_bytes(const CpuGemm *g)
     return g->k_run * GROUP / group_of(g);
 }
 
-int64_t gemm_k_blocks(const CpuGemm *g)
-{
-    int64_t steps = gemm_run_bytes(g) / BYTES;
-
-    return g->k_steps ? (steps + g->k_steps - 1) / g->k_steps : 1;
-}
-
 /* ---- operations ---- */
 
 /* A tile instruction; the first `n_tile` arguments are numbers of tiles. */

@@ -111,7 +111,7 @@ static void choose_pitch(CpuGemm *g)
 
 static int64_t tiles_l2(const CpuGemm *g)
 {
-    return g->tiles_l2 ? g->tiles_l2 : L2_BYTES_AMX;
+    return g->l2 ? g->l2 : L2_BYTES_AMX;
 }
 
 /* Of weights that would stay in L2, nothing is gained. */
@@ -215,6 +215,7 @@ static void choose_blocks(CpuGemm *g)
 void gemm_choose_blocks(CpuGemm *g)
 {
     choose_blocks(g);
+    gemm_choose_cut(g);
     g->ahead = is_fetched_ahead(g);
 }
 

@@ -196,7 +196,7 @@ static void one_task(GemmTask *t, LLVMValueRef number)
     t->pack_a = gemm_packed(t, &g->a);
     t->pack_b = gemm_packed(t, &g->b);
     if (g->b.pack < 0 && !g->b.in_place) (g->band ? pack_for_band : pack_columns)(t);
-    gemm_all_panels(t);
+    (g->k_cut ? gemm_emit_cut : gemm_all_panels)(t);
 }
 
 /* Task `number`, or the one as far from the end. */

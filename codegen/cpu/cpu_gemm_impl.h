@@ -114,15 +114,18 @@ struct CpuGemm {
     int64_t depth; /* rows of a packed panel of B */
     bool tiles;    /* there are tiles of AMX */
     bool amx;      /* and are taken (cpu_gemm_amx.c): sums come out in memory */
+    /* K is cut (cpu_gemm_cut.c), and sums are kept in scratch: so many points of its outermost loop
+     * at once; 0: all */
+    int64_t k_cut;
     /* Panels of columns are the outer loop (cpu_gemm_stream.c): */
     bool streams;
     int64_t k_steps;   /* steps of AMX_BYTES along K at once, 0: all; the sums of */
     int64_t sums_n;    /* so many columns then are kept in scratch */
     int fetch_lines;   /* that each step fetches of the next panel, */
     int fetch_panels;  /* while the first so many panels of rows pass */
-    Dim sums;          /* bytes of scratch for kept sums, NULL: no level streams; */
+    Dim sums;          /* bytes of scratch for kept sums, NULL: no level streams, or cuts K; */
     Dim tiles_of_rows; /* behind those, for a block of K of A as tiles; NULL: it stays in place */
-    int64_t tiles_l2;  /* CpuIsa's */
+    int64_t l2;        /* CpuIsa's */
 };
 
 /* cpu_gemm_blocks.c */
@@ -184,6 +187,7 @@ typedef struct GemmTile {
                                      * NULL: none */
     LLVMValueRef zero;              /* bytes: the zero point of A, or NULL */
     LLVMValueRef k_block;           /* of AMX, when K is cut: its number; NULL: all of K */
+    LLVMValueRef sums;              /* else: from where sums go on, [row][width]; NULL: zero */
     LLVMValueRef a_row, a_step;     /* and where A may have been packed: bytes from row to row and
                                      * from step to step; NULL: it is in place */
     LLVMValueRef
@@ -203,8 +207,8 @@ typedef struct GemmTask {
     LLVMValueRef o, m0, m1, n0, n1, k, M, N;
     LLVMValueRef scratch_a, scratch_b, tile, beside, terms;
     LLVMValueRef pack_a, pack_b; /* of this outer point */
-    /* when columns stream: the panel at hand, the one that comes next, the block of K */
-    LLVMValueRef column, next, k_block;
+    LLVMValueRef column, next; /* when columns stream: the panel at hand, the one that comes next */
+    LLVMValueRef k_block;      /* when K is cut */
 } GemmTask;
 /* cpu_gemm_emit.c */
 /* The packed operand at the task's outer point, or NULL. */
@@ -216,6 +220,23 @@ void gemm_rows_of_block(GemmTask *t, LLVMValueRef block);
 /* All panels of rows of the task, with its columns; when columns stream, with the panel at hand. */
 void gemm_all_panels(GemmTask *t);
 
+/* cpu_gemm_cut.c */
+/* Whether K is cut; once blocks are chosen. */
+void gemm_choose_cut(CpuGemm *g);
+/* All panels of rows and columns of the task, for one block of K after the other. */
+void gemm_emit_cut(GemmTask *t);
+/* The tile's outermost loop of K, as far as it is of the block at hand. */
+void gemm_cut_k(GemmTask *t, GemmTile *x);
+/* Elements of K in a block; where, in floats of packed B, the block begins that comes behind the
+ * one at hand of the panel at n. */
+int64_t gemm_block_depth(const CpuGemm *g);
+LLVMValueRef gemm_next_block(GemmTask *t, LLVMValueRef n);
+/* Blocks that K is cut into, streamed or not; whether the one at hand is the last; where the sums
+ * of a tile are kept. */
+int64_t gemm_k_blocks(const CpuGemm *g);
+LLVMValueRef gemm_is_last_block(GemmTask *t);
+LLVMValueRef gemm_sums_at(GemmTask *t, LLVMValueRef m, LLVMValueRef n);
+
 /* cpu_gemm_stream.c */
 /* The tasks from f->begin to f->end. */
 void gemm_emit_stream(GemmTask *t);
@@ -224,9 +245,6 @@ void gemm_emit_stream(GemmTask *t);
 void gemm_stream_rows(GemmTask *t, GemmTile *x, LLVMValueRef m);
 /* x->fetch: what the panel of rows at m fetches. */
 void gemm_stream_fetches(GemmTask *t, GemmTile *x, LLVMValueRef m);
-/* Where the sums of a tile are kept, when K is cut; and whether this block of K is the last. */
-LLVMValueRef gemm_sums_at(GemmTask *t, LLVMValueRef m, LLVMValueRef n);
-LLVMValueRef gemm_is_last_block(GemmTask *t);
 /* From t->tile: all columns of the panel, or (not `full`) as many as there are. */
 void gemm_rows_loop(GemmTask *t, LLVMValueRef m, int rows, LLVMValueRef n, bool full);
 /* One row after the other, from registers. `last` lanes of the last vector count; 0: all. */
@@ -284,8 +302,6 @@ Status gemm_pack_groups(CpuGemm *g, void (*fill)(const void *context, void *to),
 /* cpu_gemm_amx.c: the same, and pairs, on the tiles of AMX. */
 /* Bytes of a run of A, which tiles go through in steps of AMX_BYTES. */
 int64_t gemm_run_bytes(const CpuGemm *g);
-/* Blocks that K is cut into. */
-int64_t gemm_k_blocks(const CpuGemm *g);
 /* Whether tiles are there, and worth it; k_run is known. */
 bool gemm_amx_fits(const CpuGemm *g);
 /* Tiles of panels of so many rows follow; whether other panels have the same; no more tiles. */

@@ -138,7 +138,7 @@ static void fetch_ahead(GemmTask *t, GemmTile *x, LLVMValueRef m, LLVMValueRef n
 {
     CpuFn *f = t->f;
     const CpuGemm *g = t->g;
-    LLVMValueRef first = t->m0, rows, at, share;
+    LLVMValueRef first = t->m0, rows, at, share, next, depth = t->k;
     LLVMValueRef k_bytes = cpu_i64(f->m, (int64_t)4 * g->width);
 
     if (!t->pack_b || !g->ahead) return;
@@ -150,14 +150,20 @@ static void fetch_ahead(GemmTask *t, GemmTile *x, LLVMValueRef m, LLVMValueRef n
         first = gemm_mul(f, first, line);
         rows = gemm_mul(f, rows, line);
     }
+    if (g->k_cut) depth = cpu_i64(f->m, gemm_block_depth(g));
     share = LLVMBuildUDiv(f->b, gemm_mul(f, cpu_i64(f->m, x->rows), k_bytes), rows, "");
     if (!LLVMIsAConstantInt(share) || LLVMConstIntGetZExtValue(share) == 0)
         share = cpu_call2(f, "llvm.umax", share, cpu_i64(f->m, 1));
     x->ahead_step = share;
-    at = gemm_mul(f, LLVMBuildSub(f->b, m, first, ""), gemm_mul(f, k_bytes, t->k));
+    at = gemm_mul(f, LLVMBuildSub(f->b, m, first, ""), gemm_mul(f, k_bytes, depth));
     at = LLVMBuildUDiv(f->b, at, rows, "");
-    x->ahead =
-        gemm_float_at(f, t->pack_b, gemm_mul(f, gemm_add(f, n, cpu_i64(f->m, g->block_n)), t->k));
+    if (g->k_cut) { /* shares are counted from the first k */
+        LLVMValueRef before = gemm_mul(f, gemm_mul(f, t->k_block, depth), share);
+        at = LLVMBuildSub(f->b, at, before, "");
+    }
+    next = g->k_cut ? gemm_next_block(t, n)
+                    : gemm_mul(f, gemm_add(f, n, cpu_i64(f->m, g->block_n)), t->k);
+    x->ahead = gemm_float_at(f, t->pack_b, next);
     x->ahead = LLVMBuildGEP2(f->b, f->m->i8, x->ahead, &at, 1, "");
 }
 
@@ -169,10 +175,14 @@ static bool is_short(GemmTask *t)
     return t->g->lanes > 1 && t->g->nest->stage[STAGE_OUT].n_node <= most;
 }
 
-/* The tile's sums to the results. */
+typedef void Finish(GemmTask *t, const GemmTile *x, const LLVMValueRef *acc, LLVMValueRef m,
+                    LLVMValueRef n, int64_t left);
+
+/* The tile's sums to the results: of all columns. */
 static void finish(GemmTask *t, const GemmTile *x, const LLVMValueRef *acc, LLVMValueRef m,
-                   LLVMValueRef n)
+                   LLVMValueRef n, int64_t left)
 {
+    (void)left;
     if (is_short(t)) {
         gemm_rows_written_out(t, x, acc, m, n, 0);
         return;
@@ -201,6 +211,31 @@ static void amx_tile(GemmTask *t, const GemmTile *x, LLVMValueRef m, LLVMValueRe
     t->tile = tile;
 }
 
+/* The tile's sums to the results; or, while blocks of K follow, to where they are kept. */
+static void settle(GemmTask *t, const GemmTile *x, const LLVMValueRef *acc, LLVMValueRef m,
+                   LLVMValueRef n, Finish *finish, int64_t left)
+{
+    CpuFn *f = t->f;
+    LLVMValueRef last;
+    CpuIf c;
+
+    if (!x->sums) {
+        finish(t, x, acc, m, n, left);
+        return;
+    }
+    last = gemm_is_last_block(t);
+    c = cpu_if_open(f, last);
+    cpu_at(f, f->level);
+    finish(t, x, acc, m, n, left);
+    cpu_if_close(f, &c);
+    cpu_at(f, f->level);
+    c = cpu_if_open(f, LLVMBuildNot(f->b, last, ""));
+    cpu_at(f, f->level);
+    gemm_spill_tile(f, t->g, x, acc, x->sums);
+    cpu_if_close(f, &c);
+    cpu_at(f, f->level);
+}
+
 static void full_tile(GemmTask *t, GemmTile *x, LLVMValueRef m, LLVMValueRef n)
 {
     LLVMValueRef acc[GEMM_ROWS * GEMM_VECTORS];
@@ -210,8 +245,23 @@ static void full_tile(GemmTask *t, GemmTile *x, LLVMValueRef m, LLVMValueRef n)
         amx_tile(t, x, m, n, true);
         return;
     }
+    if (t->k_block) x->sums = gemm_sums_at(t, m, n);
     gemm_emit_tile(t->f, t->g, x, acc);
-    finish(t, x, acc, m, n);
+    settle(t, x, acc, m, n, finish, 0);
+}
+
+/* The last columns of a tile's sums to the results. */
+static void finish_part(GemmTask *t, const GemmTile *x, const LLVMValueRef *acc, LLVMValueRef m,
+                        LLVMValueRef n, int64_t left)
+{
+    const CpuGemm *g = t->g;
+
+    if (dim_is_const(g->size_n) && is_short(t) && (left % g->lanes == 0 || cpu_can_mask(t->f))) {
+        gemm_rows_written_out(t, x, acc, m, n, left % g->lanes);
+        return;
+    }
+    gemm_spill_tile(t->f, g, x, acc, t->tile);
+    gemm_rows_loop(t, m, x->rows, n, false);
 }
 
 /* The last columns, `left` of them where that is known: as few vectors as they need. */
@@ -229,13 +279,9 @@ static void part_tile(GemmTask *t, GemmTile *x, LLVMValueRef m, LLVMValueRef n, 
     x->vectors = known ? (int)((left + g->lanes - 1) / g->lanes) : g->vectors;
     cpu_at(f, f->level);
     if (g->b.in_place) x->columns = known ? cpu_i64(f->m, left) : LLVMBuildSub(f->b, t->N, n, "");
+    if (t->k_block) x->sums = gemm_sums_at(t, m, n);
     gemm_emit_tile(t->f, t->g, x, acc);
-    if (known && is_short(t) && (left % g->lanes == 0 || cpu_can_mask(t->f))) {
-        gemm_rows_written_out(t, x, acc, m, n, left % g->lanes);
-        return;
-    }
-    gemm_spill_tile(t->f, t->g, x, acc, t->tile);
-    gemm_rows_loop(t, m, x->rows, n, false);
+    settle(t, x, acc, m, n, finish_part, left);
 }
 
 /* One tile after the other down the rows of a panel, at `column` of it. `left`: 0 for whole tiles,
@@ -365,7 +411,7 @@ static int columns_at_once(const CpuGemm *g, int rows)
     bool known = dim_is_const(g->size_n);
     int64_t n = known && g->size_n->value < g->block_n ? g->size_n->value : g->block_n;
 
-    if (rows > 1 || g->bytes || g->pairs || g->where || g->width != g->nr) return 1;
+    if (rows > 1 || g->k_cut || g->bytes || g->pairs || g->where || g->width != g->nr) return 1;
     if (!g->alternates && 4 * nest_guess(g->size_k) * nest_guess(g->size_n) <= STREAMED_WEIGHTS)
         return 1;
     return PANELS_OF_ROW * g->vectors <= GEMM_VECTORS && PANELS_OF_ROW * g->nr <= n ? PANELS_OF_ROW
@@ -392,7 +438,7 @@ static void wide_tile(GemmTask *t, const GemmTile *panel, LLVMValueRef m, LLVMVa
         for (int i = 0; i < x.rows * v; i++)
             part[i] = acc[i / v * count * v + p * v + i % v];
         cpu_at(f, f->level);
-        finish(t, &x, part, m, gemm_add(f, n, cpu_i64(f->m, (int64_t)p * g->nr)));
+        finish(t, &x, part, m, gemm_add(f, n, cpu_i64(f->m, (int64_t)p * g->nr)), 0);
         cpu_at(f, f->level);
     }
 }
@@ -431,10 +477,11 @@ static void columns_of_panel(GemmTask *t, GemmTile *x, LLVMValueRef m)
 static void panel(GemmTask *t, LLVMValueRef m, int rows, int64_t in_line)
 {
     CpuFn *f = t->f;
-    GemmTile x = {.rows = rows, .in_line = in_line, .k_block = t->k_block};
+    GemmTile x = {.rows = rows, .in_line = in_line, .k_block = t->g->amx ? t->k_block : NULL};
     bool reshapes = t->g->amx && !gemm_amx_same_shape(rows, t->g->rows[0]); /* takes its time */
 
     rows_pointer(t, &x, m);
+    gemm_cut_k(t, &x);
     if (t->terms) gemm_row_terms(f, t->g, &x, t->terms);
     if (reshapes) gemm_amx_shape(f, rows);
     if (t->g->streams) {

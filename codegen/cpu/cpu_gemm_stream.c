@@ -22,25 +22,6 @@ static int64_t floats_of_block(const CpuGemm *g)
     return g->k_steps * AMX_GROUPS * g->parts * g->nr;
 }
 
-LLVMValueRef gemm_sums_at(GemmTask *t, LLVMValueRef m, LLVMValueRef n)
-{
-    CpuFn *f = t->f;
-    LLVMValueRef row, at;
-
-    cpu_at(f, f->level);
-    row = gemm_mul(f, LLVMBuildSub(f->b, m, t->m0, ""), cpu_i64(f->m, t->g->nr));
-    at = gemm_mul(f, LLVMBuildSub(f->b, n, t->n0, ""), LLVMBuildSub(f->b, t->m1, t->m0, ""));
-    return gemm_float_at(f, f->scratch, gemm_add(f, at, row));
-}
-
-LLVMValueRef gemm_is_last_block(GemmTask *t)
-{
-    CpuFn *f = t->f;
-
-    cpu_at(f, f->level);
-    return LLVMBuildICmp(f->b, LLVMIntEQ, t->k_block, cpu_i64(f->m, gemm_k_blocks(t->g) - 1), "");
-}
-
 /* ---- what is fetched ---- */
 
 static LLVMValueRef weights_at(GemmTask *t, LLVMValueRef n, LLVMValueRef block)

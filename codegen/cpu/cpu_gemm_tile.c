@@ -197,6 +197,20 @@ static void leave_registers(CpuFn *f, const CpuIsa *isa)
         NULL, 0, "");
 }
 
+/* Where vector i of a tile is in memory. */
+static LLVMValueRef vector_at(CpuFn *f, const CpuGemm *g, const GemmTile *t, LLVMValueRef base,
+                              int i)
+{
+    int64_t at = (int64_t)(i / t->vectors) * g->width + (int64_t)(i % t->vectors) * g->lanes;
+
+    return gemm_float_at(f, base, cpu_i64(f->m, at));
+}
+
+static LLVMValueRef kept_sum(CpuFn *f, const CpuGemm *g, const GemmTile *t, int i)
+{
+    return load_vector(f, g, vector_at(f, g, t, t->sums, i), NULL);
+}
+
 void gemm_emit_tile(CpuFn *f, const CpuGemm *g, const GemmTile *t, LLVMValueRef *acc)
 {
     LLVMTypeRef type = cpu_lanes_type(f->element, g->lanes);
@@ -210,7 +224,7 @@ void gemm_emit_tile(CpuFn *f, const CpuGemm *g, const GemmTile *t, LLVMValueRef 
     cpu_at(f, f->level);
     leave_registers(f, f->m->isa);
     for (int i = 0; i < t->rows * t->vectors; i++)
-        acc[i] = LLVMConstNull(type);
+        acc[i] = t->sums ? kept_sum(f, g, t, i) : LLVMConstNull(type);
     if (t->columns) {
         int lanes = f->lanes;
         f->lanes = g->lanes;
@@ -224,10 +238,7 @@ void gemm_emit_tile(CpuFn *f, const CpuGemm *g, const GemmTile *t, LLVMValueRef 
 void gemm_spill_tile(CpuFn *f, const CpuGemm *g, const GemmTile *t, const LLVMValueRef *acc,
                      LLVMValueRef to)
 {
-    for (int i = 0; i < t->rows * t->vectors; i++) {
-        int64_t at = (int64_t)(i / t->vectors) * g->width + (int64_t)(i % t->vectors) * g->lanes;
-        LLVMValueRef p = gemm_float_at(f, to, cpu_i64(f->m, at));
-        LLVMSetAlignment(LLVMBuildStore(f->b, acc[i], p), 4);
-    }
+    for (int i = 0; i < t->rows * t->vectors; i++)
+        LLVMSetAlignment(LLVMBuildStore(f->b, acc[i], vector_at(f, g, t, to, i)), 4);
     leave_registers(f, f->m->isa);
 }

@@ -25,7 +25,7 @@ typedef struct CpuIsa {
     bool fma, f16, scale, mask32, mask_any, vnni, bf16;
     CpuTiles tiles;
     uint64_t features; /* INGOT_CPU_... of ingot_rt.h */
-    int64_t tiles_l2;  /* bytes of L2 for what tiles read; 0: as processors with AMX have it */
+    int64_t l2;        /* bytes of L2 for operands, of a test; 0: as processors have it */
 } CpuIsa;
 
 /* Several, the best first. */

@@ -122,9 +122,9 @@ bool cpu_kernel_is_tiled(const CpuKernel *k)
     return k->gemm != NULL;
 }
 
-CpuAmxForm cpu_kernel_amx_form(const CpuKernel *k)
+CpuGemmForm cpu_kernel_form(const CpuKernel *k)
 {
-    return k->gemm ? cpu_gemm_amx_form(k->gemm) : CPU_AMX_NONE;
+    return k->gemm ? cpu_gemm_form(k->gemm) : CPU_GEMM_NONE;
 }
 
 /* ---- Points: values and stores */

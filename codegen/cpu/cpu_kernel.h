@@ -30,8 +30,8 @@ bool cpu_kernel_rows(const CpuKernel *k, int operand, KernelRows *out);
 const KernelAbi *cpu_kernel_abi(const CpuKernel *k);
 /* A contraction on register tiles (cpu_gemm.h), not the generic loops. */
 bool cpu_kernel_is_tiled(const CpuKernel *k);
-/* Whether, and how, on tiles of AMX. */
-CpuAmxForm cpu_kernel_amx_form(const CpuKernel *k);
+/* How such a one goes, or none. */
+CpuGemmForm cpu_kernel_form(const CpuKernel *k);
 Status cpu_kernel_emit(CpuModule *m, const CpuKernel *k, const char *name) MUST_USE;
 
 #endif

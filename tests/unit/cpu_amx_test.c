@@ -107,7 +107,7 @@ static void streamed(Run *r)
                                             {"33", "40", "130"}, {"m", "33", "1088"},
                                             {"32", "40", "64"},  {"9", "193", "4160"}};
 
-    r->tiles_l2 = 4 << 10;
+    r->l2 = 4 << 10;
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
         GRAPH(arena_printf(r->arena, "streamed %s %s %s", shapes[i][0], shapes[i][1], shapes[i][2]),
               "input %%a : u8[%s,%s]\nconst %%b : i8[%s,%s] {0 ...}\ninput %%z : u8[]\n"
@@ -124,7 +124,7 @@ static void streamed_floats(Run *r, MathKind how)
     double by = how == MATH_BF16X3 ? 257 : 1;
 
     r->pairs = true;
-    r->tiles_l2 = 4 << 10;
+    r->l2 = 4 << 10;
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
         FLOATS(arena_printf(r->arena, "streamed %s %s %s %s", math_text(how), shapes[i][0],
                             shapes[i][1], shapes[i][2]),
@@ -157,8 +157,8 @@ int main(void)
 {
     static void (*const groups[])(Run *) = {products, windows,          rounded,       split,
                                             streamed, rounded_streamed, split_streamed};
-    static const int amx[][CPU_AMX_FORMS] = {
-        {0, 26}, {0, 8}, {0, 11}, {0, 11}, {0, 1, 2, 3, 1}, {0, 0, 0, 2, 1}, {0, 0, 0, 2, 1}};
+    static const int forms[][CPU_GEMM_FORMS - CPU_GEMM_AMX] = {
+        {26}, {8}, {11}, {11}, {1, 2, 3, 1}, {0, 0, 2, 1}, {0, 0, 2, 1}};
 
     for (int g = 0; g < 7; g++) {
         static const int64_t edges[] = {37, 1, 8, 0}, few[] = {17, 1, 0};
@@ -169,8 +169,8 @@ int main(void)
         r->whole = true;
         groups[g](r);
         int times = graph_run_tiles(r);
-        for (int form = CPU_AMX_TILES; form < CPU_AMX_FORMS; form++)
-            CHECK_EQ(r->amx[form], times * amx[g][form]);
+        for (int form = CPU_GEMM_AMX; form < CPU_GEMM_FORMS; form++)
+            CHECK_EQ(r->form[form], times * forms[g][form - CPU_GEMM_AMX]);
         arena_free(r->arena);
     }
     return check_result();

@@ -249,6 +249,37 @@ static void mathematics(Run *r)
                                   "%%y = Mul(%%h, %%s)\noutput %%y");
 }
 
+/* K goes by blocks, where a small L2 does not hold a panel of columns: plain products; windows, of
+ * which it is rows that are cut, with edges. */
+static void cut(void)
+{
+    static const char *const shapes[][3] = {
+        {"60", "48", "400"}, {"61", "50", "333"}, {"130", "7", "500"}, {"200", "100", "257"}};
+    static const char *const windows[][4] = {
+        /* side, channels, features, attributes */
+        {"9", "24", "20", "pads=ints [1,1,1,1]"},
+        {"11", "32", "70", "pads=ints [0,1,1,0]"},
+        {"19", "16", "33", "strides=ints [2,2]"},
+        {"13", "16", "48", "pads=ints [2,2,2,2], dilations=ints [2,2]"}};
+    Run *r = run_new();
+
+    r->whole = true;
+    r->l2 = 4 << 10;
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+        GRAPH(arena_printf(r->arena, "cut %s %s %s", shapes[i][0], shapes[i][1], shapes[i][2]),
+              "input %%a : f32[%s,%s]\nconst %%b : f32[%s,%s] {0 ...}\ninput %%c : f32[%s]\n"
+              "%%h = MatMul(%%a, %%b)\n%%i = Add(%%h, %%c)\n%%y = Relu(%%i)\noutput %%y",
+              shapes[i][0], shapes[i][2], shapes[i][2], shapes[i][1], shapes[i][1]);
+    for (size_t i = 0; i < sizeof windows / sizeof *windows; i++)
+        GRAPH(arena_printf(r->arena, "cut window of %s, %s", windows[i][0], windows[i][3]),
+              "input %%x : f32[1,%s,%s,%s]\nconst %%w : f32[%s,%s,3,3] {0 ...}\n"
+              "%%h = Conv(%%x, %%w) {%s}\n%%y = Relu(%%h)\noutput %%y",
+              windows[i][1], windows[i][0], windows[i][0], windows[i][2], windows[i][1],
+              windows[i][3]);
+    graph_run_levels(r, 8, 8);
+    arena_free(r->arena);
+}
+
 int main(void)
 {
     static void (*const exact[])(Run *) = {matmuls, batches,    gemms,  epilogues,
@@ -257,5 +288,6 @@ int main(void)
 
     graph_run_groups(7, exact, 146, true);
     graph_run_groups(1, rounding, 2, false);
+    cut();
     return check_result();
 }

@@ -79,9 +79,6 @@ static inline void graph_add(Run *r, const char *name, const char *text)
 #define DIMS             "dim b 0..3\ndim m 0..40\ndim n 0..70\ndim k 0..40\n"
 #define GRAPH(name, ...) graph_add(r, name, arena_printf(r->arena, DIMS __VA_ARGS__))
 
-/* `count` groups of cases at every level and through C. `tiled`: kernels on register tiles that
- * levels with vectors have at least. `whole`: without FMA, on whole numbers only (no mathematics).
- */
 /* AMX with functions in place of its instructions, alone and in front of AVX2; and AMX itself where
  * the processor has it. Gives how often kernels were made for AMX. */
 static inline int graph_run_tiles(Run *r)
@@ -91,7 +88,6 @@ static inline int graph_run_tiles(Run *r)
 
     tiles.name = "AMX by functions";
     tiles.tiles = CPU_TILES_CALLED;
-    tiles.tiles_l2 = amx.tiles_l2 = r->tiles_l2;
     run_isas(r, &tiles, NULL);
     if (!r->pairs) run_isas(r, cpu_isa_find("x86-64-v3"), &tiles);
     if (amx.features & ~cpu_isa_here()) {
@@ -102,13 +98,36 @@ static inline int graph_run_tiles(Run *r)
     return 2;
 }
 
-static inline int graph_run_groups(int count, void (*const *group)(Run *), int tiled, bool whole)
+/* The cases at every level and through C. Levels with vectors have at least `tiled` kernels on
+ * register tiles, of which `cut` go by blocks of K. */
+static inline void graph_run_levels(Run *r, int tiled, int cut)
 {
     static const char *const levels[] = {"x86-64-v4-bf16", "x86-64-v4-vnni", "x86-64-v4",
                                          "x86-64-v3",      "x86-64-v2",      "scalar"};
     static const char *const pairs[][2] = {{"x86-64-v3-vnni", "x86-64-v4-vnni"},
                                            {"x86-64-v3", "x86-64-v4"},
                                            {"x86-64-v2", "x86-64-v3"}};
+
+    for (int i = 0; i < 6; i++) {
+        const CpuIsa *isa = cpu_isa_find(levels[i]);
+        if (isa->bf16 && !r->pairs) continue; /* no more than the next level has */
+        r->tiled = r->form[CPU_GEMM_CUTS_K] = 0;
+        run_level(r, levels[i]);
+        if (!isa->vector_bytes || (isa->features & ~cpu_isa_here())) continue;
+        CHECK_EQ(r->form[CPU_GEMM_CUTS_K], cut);
+        if (r->tiled >= tiled) continue;
+        fprintf(stderr, "%s: %d of %d kernels on tiles, want %d\n", levels[i], r->tiled, r->n,
+                tiled);
+        check_failures++;
+    }
+    for (int i = 0; i < 3; i++)
+        run_isas(r, cpu_isa_find(pairs[i][0]), cpu_isa_find(pairs[i][1]));
+    run_c(r);
+}
+
+/* `count` groups of cases. `whole`: without FMA, on whole numbers only (no mathematics). */
+static inline int graph_run_groups(int count, void (*const *group)(Run *), int tiled, bool whole)
+{
     static const int64_t edges[] = {37, 1, 8, 0};
     Run *r = run_new();
 
@@ -117,19 +136,7 @@ static inline int graph_run_groups(int count, void (*const *group)(Run *), int t
     r->whole = whole;
     for (int i = 0; i < count; i++)
         group[i](r);
-    for (int i = 0; i < 6; i++) {
-        const CpuIsa *isa = cpu_isa_find(levels[i]);
-        if (isa->bf16 && !r->pairs) continue; /* no more than the next level has */
-        r->tiled = 0;
-        run_level(r, levels[i]);
-        if (!isa->vector_bytes || (isa->features & ~cpu_isa_here()) || r->tiled >= tiled) continue;
-        fprintf(stderr, "%s: %d of %d kernels on tiles, want %d\n", levels[i], r->tiled, r->n,
-                tiled);
-        check_failures++;
-    }
-    for (int i = 0; i < 3; i++)
-        run_isas(r, cpu_isa_find(pairs[i][0]), cpu_isa_find(pairs[i][1]));
-    run_c(r);
+    graph_run_levels(r, tiled, 0);
     arena_free(r->arena);
     return check_failures;
 }

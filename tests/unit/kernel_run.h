@@ -44,11 +44,11 @@ typedef struct Run {
     /* values of symbols, another one in each turn: for all open sizes of a kernel */
     const int64_t *values;
     int n_values, turn;
-    int tiled;              /* kernels on register tiles so far */
-    int amx[CPU_AMX_FORMS]; /* those that go so on tiles of AMX */
+    int tiled;                /* kernels on register tiles so far */
+    int form[CPU_GEMM_FORMS]; /* kernels that go so */
     bool whole; /* small whole numbers where there is no FMA: no sum rounds, so all levels agree */
     bool pairs; /* of bf16 are added at once where the target can: an order of its own */
-    int64_t tiles_l2;  /* of AMX: CpuIsa's */
+    int64_t l2; /* CpuIsa's */
     Arena *turn_arena; /* of one turn */
 } Run;
 
@@ -451,8 +451,10 @@ static void run_all(Run *r, void *so, const KernelAbi *const *abi, const char *l
 }
 
 /* `wide`: NULL, or the level whose packed operands this one shares. */
-static inline void run_isas(Run *r, const CpuIsa *isa, const CpuIsa *wide)
+static inline void run_isas(Run *r, const CpuIsa *level, const CpuIsa *wider)
 {
+    CpuIsa own = *level, leads = wider ? *wider : own;
+    const CpuIsa *isa = &own, *wide = wider ? &leads : NULL;
     const char *what =
         wide ? arena_printf(r->arena, "%s behind %s", isa->name, wide->name) : isa->name;
     const KernelAbi *abi[RUN_CASES];
@@ -461,6 +463,7 @@ static inline void run_isas(Run *r, const CpuIsa *isa, const CpuIsa *wide)
     CodeObject object;
     void *so;
 
+    own.l2 = leads.l2 = r->l2;
     if (isa->features & ~cpu_isa_here()) return;
     CHECK_EQ(cpu_module_open(r->arena, isa, 2, &r->diag, &m), OK);
     for (int i = 0; i < r->n; i++) {
@@ -477,7 +480,7 @@ static inline void run_isas(Run *r, const CpuIsa *isa, const CpuIsa *wide)
         CHECK_EQ(cpu_kernel_emit(m, k, name), OK);
         abi[i] = cpu_kernel_abi(k);
         r->tiled += cpu_kernel_is_tiled(k);
-        r->amx[cpu_kernel_amx_form(k)]++;
+        r->form[cpu_kernel_form(k)]++;
     }
     if (getenv("KERNEL_RUN_LLVM")) {
         Text text;
