@@ -9,7 +9,7 @@
 #include "codegen/cpu/cpu_gemm_impl.h"
 
 enum {
-    PANEL_BYTES = 768 << 10, /* of columns that are not cut, */
+    PANEL_BYTES = 1 << 20,   /* of columns that are not cut, */
     BLOCK_BYTES = 640 << 10, /* and a block's at most, if a loop is long enough */
     MOST_SUMS = 512 << 10,   /* bytes */
     LEAST_PANELS = 4         /* of rows, which share a block */
