@@ -254,7 +254,7 @@ static void mathematics(Run *r)
 static void cut(void)
 {
     static const char *const shapes[][3] = {
-        {"60", "48", "400"}, {"61", "50", "333"}, {"130", "7", "500"}, {"200", "100", "257"}};
+        {"60", "48", "400"}, {"61", "50", "333"}, {"75", "7", "500"}, {"100", "70", "257"}};
     static const char *const windows[][4] = {
         /* side, channels, features, attributes */
         {"9", "24", "20", "pads=ints [1,1,1,1]"},
