@@ -7,7 +7,8 @@ enum {
     L2_BYTES_AMX = 640 << 10, /* where there is AMX, and 2 MB */
     TASKS_WANTED = 8,
     ROWS_PER_PACK = 192,      /* rows that make packing a block of B again worth while */
-    THIN = 64,                /* K of results that are stored as fast as they are computed */
+    ROWS_PER_THIN_PACK = 48,  /* the same where results cost more than the products, */
+    THIN = 64,                /* which are of such a K at most */
     COLUMNS_PER_PACK = 512,   /* columns, and a block of A */
     AHEAD_BYTES = 256 << 10,  /* packed weights larger than this are fetched ahead */
     WEIGHT_BYTES = 768 << 10, /* weights that stay in L2 while rows are shared */
@@ -57,21 +58,22 @@ static int64_t packed_depth(const CpuGemm *g)
     return g->bytes || g->amx ? g->depth : nest_guess(g->size_k);
 }
 
+/* Whole rows of the result go to memory one behind the other, which is faster than a part of each,
+ * and as fast as they are computed. */
+static bool is_thin(const CpuGemm *g)
+{
+    return g->b.pack < 0 && !g->b.in_place && dim_is_const(g->size_k) && g->size_k->value <= THIN;
+}
+
 /* Into how many parts the rows may be cut so that each is worth it. */
 static int64_t most_cuts(const CpuGemm *g)
 {
     int64_t m = nest_guess(g->size_m);
 
     if (!dim_is(g->lines, 1)) return nest_guess(g->lines);
+    if (is_thin(g)) return m / ROWS_PER_THIN_PACK;
     if (g->b.pack < 0 && !g->b.in_place) return m / ROWS_PER_PACK;
     return m / g->rows[0];
-}
-
-/* Whole rows of the result go to memory one behind the other, which is faster than a part of each.
- */
-static bool is_thin(const CpuGemm *g)
-{
-    return g->b.pack < 0 && nest_guess(g->size_k) <= THIN && most_cuts(g) > 1;
 }
 
 /* Equal blocks of columns, at most so wide. */
@@ -200,7 +202,8 @@ static void choose_blocks(CpuGemm *g)
         return;
     }
     tasks = o * ((n + g->block_n - 1) / g->block_n);
-    if (tasks < TASKS_WANTED && !g->rows_first && dim_is(g->lines, 1) && !is_thin(g)) {
+    if (tasks < TASKS_WANTED && !g->rows_first && dim_is(g->lines, 1) &&
+        !(is_thin(g) && tasks * most_cuts(g) >= TASKS_WANTED)) {
         wide = (n * o + TASKS_WANTED - 1) / TASKS_WANTED;
         if (g->alternates && wide < PANELS_OF_ROW * g->nr) wide = PANELS_OF_ROW * g->nr;
         cut_columns(g, wide);

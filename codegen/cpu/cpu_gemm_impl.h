@@ -10,7 +10,7 @@
  *             tile: all of K in registers, one chain of FMA for each element (cpu_gemm_tile.c)
  *             epilogue: the stage's value for each row of the tile, stored    (cpu_gemm_rows.c)
  *
- * K is in one piece, or cut where sums go on from memory (cpu_gemm_stream.c): the order of each sum
+ * K is in one piece, or cut where sums go on from memory (cpu_gemm_cut.c): the order of each sum
  * is k = 0, 1, 2, ... whatever the tiles are.
  *
  * Levels that share an artifact share tasks, panels and packed operands, which the widest one (the
@@ -123,7 +123,7 @@ struct CpuGemm {
     int64_t sums_n;    /* so many columns then are kept in scratch */
     int fetch_lines;   /* that each step fetches of the next panel, */
     int fetch_panels;  /* while the first so many panels of rows pass */
-    Dim sums;          /* bytes of scratch for kept sums, NULL: no level streams, or cuts K; */
+    Dim sums;          /* bytes of scratch for kept sums, 0, or NULL: there are none; */
     Dim tiles_of_rows; /* behind those, for a block of K of A as tiles; NULL: it stays in place */
     int64_t l2;        /* CpuIsa's */
 };
