@@ -213,20 +213,20 @@ static void amx_tile(GemmTask *t, const GemmTile *x, LLVMValueRef m, LLVMValueRe
 
 /* The tile's sums to the results; or, while blocks of K follow, to where they are kept. */
 static void settle(GemmTask *t, const GemmTile *x, const LLVMValueRef *acc, LLVMValueRef m,
-                   LLVMValueRef n, Finish *finish, int64_t left)
+                   LLVMValueRef n, Finish *results, int64_t left)
 {
     CpuFn *f = t->f;
     LLVMValueRef last;
     CpuIf c;
 
     if (!x->sums) {
-        finish(t, x, acc, m, n, left);
+        results(t, x, acc, m, n, left);
         return;
     }
     last = gemm_is_last_block(t);
     c = cpu_if_open(f, last);
     cpu_at(f, f->level);
-    finish(t, x, acc, m, n, left);
+    results(t, x, acc, m, n, left);
     cpu_if_close(f, &c);
     cpu_at(f, f->level);
     c = cpu_if_open(f, LLVMBuildNot(f->b, last, ""));
