@@ -221,6 +221,9 @@ bool cpu_divides(const CpuFn *f, int l, int64_t n);
 void cpu_vector_loop(CpuFn *f, int l, LLVMValueRef from, LLVMValueRef to);
 /* A kernel's function, at level 0; close writes the return. */
 void cpu_fn_open(CpuFn *f, CpuModule *m, const Nest *n, const char *name);
+/* Function fn, which does a part of f's work; its arguments are the caller's to set, and close is
+ * as for a kernel. */
+void cpu_part_open(CpuFn *part, const CpuFn *f, LLVMValueRef fn);
 Status cpu_fn_close(CpuFn *f);
 
 #endif

@@ -141,6 +141,8 @@ typedef struct Amx {
     LLVMValueRef row; /* of B, from the first one of its block of K: at the step at hand */
     int fetched;      /* lines, in this step */
     int products, made;
+    const GemmLate *late;
+    bool calls; /* in this step */
 } Amx;
 
 /* Where a tile stands within its operands. */
@@ -233,6 +235,19 @@ static void fetch_line(CpuFn *f, LLVMValueRef p)
     cpu_intrinsic(f->m, "llvm.prefetch", 1, &f->m->ptr, 4, args);
 }
 
+static int products_of_step(const Amx *x)
+{
+    return x->g->vectors * (tile_rows(x->t->rows, 1) > 0 ? 2 : 1) * gemm_amx_products(x->g);
+}
+
+/* Products between calls for rows of the tile before. */
+static int products_of_call(const Amx *x)
+{
+    int products = products_of_step(x), few = x->g->parts > 1 ? 3 : 2;
+
+    return products < few ? products : few;
+}
+
 /* Lines of the panel that comes next, an equal share of a step's before each product. */
 static void fetch_share(Amx *x)
 {
@@ -240,7 +255,7 @@ static void fetch_share(Amx *x)
     int to;
 
     if (!x->t->fetch_row) return;
-    to = x->g->fetch_lines * ++x->made / x->products;
+    to = x->g->fetch_lines * (x->made + 1) / x->products;
     for (; x->fetched < to; x->fetched++) {
         LLVMValueRef p = x->t->fetch[x->fetched % FETCH_STREAMS];
         p = byte_at(f, p, gemm_mul(f, x->row, x->t->fetch_row));
@@ -252,6 +267,8 @@ static void multiply(Amx *x, int low, int j, int tile)
 {
     fetch_share(x);
     operate(x->f, x->product, 3, (int[]){2 * low + j, tile, TILE_B + j}, NULL, NULL);
+    x->made++;
+    if (x->calls && x->made % products_of_call(x) == 0) gemm_late_rows(x->f, x->late);
 }
 
 /* All products of what is in the tiles of B with one part of A. */
@@ -282,7 +299,7 @@ static void fetch_ahead(const Amx *x, LLVMValueRef row, int parts)
 }
 
 /* `bytes` of k, at most 64. */
-static void one_step(Amx *x, const Stand *at, int64_t bytes)
+static void one_step(Amx *x, const Stand *at, int64_t bytes, bool calls)
 {
     CpuFn *f = x->f;
     const CpuGemm *g = x->g;
@@ -300,7 +317,8 @@ static void one_step(Amx *x, const Stand *at, int64_t bytes)
     fetch_ahead(x, at->row, g->parts);
     x->row = at->row;
     x->fetched = x->made = 0;
-    x->products = g->vectors * (tile_rows(x->t->rows, 1) > 0 ? 2 : 1) * (g->parts > 1 ? 3 : 1);
+    x->products = products_of_step(x);
+    x->calls = calls && x->late;
     for (int j = 0; j < g->vectors; j++)
         load_b(x, at->b, j, 0);
     for (int p = g->parts - 1; p >= 0; p--) /* the high part is left in the tiles */
@@ -332,14 +350,44 @@ static Stand further(const Amx *x, const Stand *at, LLVMValueRef a, LLVMValueRef
     return y;
 }
 
+/* The whole steps of a run, as far as they are of the block of K at hand. */
+static void steps_of_run(const Amx *x, LLVMValueRef *from, LLVMValueRef *to)
+{
+    CpuFn *f = x->f;
+    LLVMValueRef at_once = cpu_i64(f->m, x->g->k_steps);
+
+    *from = cpu_i64(f->m, 0);
+    *to = cpu_i64(f->m, gemm_run_bytes(x->g) / BYTES);
+    if (!x->t->k_block) return;
+    *from = gemm_mul(f, x->t->k_block, at_once);
+    *to = gemm_smin(f, gemm_add(f, *from, at_once), *to);
+}
+
+/* Calls are made in whole steps, or, if there are none, in the one there is. */
+static void count_calls(const Amx *x)
+{
+    CpuFn *f = x->f;
+    LLVMValueRef from, calls;
+
+    if (!x->late) return;
+    cpu_at(f, f->level);
+    steps_of_run(x, &from, &calls);
+    calls = LLVMBuildSub(f->b, calls, from, "");
+    if (gemm_run_bytes(x->g) < BYTES) calls = cpu_i64(f->m, 1);
+    for (int i = 0; i < x->t->n_k - 1; i++)
+        calls = gemm_mul(f, calls, cpu_i64(f->m, x->g->a.k_extent[i]->value));
+    calls = gemm_mul(f, calls, cpu_i64(f->m, products_of_step(x) / products_of_call(x)));
+    gemm_late_calls(f, x->late, calls);
+}
+
 /* The loops of k from i on; `b` goes on by whole groups. */
 static void loops(Amx *x, int i, const Stand *at)
 {
     CpuFn *f = x->f;
     const CpuGemm *g = x->g;
-    int64_t inner = rows_of_run(g), steps, bytes = g->k_run * GROUP / group_of(g);
+    int64_t inner = rows_of_run(g), steps, bytes = gemm_run_bytes(g);
     bool last = i == x->t->n_k - 1;
-    LLVMValueRef a_step;
+    LLVMValueRef a_step, from = cpu_i64(f->m, 0), to;
     Stand next;
     CpuLoop l;
 
@@ -348,12 +396,9 @@ static void loops(Amx *x, int i, const Stand *at)
     if (last) inner = AMX_GROUPS * g->parts;
     steps = last ? bytes / BYTES : g->a.k_extent[i]->value;
     if (steps) {
-        LLVMValueRef from = cpu_i64(f->m, 0), to = cpu_i64(f->m, steps);
         cpu_at(f, f->level);
-        if (last && x->t->k_block) {
-            from = gemm_mul(f, x->t->k_block, cpu_i64(f->m, g->k_steps));
-            to = gemm_smin(f, gemm_add(f, from, cpu_i64(f->m, g->k_steps)), to);
-        }
+        to = cpu_i64(f->m, steps);
+        if (last) steps_of_run(x, &from, &to);
         l = cpu_loop_open(f, from, to, 1, 0, NULL);
         cpu_at(f, f->level);
         if (last)
@@ -363,15 +408,15 @@ static void loops(Amx *x, int i, const Stand *at)
         next = further(x, at, gemm_mul(f, l.index, a_step),
                        gemm_mul(f, l.index, cpu_i64(f->m, inner)));
         if (last)
-            one_step(x, &next, BYTES);
+            one_step(x, &next, BYTES, true);
         else
             loops(x, i + 1, &next);
         cpu_loop_close(f, &l, NULL);
     }
     cpu_at(f, f->level);
     if (!last || bytes % BYTES == 0) return;
-    next = further(x, at, cpu_i64(f->m, steps * BYTES), cpu_i64(f->m, steps * inner));
-    one_step(x, &next, bytes % BYTES);
+    next = further(x, at, cpu_i64(f->m, bytes / BYTES * BYTES), cpu_i64(f->m, steps * inner));
+    one_step(x, &next, bytes % BYTES, !steps);
 }
 
 /* Sums go on where the block of K before this one left them. */
@@ -458,11 +503,16 @@ void gemm_amx_copy_steps(CpuFn *f, const CpuGemm *g, const GemmTile *t, LLVMValu
     cpu_loop_close(f, &l, NULL);
 }
 
-void gemm_emit_amx(CpuFn *f, const CpuGemm *g, const GemmTile *t, LLVMValueRef beside,
-                   LLVMValueRef to)
+void gemm_emit_amx(CpuFn *f, const CpuGemm *g, const GemmTile *t, const GemmLate *late,
+                   LLVMValueRef beside, LLVMValueRef to)
 {
-    Amx x = {
-        .f = f, .g = g, .t = t, .beside = beside, .even = rows_even(t), .product = "tdpbf16ps"};
+    Amx x = {.f = f,
+             .g = g,
+             .t = t,
+             .late = late,
+             .beside = beside,
+             .even = rows_even(t),
+             .product = "tdpbf16ps"};
     Stand at = {{t->a, t->a_low}, t->b, cpu_i64(f->m, 0)};
 
     if (g->bytes) x.product = g->a_load->dtype == DT_I8 ? "tdpbssd" : "tdpbusd";
@@ -473,6 +523,8 @@ void gemm_emit_amx(CpuFn *f, const CpuGemm *g, const GemmTile *t, LLVMValueRef b
         int64_t rows = g->k_steps * AMX_GROUPS * g->parts;
         at.row = LLVMBuildNeg(f->b, gemm_mul(f, t->k_block, cpu_i64(f->m, rows)), "");
     }
+    count_calls(&x);
+    cpu_at(f, f->level);
     loops(&x, 0, &at);
     cpu_at(f, f->level);
     for (int low = 0; low < 2 && tile_rows(t->rows, low) > 0; low++)

@@ -246,11 +246,13 @@ Status cpu_gemm_emit(CpuModule *m, const CpuGemm *g, const char *name)
     t.scratch_a = LLVMBuildGEP2(f->b, m->i8, f->scratch, &at, 1, "");
     cpu_fill_frames(f, f->s);
     cpu_leave_if_empty(f, f->s, f->s->n_domain, leave);
+    gemm_late_open(&t);
     if (g->amx) gemm_amx_shape(f, g->rows[0]);
     if (g->streams)
         gemm_emit_stream(&t);
     else
         each_task(&t);
+    gemm_late_close(&t);
     if (g->amx) gemm_amx_release(f);
     cpu_leave(f, leave);
     return cpu_fn_close(f);

@@ -200,6 +200,8 @@ void gemm_emit_tile(CpuFn *f, const CpuGemm *g, const GemmTile *t, LLVMValueRef 
 void gemm_spill_tile(CpuFn *f, const CpuGemm *g, const GemmTile *t, const LLVMValueRef *acc,
                      LLVMValueRef to);
 
+typedef struct GemmLate GemmLate;
+
 /* cpu_gemm_rows.c: results. A task is a block of rows and columns at one outer point. */
 typedef struct GemmTask {
     CpuFn *f;
@@ -209,6 +211,7 @@ typedef struct GemmTask {
     LLVMValueRef pack_a, pack_b; /* of this outer point */
     LLVMValueRef column, next; /* when columns stream: the panel at hand, the one that comes next */
     LLVMValueRef k_block;      /* when K is cut */
+    GemmLate *late;            /* NULL: rows are stored as soon as a tile is finished */
 } GemmTask;
 /* cpu_gemm_emit.c */
 /* The packed operand at the task's outer point, or NULL. */
@@ -245,11 +248,26 @@ void gemm_emit_stream(GemmTask *t);
 void gemm_stream_rows(GemmTask *t, GemmTile *x, LLVMValueRef m);
 /* x->fetch: what the panel of rows at m fetches. */
 void gemm_stream_fetches(GemmTask *t, GemmTile *x, LLVMValueRef m);
-/* From t->tile: all columns of the panel, or (not `full`) as many as there are. */
-void gemm_rows_loop(GemmTask *t, LLVMValueRef m, int rows, LLVMValueRef n, bool full);
+/* From t->tile: all columns of the panel; or as many as there are, in one vector after the other,
+ * or side by side under masks (cpu_can_mask). */
+typedef enum GemmColumns { GEMM_FULL, GEMM_PART, GEMM_MASKED } GemmColumns;
+void gemm_rows_loop(GemmTask *t, LLVMValueRef m, LLVMValueRef rows, LLVMValueRef n,
+                    GemmColumns columns);
 /* One row after the other, from registers. `last` lanes of the last vector count; 0: all. */
 void gemm_rows_written_out(GemmTask *t, const GemmTile *x, const LLVMValueRef *acc, LLVMValueRef m,
                            LLVMValueRef n, int64_t last);
+
+/* cpu_gemm_late.c: rows of a tile of AMX that are stored while the next tile is multiplied. */
+/* At the entry of a kernel: t->late, if this contraction does so. */
+void gemm_late_open(GemmTask *t);
+/* In front of a tile: it calls so many times. */
+void gemm_late_calls(CpuFn *f, const GemmLate *x, LLVMValueRef calls);
+/* So many rows of the tile before; with the last call, all of them. */
+void gemm_late_rows(CpuFn *f, const GemmLate *x);
+/* t->tile is finished, of so many rows, or none; those of the one before are stored. */
+void gemm_late_tile(GemmTask *t, LLVMValueRef rows, LLVMValueRef m, LLVMValueRef n);
+/* Behind the last tile. */
+void gemm_late_close(GemmTask *t);
 
 /* cpu_gemm_skip.c: products that do not count. */
 /* Finds g->across and g->along from what the accumulator says, once rows are found in place;
@@ -313,9 +331,15 @@ void gemm_amx_copy_steps(CpuFn *f, const CpuGemm *g, const GemmTile *t, LLVMValu
                          LLVMValueRef end, LLVMValueRef to);
 /* Bytes between rows of A in place. */
 int64_t gemm_amx_pitch(const CpuGemm *g);
-/* Sums to `to`, as [row][width]; `beside` has room for AMX_ROWS times 64 bytes, for each part. */
-void gemm_emit_amx(CpuFn *f, const CpuGemm *g, const GemmTile *t, LLVMValueRef beside,
-                   LLVMValueRef to);
+/* Products that a step of K adds to each tile of sums. */
+static inline int gemm_amx_products(const CpuGemm *g)
+{
+    return g->parts > 1 ? 3 : 1;
+}
+/* Sums to `to`, as [row][width], and meanwhile the rows of `late`, unless NULL. `beside` has room
+ * for AMX_ROWS times 64 bytes, for each part. */
+void gemm_emit_amx(CpuFn *f, const CpuGemm *g, const GemmTile *t, const GemmLate *late,
+                   LLVMValueRef beside, LLVMValueRef to);
 /* `groups` filled up to whole tiles. */
 static inline int64_t gemm_tile_rows(int64_t groups)
 {

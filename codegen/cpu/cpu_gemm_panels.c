@@ -188,26 +188,28 @@ static void finish(GemmTask *t, const GemmTile *x, const LLVMValueRef *acc, LLVM
         return;
     }
     gemm_spill_tile(t->f, t->g, x, acc, t->tile);
-    gemm_rows_loop(t, m, x->rows, n, true);
+    gemm_rows_loop(t, m, cpu_i64(t->f->m, x->rows), n, GEMM_FULL);
 }
 
 /* Sums of AMX come out in memory: those of a K that is cut where they are kept. */
 static void amx_tile(GemmTask *t, const GemmTile *x, LLVMValueRef m, LLVMValueRef n, bool full)
 {
     CpuFn *f = t->f;
-    LLVMValueRef tile = t->tile;
-    CpuIf last;
+    LLVMValueRef tile = t->tile, last = NULL, rows = cpu_i64(f->m, x->rows);
+    CpuIf c;
 
-    if (!t->k_block) {
-        gemm_emit_amx(f, t->g, x, t->beside, tile);
-        gemm_rows_loop(t, m, x->rows, n, full);
-        return;
+    if (t->k_block) t->tile = gemm_sums_at(t, m, n);
+    gemm_emit_amx(f, t->g, x, t->late, t->beside, t->tile);
+    if (t->k_block) last = gemm_is_last_block(t);
+    cpu_at(f, f->level);
+    if (t->late) {
+        if (last) rows = LLVMBuildSelect(f->b, last, rows, cpu_i64(f->m, 0), "");
+        gemm_late_tile(t, rows, m, n);
+    } else {
+        if (last) c = cpu_if_open(f, last);
+        gemm_rows_loop(t, m, rows, n, full ? GEMM_FULL : GEMM_PART);
+        if (last) cpu_if_close(f, &c);
     }
-    t->tile = gemm_sums_at(t, m, n);
-    gemm_emit_amx(f, t->g, x, t->beside, t->tile);
-    last = cpu_if_open(f, gemm_is_last_block(t));
-    gemm_rows_loop(t, m, x->rows, n, full);
-    cpu_if_close(f, &last);
     t->tile = tile;
 }
 
@@ -261,7 +263,7 @@ static void finish_part(GemmTask *t, const GemmTile *x, const LLVMValueRef *acc,
         return;
     }
     gemm_spill_tile(t->f, g, x, acc, t->tile);
-    gemm_rows_loop(t, m, x->rows, n, false);
+    gemm_rows_loop(t, m, cpu_i64(t->f->m, x->rows), n, GEMM_PART);
 }
 
 /* The last columns, `left` of them where that is known: as few vectors as they need. */

@@ -53,13 +53,17 @@ static LLVMValueRef load_tile(GemmTask *t, LLVMValueRef row, LLVMValueRef column
     return v;
 }
 
-/* A row of a full panel: all vectors at once. */
-static void full_row(GemmTask *t, int l, LLVMValueRef row, LLVMValueRef n)
+/* A row of a panel: all vectors at once, masked where there are masks. Its columns have been known
+ * since the row's loop began. */
+static void full_row(GemmTask *t, int l, LLVMValueRef row, LLVMValueRef n, const LLVMValueRef *mask)
 {
     CpuFn *f = t->f;
     const CpuGemm *g = t->g;
 
     column_at(f, l, n, g->lanes, g->vectors);
+    f->loop_level[l] = f->level - 1;
+    for (int u = 0; u < g->vectors; u++)
+        f->mask[u] = mask[u];
     for (int u = 0; u < g->vectors; u++)
         f->acc[u] = load_tile(t, row, cpu_i64(f->m, (int64_t)u * g->lanes), g->lanes);
     publish(f);
@@ -175,21 +179,39 @@ static void leave_row(CpuFn *f)
     f->lanes = f->unroll = f->active = 1;
 }
 
-void gemm_rows_loop(GemmTask *t, LLVMValueRef m, int rows, LLVMValueRef n, bool full)
+/* Of columns that there are; NULL: all. */
+static void find_masks(GemmTask *t, LLVMValueRef n, LLVMValueRef *mask)
+{
+    CpuFn *f = t->f;
+
+    f->lanes = t->g->lanes;
+    for (int u = 0; u < t->g->vectors; u++) {
+        LLVMValueRef left = gemm_add(f, n, cpu_i64(f->m, (int64_t)u * f->lanes));
+        mask[u] = cpu_lane_limit(f, LLVMBuildSub(f->b, t->N, left, ""));
+    }
+    f->lanes = 1;
+}
+
+void gemm_rows_loop(GemmTask *t, LLVMValueRef m, LLVMValueRef rows, LLVMValueRef n,
+                    GemmColumns columns)
 {
     CpuFn *f = t->f;
     int column = enter_results(t);
     RowLoops at = first_row(t, m);
     int carried = at.carry ? at.n : 0;
-    CpuLoop l = cpu_loop_open(f, cpu_i64(f->m, 0), cpu_i64(f->m, rows), 1, carried, at.at);
+    LLVMValueRef mask[GEMM_VECTORS] = {NULL};
+    CpuLoop l;
 
+    cpu_at(f, f->level);
+    if (columns == GEMM_MASKED) find_masks(t, n, mask);
+    l = cpu_loop_open(f, cpu_i64(f->m, 0), rows, 1, carried, at.at);
     for (int i = 0; i < carried; i++)
         at.at[i] = l.carry[i];
     place_row(t, &at, l.index);
-    if (full)
-        full_row(t, column, l.index, n);
-    else
+    if (columns == GEMM_PART)
         part_row(t, column, l.index, n);
+    else
+        full_row(t, column, l.index, n, mask);
     leave_row(f);
     next_row(t, &at);
     cpu_loop_close(f, &l, at.at);

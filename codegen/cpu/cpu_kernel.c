@@ -584,16 +584,17 @@ static LLVMValueRef kernel_function(CpuModule *m, const char *name)
     return cpu_function(m, name, LLVMFunctionType(m->void_type, params, 4, 0), true);
 }
 
-void cpu_fn_open(CpuFn *f, CpuModule *m, const Nest *n, const char *name)
+static void open_function(CpuFn *f, CpuModule *m, const Nest *n, LLVMValueRef fn)
 {
-    *f = (CpuFn){
-        .m = m, .b = m->b, .arena = m->arena, .nest = n, .vec = -1, .across = -1, .lanes = 1};
+    *f = (CpuFn){.m = m,
+                 .b = m->b,
+                 .arena = m->arena,
+                 .nest = n,
+                 .fn = fn,
+                 .vec = -1,
+                 .across = -1,
+                 .lanes = 1};
     f->unroll = f->active = 1;
-    f->fn = kernel_function(m, name);
-    f->args = LLVMGetParam(f->fn, 0);
-    f->begin = LLVMGetParam(f->fn, 1);
-    f->end = LLVMGetParam(f->fn, 2);
-    f->scratch = LLVMGetParam(f->fn, 3);
     f->ptr = ARENA_ARRAY(f->arena, LLVMValueRef, n->abi.n_in + n->abi.n_out + n->abi.n_pack);
     f->dim = ARENA_ARRAY(f->arena, LLVMValueRef, n->abi.n_dim);
     f->local = ARENA_ARRAY(f->arena, LLVMValueRef, n->kernel->n_stage);
@@ -602,6 +603,22 @@ void cpu_fn_open(CpuFn *f, CpuModule *m, const Nest *n, const char *name)
     map_init(&f->slow, f->arena, true);
     f->entry = cpu_block(f);
     f->start = f->tail[0] = cpu_block(f);
+}
+
+void cpu_fn_open(CpuFn *f, CpuModule *m, const Nest *n, const char *name)
+{
+    open_function(f, m, n, kernel_function(m, name));
+    f->args = LLVMGetParam(f->fn, 0);
+    f->begin = LLVMGetParam(f->fn, 1);
+    f->end = LLVMGetParam(f->fn, 2);
+    f->scratch = LLVMGetParam(f->fn, 3);
+}
+
+void cpu_part_open(CpuFn *part, const CpuFn *f, LLVMValueRef fn)
+{
+    open_function(part, f->m, f->nest, fn);
+    part->element = f->element;
+    part->acc = ARENA_ARRAY(f->arena, LLVMValueRef, CPU_UNROLL);
 }
 
 Status cpu_fn_close(CpuFn *f)

@@ -103,6 +103,7 @@ MODELS = {
        for a in ((96, 28, 3), (40, 39, 5, 2), (16, 56, 7), (8, 40, 31), (4, 300, 3), (8, "n", 3))},
     **{f"bytes {m}x{n}x{k} {'signed' if s else 'unsigned'}": integers(m, n, k, s)
        for m, n, k in ((1, 256, 64), (13, 96, 160), (64, 48, 63), (70, 100, 200), ("m", 64, 128)) for s in (False, True)},
+    "bytes 70x100x2048 unsigned, rows behind": integers(70, 100, 2048, False),
     "bytes of two inputs": integers(64, 96, 80, False, False),
 }
 
@@ -155,6 +156,12 @@ def hot_loops(text, work):
     return n
 
 
+def stores_behind(text):
+    """Whether a loop of products of tiles calls what stores rows."""
+    return any({"call", "tdpbusd"} <= {m for _, m, _ in loop} for _, code in functions(text)
+               for loop in innermost_loops(code))
+
+
 def disassembled(ingot, model, target, out):
     call([ingot, "compile", model, "--emit", "obj", "-o", out / "model.o", "--target", target])
     return subprocess.run(["objdump", "-d", "--no-show-raw-insn", out / "model.o"], check=True, capture_output=True,
@@ -168,13 +175,15 @@ def of_level(text, level):
                      if mark in part.splitlines()[0] for line in part.splitlines())
 
 
-def one(ingot, model, level, lead, kind, out):
+def one(ingot, model, level, lead, kind, behind, out):
     target = f"{lead},{level}" if lead else level
     text = disassembled(ingot, model, target, out)
     if lead:
         text = of_level(text, level)
     if hot_loops(text, LEVELS[level][kind]) == 0:
         raise Failed("no hot loop was found")
+    if behind and level.endswith("amx") and not stores_behind(text):
+        raise Failed("no loop of tiles stores rows of the tile before")
 
 
 def main():
@@ -184,11 +193,11 @@ def main():
     out.mkdir(parents=True, exist_ok=True)
     for name, model in MODELS.items():
         onnx.save(model, out / "model.onnx")
-        kind = name.startswith("bytes")
+        kind, behind = name.startswith("bytes"), name.endswith("rows behind")
         for level in LEVELS:
-            counter.test(f"{name}: {level}", one, ingot, out / "model.onnx", level, None, kind, out)
+            counter.test(f"{name}: {level}", one, ingot, out / "model.onnx", level, None, kind, behind, out)
         for lead, level in PAIRS:
-            counter.test(f"{name}: {level} behind {lead}", one, ingot, out / "model.onnx", level, lead, kind, out)
+            counter.test(f"{name}: {level} behind {lead}", one, ingot, out / "model.onnx", level, lead, kind, behind, out)
     sys.exit(counter.end())
 
 

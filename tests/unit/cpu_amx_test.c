@@ -60,6 +60,30 @@ static void windows(Run *r)
                   shapes[i][1], zero_point(2 + form));
 }
 
+/* So many products for each sum that rows are stored while the next tile is multiplied: batches,
+ * rows of one line and of several, with a frame or none, columns with a rest, an epilogue. */
+static void late(Run *r)
+{
+    static const char *const sides[] = {"7", "10"};
+
+    GRAPH("late batch", "input %%a : u8[b,2,17,1536]\nconst %%b : i8[2,1536,24] {0 ...}\n"
+                        "%%y = MatMulInteger(%%a, %%b)\noutput %%y");
+    GRAPH("late and open", "input %%a : i8[m,1536]\nconst %%b : i8[1536,17] {0 ...}\n"
+                           "%%y = MatMulInteger(%%a, %%b)\noutput %%y");
+    GRAPH("late requantised",
+          "input %%a : u8[m,1536]\nconst %%b : i8[1536,32] {0 ...}\ninput %%c : f32[m,32]\n"
+          "const %%z : u8[] {3}\n%%h = MatMulInteger(%%a, %%b, %%z)\n"
+          "%%f = Cast(%%h) {to=1}\n%%i = Add(%%f, %%c)\n%%y = Cast(%%i) {to=6}\noutput %%y");
+    for (size_t i = 0; i < sizeof sides / sizeof *sides; i++)
+        for (int padded = 0; padded < 2; padded++)
+            GRAPH(arena_printf(r->arena, "late window %s, %d", sides[i], padded),
+                  "input %%x : u8[1,192,%s,%s]\nconst %%w : i8[17,192,3,3] {0 ...}\n%s"
+                  "%%h = ConvInteger(%%x, %%w, %%z) {pads=ints [%d,%d,%d,%d]}\n"
+                  "const %%v : i8[8,17,3,3] {0 ...}\n%%g = Cast(%%h) {to=2}\n"
+                  "%%y = ConvInteger(%%g, %%v) {pads=ints [1,1,1,1]}\noutput %%h\noutput %%y",
+                  sides[i], sides[i], zero_point(2), padded, padded, padded, padded);
+}
+
 #define FLOATS(name, ...) graph_add_by(r, name, how, by, arena_printf(r->arena, DIMS __VA_ARGS__))
 
 /* Weights that are multiples of 257 have a low part, numbers of up to 8 bits have none. */
@@ -90,6 +114,9 @@ static void floats(Run *r, MathKind how)
            "%%s = Mul(%%x, %%c)\n%%y = MatMul(%%s, %%w)\noutput %%y");
     FLOATS("batch", "input %%x : f32[b,3,17,80]\nconst %%w : f32[3,80,40] {0 ...}\n"
                     "%%y = MatMul(%%x, %%w)\noutput %%y");
+    FLOATS("late batch", "input %%x : f32[b,2,17,800]\nconst %%w : f32[2,800,24] {0 ...}\n"
+                         "input %%c : f32[b,2,17,24]\n%%h = MatMul(%%x, %%w)\n"
+                         "%%y = Add(%%h, %%c)\noutput %%y");
     for (size_t i = 0; i < sizeof sides / sizeof *sides; i++)
         FLOATS(arena_printf(r->arena, "%s window %s %s %s", math_text(how), sides[i][0],
                             sides[i][1], sides[i][2]),
@@ -155,12 +182,12 @@ static void split_streamed(Run *r)
 
 int main(void)
 {
-    static void (*const groups[])(Run *) = {products, windows,          rounded,       split,
-                                            streamed, rounded_streamed, split_streamed};
+    static void (*const groups[])(Run *) = {products, windows,  rounded,          split,
+                                            late,     streamed, rounded_streamed, split_streamed};
     static const int forms[][CPU_GEMM_FORMS - CPU_GEMM_AMX] = {
-        {26}, {8}, {11}, {11}, {1, 2, 3, 1}, {0, 0, 2, 1}, {0, 0, 2, 1}};
+        {26}, {8}, {12}, {12}, {11}, {1, 2, 3, 1}, {0, 0, 2, 1}, {0, 0, 2, 1}};
 
-    for (int g = 0; g < 7; g++) {
+    for (int g = 0; g < 8; g++) {
         static const int64_t edges[] = {37, 1, 8, 0}, few[] = {17, 1, 0};
         bool long_sums = g >= 4;
         Run *r = run_new();
