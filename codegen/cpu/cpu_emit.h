@@ -198,6 +198,10 @@ bool cpu_tiles_fit(const CpuFn *f, const CpuTileLoops *x);
 void cpu_tiles(CpuFn *f, const CpuTileLoops *x);
 /* The loops s->tile and s->vec, which are neighbours, and all in them. */
 void cpu_tile_loops(CpuFn *f);
+/* ---- cpu_lace.c: the same of few channels, with lanes along w: whole vectors. What is left begins
+ * at x->w_from then. False: nothing is done. */
+bool cpu_lace_loops(CpuFn *f, CpuTileLoops *x);
+int cpu_lace_lanes(const CpuFn *f);
 /* ---- cpu_scan.c: scans */
 void cpu_scan(CpuFn *f);
 /* The stage's vector loop l, rows of scans along memory, by tiles; false: they are no such. */

@@ -428,6 +428,11 @@ void cpu_tile_loops(CpuFn *f)
 
     range_of(f, x.v, &x.v_from, &x.v_to);
     range_of(f, x.w, &x.w_from, &x.w_to);
+    if (cpu_lace_loops(f, &x)) {
+        if (!cpu_divides(f, x.w, cpu_lace_lanes(f)))
+            without_tiles(f, &x, x.w_from, x.w_to, x.v_from);
+        return;
+    }
     if (!cpu_tiles_fit(f, &x)) {
         without_tiles(f, &x, x.w_from, x.w_to, x.v_from);
         return;

@@ -76,6 +76,18 @@ static void add_turned(Run *r, const char *name, DType t, int64_t m, int64_t n)
     run_add_value(r, name, build_map(&r->b, "turned", 2, in, t, 2, d, e));
 }
 
+/* Planes to pixels, less what belongs to the channel, times what belongs to the pixel. */
+static void add_pixels(Run *r, const char *name, DType t, int64_t channels, int64_t n)
+{
+    Value *in[] = {run_value(r, t, 3, (int64_t[]){2, channels, n}),
+                   run_value(r, t, 1, (int64_t[]){channels}), run_value(r, t, 1, (int64_t[]){n})};
+    Dim d[] = {D(2), D(n), D(channels)};
+    const Sx *e = sx_sub(T, AT(0, in[0], I(0), I(2), I(1)), AT(1, in[1], I(2)));
+
+    e = sx_mul(T, e, AT(2, in[2], I(1)));
+    run_add_value(r, name, build_map(&r->b, "pixels", 3, in, t, 3, d, e))->special = true;
+}
+
 /* `rest`: elements behind the last one that is read. */
 static void add_strided(Run *r, const char *name, DType t, int64_t first, int64_t stride, int64_t n,
                         int64_t rest)
@@ -464,6 +476,12 @@ static void movement(Run *r)
     add_unary(r, "flat tiny", DIMS(3));
     add_unary(r, "flat one", DIMS(1, 1));
     add_unary(r, "flat open", DIMS(4, -1, 3));
+    for (int64_t channels = 2; channels < 6; channels++) {
+        add_transpose(r, "planes of bytes", DT_U8, DIMS(2, channels, 83), (int[]){0, 2, 1});
+        add_transpose(r, "planes, open", DT_F32, DIMS(channels, -1), (int[]){1, 0});
+        add_pixels(r, "pixels", DT_F32, channels, channels == 3 ? 64 : 71);
+        add_pixels(r, "pixels f64", DT_F64, channels, 19);
+    }
     add_transpose(r, "transpose", DT_F32, DIMS(17, 23), (int[]){1, 0});
     add_transpose(r, "transpose u8", DT_U8, DIMS(5, 17, 23), (int[]){0, 2, 1});
     add_transpose(r, "transpose 4", DT_F32, DIMS(2, 5, 9, 40), (int[]){0, 2, 1, 3});
