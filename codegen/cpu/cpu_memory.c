@@ -496,6 +496,7 @@ static LLVMValueRef period_load(CpuFn *f, const Sx *e, const Affine *x, int u, L
 {
     NestPeriod period = nest_period(f->nest, f->s, f->s->loop[f->vec].last, e, x);
     LLVMValueRef base = cpu_operand(f, e->src), offset = cpu_offset(f, x, u), i, by, p, v;
+    LLVMValueRef extent = cpu_dim(f, f->s->loop[f->vec].extent);
     bool whole = period.by % f->lanes == 0;
     int n =
         whole ? (period.rem ? f->lanes : 1) : (int)(period.rem ? period.by : f->lanes / period.by);
@@ -504,6 +505,10 @@ static LLVMValueRef period_load(CpuFn *f, const Sx *e, const Affine *x, int u, L
     by = cpu_i64(f->m, period.by);
     i = cpu_i64(f->m, f->across >= 0 ? 0 : (int64_t)u * f->lanes);
     i = LLVMBuildAdd(f->b, f->loop_value[f->vec], i, "");
+    if (n == 1 && mask) { /* where no lane is on, there may be no such element */
+        extent = LLVMBuildSub(f->b, extent, cpu_i64(f->m, 1), "");
+        i = cpu_call2(f, "llvm.smin", i, extent);
+    }
     i = period.rem ? LLVMBuildURem(f->b, i, by, "") : LLVMBuildUDiv(f->b, i, by, "");
     p = cpu_element(f, e->dtype, base, LLVMBuildAdd(f->b, offset, i, ""));
     if (n == 1 || (period.rem && !whole)) mask = NULL; /* all of these are there */
@@ -545,7 +550,8 @@ static LLVMValueRef lace_load(CpuFn *f, const Sx *e, const Affine *x, int u, LLV
     int by = (int)lace.by, turn = (int)(lace.shift % by);
 
     cpu_at(f, depth);
-    i = LLVMBuildAdd(f->b, f->loop_value[f->vec], cpu_i64(f->m, (int64_t)u * f->lanes), "");
+    i = cpu_i64(f->m, f->across >= 0 ? 0 : (int64_t)u * f->lanes);
+    i = LLVMBuildAdd(f->b, f->loop_value[f->vec], i, "");
     i = LLVMBuildUDiv(f->b, i, cpu_i64(f->m, by), "");
     at = LLVMBuildAdd(f->b, LLVMBuildAdd(f->b, at, i, ""), cpu_i64(f->m, lace.shift / by), "");
     for (int k = 0; k < by; k++) {

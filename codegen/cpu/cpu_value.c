@@ -220,7 +220,7 @@ static LLVMValueRef lane_equals(CpuFn *f, const Affine *x, int depth, bool up, i
 
     if (!dim_is_const(l->extent) || l->extent->value > INT32_MAX) return NULL;
     rest.coef[l->last] = NULL;
-    at = cpu_offset(f, &rest, 0);
+    at = cpu_offset(f, &rest, u);
     cpu_at(f, affine_depth(f, &rest));
     if (up) at = LLVMBuildNeg(f->b, at, "");
     at = cpu_call2(f, "llvm.smin", at, cpu_dim(f, l->extent));
@@ -229,7 +229,7 @@ static LLVMValueRef lane_equals(CpuFn *f, const Affine *x, int depth, bool up, i
     cpu_at(f, depth);
     index = LLVMBuildTrunc(f->b, f->loop_value[f->vec], f->m->i32, "");
     index = LLVMBuildAdd(f->b, cpu_splat(f, index, f->lanes), cpu_iota(f, f->m->i32, f->lanes), "");
-    if (u)
+    if (u && f->across < 0)
         index =
             LLVMBuildAdd(f->b, index, cpu_splat_const(cpu_i32(f->m, u * f->lanes), f->lanes), "");
     return LLVMBuildICmp(f->b, LLVMIntEQ, index, at, "");

@@ -70,6 +70,12 @@ static void late(Run *r)
                         "%%y = MatMulInteger(%%a, %%b)\noutput %%y");
     GRAPH("late and open", "input %%a : i8[m,1536]\nconst %%b : i8[1536,17] {0 ...}\n"
                            "%%y = MatMulInteger(%%a, %%b)\noutput %%y");
+    GRAPH("late, each element for 16 columns",
+          "input %%a : u8[17,1536]\nconst %%b : i8[1536,80] {0 ...}\ninput %%c : f32[17,5]\n"
+          "const %%s : i64[2] {17 80}\n%%h = MatMulInteger(%%a, %%b)\n%%f = Cast(%%h) {to=1}\n"
+          "%%e = Resize(%%c, _, _, %%s) {mode=\"nearest\", nearest_mode=\"floor\", "
+          "coordinate_transformation_mode=\"asymmetric\"}\n"
+          "%%y = Add(%%f, %%e)\noutput %%y");
     GRAPH("late requantised",
           "input %%a : u8[m,1536]\nconst %%b : i8[1536,32] {0 ...}\ninput %%c : f32[m,32]\n"
           "const %%z : u8[] {3}\n%%h = MatMulInteger(%%a, %%b, %%z)\n"
@@ -185,7 +191,7 @@ int main(void)
     static void (*const groups[])(Run *) = {products, windows,  rounded,          split,
                                             late,     streamed, rounded_streamed, split_streamed};
     static const int forms[][CPU_GEMM_FORMS - CPU_GEMM_AMX] = {
-        {26}, {8}, {12}, {12}, {11}, {1, 2, 3, 1}, {0, 0, 2, 1}, {0, 0, 2, 1}};
+        {26}, {8}, {12}, {12}, {12}, {1, 2, 3, 1}, {0, 0, 2, 1}, {0, 0, 2, 1}};
 
     for (int g = 0; g < 8; g++) {
         static const int64_t edges[] = {37, 1, 8, 0}, few[] = {17, 1, 0};

@@ -88,6 +88,20 @@ static void add_pixels(Run *r, const char *name, DType t, int64_t channels, int6
     run_add_value(r, name, build_map(&r->b, "pixels", 3, in, t, 3, d, e))->special = true;
 }
 
+/* Planes to pixels where pixel and channel have one number, or differ by two; else what belongs to
+ * the channel. */
+static void add_diagonal(Run *r, const char *name, int64_t channels, int64_t n)
+{
+    Value *in[] = {run_value(r, DT_F32, 3, (int64_t[]){2, channels, n}),
+                   run_value(r, DT_F32, 1, (int64_t[]){channels})};
+    Dim d[] = {D(2), D(n), D(channels)};
+    const Sx *on = sx_eq(T, I(1), I(2)), *off = sx_eq(T, I(2), sx_sub(T, I(1), K(2)));
+    const Sx *e =
+        sx_select(T, sx_or(T, on, off), AT(0, in[0], I(0), I(2), I(1)), AT(1, in[1], I(2)));
+
+    run_add_value(r, name, build_map(&r->b, "diagonal", 2, in, DT_F32, 3, d, e));
+}
+
 /* `rest`: elements behind the last one that is read. */
 static void add_strided(Run *r, const char *name, DType t, int64_t first, int64_t stride, int64_t n,
                         int64_t rest)
@@ -481,6 +495,7 @@ static void movement(Run *r)
         add_transpose(r, "planes, open", DT_F32, DIMS(channels, -1), (int[]){1, 0});
         add_pixels(r, "pixels", DT_F32, channels, channels == 3 ? 64 : 71);
         add_pixels(r, "pixels f64", DT_F64, channels, 19);
+        add_diagonal(r, "diagonal", channels, 40);
     }
     add_transpose(r, "transpose", DT_F32, DIMS(17, 23), (int[]){1, 0});
     add_transpose(r, "transpose u8", DT_U8, DIMS(5, 17, 23), (int[]){0, 2, 1});
