@@ -299,7 +299,7 @@ static void fetch_ahead(const Amx *x, LLVMValueRef row, int parts)
 }
 
 /* `bytes` of k, at most 64. */
-static void one_step(Amx *x, const Stand *at, int64_t bytes, bool calls)
+static void one_step(Amx *x, const Stand *at, int64_t bytes)
 {
     CpuFn *f = x->f;
     const CpuGemm *g = x->g;
@@ -318,7 +318,7 @@ static void one_step(Amx *x, const Stand *at, int64_t bytes, bool calls)
     x->row = at->row;
     x->fetched = x->made = 0;
     x->products = products_of_step(x);
-    x->calls = calls && x->late;
+    x->calls = x->late && bytes == BYTES;
     for (int j = 0; j < g->vectors; j++)
         load_b(x, at->b, j, 0);
     for (int p = g->parts - 1; p >= 0; p--) /* the high part is left in the tiles */
@@ -363,7 +363,7 @@ static void steps_of_run(const Amx *x, LLVMValueRef *from, LLVMValueRef *to)
     *to = gemm_smin(f, gemm_add(f, *from, at_once), *to);
 }
 
-/* Calls are made in whole steps, or, if there are none, in the one there is. */
+/* Calls are made in whole steps. */
 static void count_calls(const Amx *x)
 {
     CpuFn *f = x->f;
@@ -373,7 +373,6 @@ static void count_calls(const Amx *x)
     cpu_at(f, f->level);
     steps_of_run(x, &from, &calls);
     calls = LLVMBuildSub(f->b, calls, from, "");
-    if (gemm_run_bytes(x->g) < BYTES) calls = cpu_i64(f->m, 1);
     for (int i = 0; i < x->t->n_k - 1; i++)
         calls = gemm_mul(f, calls, cpu_i64(f->m, x->g->a.k_extent[i]->value));
     calls = gemm_mul(f, calls, cpu_i64(f->m, products_of_step(x) / products_of_call(x)));
@@ -408,7 +407,7 @@ static void loops(Amx *x, int i, const Stand *at)
         next = further(x, at, gemm_mul(f, l.index, a_step),
                        gemm_mul(f, l.index, cpu_i64(f->m, inner)));
         if (last)
-            one_step(x, &next, BYTES, true);
+            one_step(x, &next, BYTES);
         else
             loops(x, i + 1, &next);
         cpu_loop_close(f, &l, NULL);
@@ -416,7 +415,7 @@ static void loops(Amx *x, int i, const Stand *at)
     cpu_at(f, f->level);
     if (!last || bytes % BYTES == 0) return;
     next = further(x, at, cpu_i64(f->m, bytes / BYTES * BYTES), cpu_i64(f->m, steps * inner));
-    one_step(x, &next, bytes % BYTES, !steps);
+    one_step(x, &next, bytes % BYTES);
 }
 
 /* Sums go on where the block of K before this one left them. */

@@ -111,7 +111,7 @@ static LLVMValueRef late_function(GemmTask *t, LLVMTypeRef type, bool whole)
 
 /* ---- its callers ---- */
 
-/* Of few products, calls cost what they hide. */
+/* Of few products, calls cost what they hide; of no whole step, there would be none. */
 static bool is_worth_it(const CpuGemm *g)
 {
     int64_t steps = gemm_run_bytes(g) / AMX_BYTES;

@@ -10,14 +10,10 @@
 
 enum { MOST_CHANNELS = 4, MOST_LANES = 16 };
 
-static bool depends(const CpuFn *f, const Affine *x, int l)
-{
-    return x->coef[f->s->loop[l].last] && !dim_is(x->coef[f->s->loop[l].last], 0);
-}
-
 /* Planes, and what is the same for all pixels. */
 static bool loads_fit(const CpuFn *f, const CpuTileLoops *x)
 {
+    int w = f->s->loop[x->w].last;
     size_t i = 0;
     const void *key;
     void *affine;
@@ -26,7 +22,7 @@ static bool loads_fit(const CpuFn *f, const CpuTileLoops *x)
         const Affine *a = affine;
         if (((const Sx *)key)->op != SX_LOAD) continue;
         if (a->n_term) return false;
-        if (depends(f, a, x->w) && !affine_is_coef(a, f->s->loop[x->w].last, 1)) return false;
+        if (a->coef[w] && !affine_is_coef(a, w, 1)) return false;
     }
     return true;
 }

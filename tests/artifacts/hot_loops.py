@@ -6,8 +6,8 @@
 Products, convolutions, depthwise convolutions and products of bytes, of shapes that take every form of tile, are
 compiled into objects and disassembled. In each innermost loop (a backward jump without another one inside) that
 multiplies and adds vectors, no operand may lie on the stack; but the rows of a tile that go through an epilogue with a
-division come from there. Needs objdump; runs nothing, so that every level is
-covered on every machine.
+division come from there. A long product of bytes on tiles of AMX calls what stores rows of the tile before. Needs
+objdump; runs nothing, so that every level is covered on every machine.
 """
 import pathlib
 import re
